@@ -1,0 +1,1 @@
+"""What is asked: the values (model), the slice files (load) and the seeded generators."""

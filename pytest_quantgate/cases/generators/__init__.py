@@ -1,0 +1,33 @@
+"""Seeded case generators: the same seed gives the same cases on every platform."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from pytest_quantgate.cases.generators.needle import needle
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_quantgate.cases.nodes import Node
+    from pytest_quantgate.cases.problems import Problems
+
+
+class Generator(Protocol):
+    """Makes cases from the parameters that a slice file gives under ``generate``."""
+
+    def __call__(self, parameters: Node, problems: Problems) -> Sequence[Mapping[str, object]]:
+        """Make the cases.
+
+        Args:
+            parameters: The ``generate`` mapping without its ``generator`` key.
+            problems: Where parameters that do not fit are noted.
+
+        Returns:
+            Cases as a slice file would write them, which are then read and checked like any other;
+            none when there are problems.
+        """
+        ...
+
+
+GENERATORS: Final[Mapping[str, Generator]] = {"needle": needle}

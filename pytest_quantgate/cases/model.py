@@ -1,0 +1,120 @@
+"""What is asked: cases, slices, and what a slice file may say about its gate."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where something is written: the file as the user named it, and a line counted from 1."""
+
+    path: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSpec:
+    """A check as a slice file asks for it: a registered name and its keyword arguments.
+
+    Attributes:
+        name: Registered name of the check.
+        arguments: Keyword arguments, plain JSON values only.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def canonical(self) -> str:
+        """Name and arguments as one line of JSON that is the same for equal specs."""
+        return json.dumps([self.name, self.arguments], sort_keys=True, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One prompt and the checks that its answer must satisfy.
+
+    Attributes:
+        id: Unique in its slice.
+        messages: The chat to answer, in order; the last one is the user's.
+        checks: At least one.
+        max_new_tokens: Limit of the answer's length, in tokens of the model.
+        tags: Sorted names; each becomes a pytest marker.
+        cluster: Cases that vary one prompt share a cluster; None stands alone.
+        location: Where the case is written (for generated cases: its ``generate`` line).
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    checks: tuple[CheckSpec, ...]
+    max_new_tokens: int
+    tags: tuple[str, ...] = ()
+    cluster: str | None = None
+    location: Location = Location("<unknown>", 1)
+
+    @property
+    def prompt(self) -> str:
+        """The text of the last user message."""
+        return self.messages[-1].content
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """What one source (slice file, ini, command line) says about the gate; None says nothing.
+
+    Attributes:
+        max_pass_to_fail: Largest tolerated PASS→FAIL rate, in [0, 1].
+        min_robustness: Smallest tolerated robustness coefficient R, in [0, 1].
+        min_cases: Fewest scored cases that a verdict may rest on.
+        max_unscored: Largest tolerated share of unscored cases, in [0, 1].
+    """
+
+    max_pass_to_fail: float | None = None
+    min_robustness: float | None = None
+    min_cases: int | None = None
+    max_unscored: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A named set of cases that share a capability and a gate policy.
+
+    Attributes:
+        name: Unique in a run; the file's ``slice`` key.
+        description: One line for reports.
+        cases: In the file's order; ids are unique.
+        policy: The file's ``gate`` key.
+        location: The file.
+    """
+
+    name: str
+    description: str
+    cases: tuple[Case, ...]
+    policy: PolicySettings
+    location: Location
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 (hex) of a JSON value; equal values have equal digests on every platform.
+
+    Lone surrogates are kept apart rather than refused: untrusted text must still have a digest.
+    """
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -1,0 +1,1 @@
+"""How an answer is graded: a registry, and one file per family of checks."""

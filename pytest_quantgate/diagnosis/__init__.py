@@ -1,0 +1,1 @@
+"""Why an answer changed. Empty until probes and repair are built."""

@@ -1,0 +1,1 @@
+"""What fails the build: policy and statistics become one verdict per slice and candidate."""

@@ -1,0 +1,1 @@
+"""How answers are made: requests, completions, their cache, and the decoding engine."""

@@ -1,0 +1,268 @@
+"""Completions that were already made, in one SQLite file that several processes may share.
+
+Every entry is bound to the digest of its variant's identity and of its request, and sealed with a digest over all
+of it: what does not match is treated as missing. A file that is torn or not ours is set aside with a warning and
+begun anew; a folder that cannot be written means a run without a cache. Neither ends a run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import time
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, cast, get_args
+
+from filelock import FileLock, Timeout
+
+from pytest_quantgate.cases.model import digest_of
+from pytest_quantgate.errors import QuantgateWarning
+from pytest_quantgate.generation.completion import Completion, FinishReason
+from pytest_quantgate.paths import cache_folder
+
+APPLICATION_ID = 0x51474154  # "QGAT"
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS completions (
+    identity TEXT NOT NULL, request TEXT NOT NULL, payload TEXT NOT NULL, seal TEXT NOT NULL,
+    PRIMARY KEY (identity, request)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS audits (
+    identity TEXT NOT NULL PRIMARY KEY, payload TEXT NOT NULL, seal TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+BUSY_SECONDS = 30.0
+CHUNK = 500  # parameters of one IN (...) list; SQLite allows at least 999
+
+
+@dataclass(frozen=True, slots=True)
+class CacheInfo:
+    """What a cache holds.
+
+    Attributes:
+        path: The SQLite file.
+        completions: Number of answers.
+        variants: Number of different identities among them.
+        bytes: Size on disk, write-ahead log included.
+    """
+
+    path: Path
+    completions: int
+    variants: int
+    bytes: int
+
+
+def default_cache_path() -> Path:
+    """The completion cache in the user's cache folder."""
+    return cache_folder() / "completions.sqlite3"
+
+
+class CompletionCache:
+    """Stored completions by variant identity and request.
+
+    Args:
+        path: The SQLite file; it and its folder are made when missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._database = self._open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. Closing twice is harmless."""
+        self._database.close()
+
+    def get(self, identity: str, requests: Iterable[str]) -> dict[str, Completion]:
+        """The stored answers of one variant.
+
+        Args:
+            identity: Digest of the variant's identity.
+            requests: Request digests to look up.
+
+        Returns:
+            Completions by request digest; what is not stored, or does not match its seal, is left out.
+        """
+        wanted = list(requests)
+        found: dict[str, Completion] = {}
+        for start in range(0, len(wanted), CHUNK):
+            part = wanted[start : start + CHUNK]
+            marks = ",".join("?" * len(part))
+            query = f"SELECT request, payload, seal FROM completions WHERE identity = ? AND request IN ({marks})"  # noqa: S608  (only question marks are formatted in)
+            for request, payload, seal in self._read(query, (identity, *part)):
+                completion = _decode(payload) if seal == _seal(identity, request, payload) else None
+                if completion is not None:
+                    found[request] = completion
+        return found
+
+    def put(self, identity: str, completions: Mapping[str, Completion]) -> None:
+        """Store answers of one variant; when this returns they survive a killed process.
+
+        Args:
+            identity: Digest of the variant's identity.
+            completions: Completions by request digest.
+        """
+        rows = []
+        for request, completion in completions.items():
+            payload = _encode(completion)
+            rows.append((identity, request, payload, _seal(identity, request, payload)))
+        self._write("INSERT OR REPLACE INTO completions VALUES (?, ?, ?, ?)", rows)
+
+    def get_audit(self, identity: str) -> dict[str, Any] | None:
+        """The audit that was stored when this variant was last loaded, as plain JSON; None when there is none."""
+        for payload, seal in self._read("SELECT payload, seal FROM audits WHERE identity = ?", (identity,)):
+            if seal == _seal(identity, "audit", payload):
+                with contextlib.suppress(ValueError):
+                    value = json.loads(payload)
+                    return value if isinstance(value, dict) else None
+        return None
+
+    def put_audit(self, identity: str, audit: Mapping[str, Any]) -> None:
+        """Store what the audit of a loaded variant found."""
+        payload = json.dumps(dict(audit), sort_keys=True)
+        row = (identity, payload, _seal(identity, "audit", payload))
+        self._write("INSERT OR REPLACE INTO audits VALUES (?, ?, ?)", [row])
+
+    def info(self) -> CacheInfo:
+        """Count what is stored."""
+        counts = list(self._read("SELECT COUNT(*), COUNT(DISTINCT identity) FROM completions", ()))
+        completions, variants = counts[0] if counts else (0, 0)
+        files = (self.path, self.path.with_name(self.path.name + "-wal"))
+        size = sum(file.stat().st_size for file in files if file.exists())
+        return CacheInfo(self.path, completions, variants, size)
+
+    def clear(self) -> int:
+        """Forget every answer and give the space back; the number of answers that were forgotten."""
+        count = self.info().completions
+        self._write("DELETE FROM completions", [()])
+        self._write("DELETE FROM audits", [()])
+        with contextlib.suppress(sqlite3.Error):
+            self._database.execute("VACUUM")
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return count
+
+    def _read(self, query: str, parameters: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        try:
+            return self._database.execute(query, parameters).fetchall()
+        except sqlite3.DatabaseError as error:
+            _warn(f"the completion cache {self.path} cannot be read ({error}); answers are made again")
+            return []
+
+    def _write(self, statement: str, rows: list[tuple[str, ...]]) -> None:
+        try:
+            with self._database:
+                self._database.executemany(statement, rows)
+        except sqlite3.DatabaseError as error:
+            _warn(f"the completion cache {self.path} cannot be written ({error}); the run goes on without it")
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # The lock covers opening only: two processes must not both judge, or both replace, a damaged file.
+            with FileLock(f"{self.path}.lock", timeout=BUSY_SECONDS):
+                try:
+                    return _connect(self.path)
+                except _NotOurs as error:
+                    aside = self._set_aside()
+                    _warn(f"the completion cache {self.path} {error}; it was set aside as {aside.name}")
+                    return _connect(self.path)
+        except (OSError, Timeout, sqlite3.Error) as error:
+            _warn(f"the completion cache {self.path} cannot be opened ({error}); the run goes on without it")
+            memory = sqlite3.connect(":memory:")
+            memory.executescript(SCHEMA)
+            return memory
+
+    def _set_aside(self) -> Path:
+        aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
+        self.path.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        return aside
+
+
+class _NotOurs(Exception):  # noqa: N818  (a signal inside this file, not an error that anyone else sees)
+    """The file is torn, or another program's."""
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
+    try:
+        _prepare(database)
+    except sqlite3.OperationalError:
+        database.close()
+        raise  # locked, read-only, full: the file itself may be sound
+    except sqlite3.DatabaseError as error:
+        database.close()
+        raise _NotOurs(f"is damaged ({error})") from error
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _prepare(database: sqlite3.Connection) -> None:
+    (application,) = database.execute("PRAGMA application_id").fetchone()
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    (tables,) = database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    if tables and (application, version) != (APPLICATION_ID, SCHEMA_VERSION):
+        raise _NotOurs("was not written by this version")
+    database.execute("PRAGMA journal_mode = WAL")
+    # NORMAL with WAL keeps committed answers through a killed process; only a power cut may lose the last ones.
+    database.execute("PRAGMA synchronous = NORMAL")
+    (state,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    if state != "ok":
+        raise _NotOurs(f"is damaged ({state})")
+    if not tables:
+        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    database.executescript(SCHEMA)
+
+
+def _seal(identity: str, key: str, payload: str) -> str:
+    return digest_of([identity, key, payload])
+
+
+def _encode(completion: Completion) -> str:
+    return json.dumps(
+        {
+            "text": completion.text,
+            "token_ids": completion.token_ids,
+            "finish_reason": completion.finish_reason,
+            "prompt_tokens": completion.prompt_tokens,
+            "margins": completion.margins,
+            "problem": completion.problem,
+        },
+        sort_keys=True,
+        separators=(",", ":"),
+    )
+
+
+def _decode(payload: str) -> Completion | None:
+    """The completion of a stored payload; None when it has another shape (written by another version)."""
+    try:
+        value = json.loads(payload)
+        if value["finish_reason"] not in get_args(FinishReason):
+            return None
+        return Completion(
+            text=str(value["text"]),
+            token_ids=tuple(int(token) for token in value["token_ids"]),
+            finish_reason=cast("FinishReason", value["finish_reason"]),
+            prompt_tokens=int(value["prompt_tokens"]),
+            margins=tuple(float(margin) for margin in value["margins"]),
+            problem=None if value["problem"] is None else str(value["problem"]),
+        )
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, QuantgateWarning, stacklevel=3)

@@ -1,0 +1,125 @@
+"""From requests to token ids, in the order in which they are best answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from pytest_quantgate.generation.completion import Completion, Request
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+MIN_SHARED_TOKENS = 64  # below this, a prefill of its own for the common part costs more than it saves
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A request as the model sees it.
+
+    Attributes:
+        digest: Digest of the request.
+        token_ids: The rendered chat, at least one token.
+        max_new_tokens: Limit of the answer, already cut to what the context leaves.
+    """
+
+    digest: str
+    token_ids: tuple[int, ...]
+    max_new_tokens: int
+
+    @property
+    def total(self) -> int:
+        """Positions that prompt and answer may take up together."""
+        return len(self.token_ids) + self.max_new_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class PromptGroup:
+    """Prompts that begin alike, longest first; the common part is prefilled once.
+
+    Attributes:
+        prompts: At least one.
+        shared: Number of leading tokens they have in common and that are worth a prefill of their own; 0 for none.
+            Every prompt is longer than this.
+    """
+
+    prompts: tuple[Prompt, ...]
+    shared: int
+
+
+def tokenize(
+    tokenizer: PreTrainedTokenizerBase, requests: Iterable[Request], context_length: int
+) -> tuple[list[Prompt], dict[str, Completion]]:
+    """Render requests with the model's chat template.
+
+    Args:
+        tokenizer: The model's tokenizer; it has a chat template.
+        requests: What is asked.
+        context_length: Most positions that the model can attend to.
+
+    Returns:
+        The prompts that can be answered, and, by request digest, a completion that names the problem for each
+        one that cannot: too long for the context, or refused by the template or the tokenizer.
+    """
+    prompts: list[Prompt] = []
+    refused: dict[str, Completion] = {}
+    for request in requests:
+        chat = [{"role": message.role, "content": message.content} for message in request.messages]
+        try:
+            text = str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+            token_ids = tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+        except Exception as error:  # noqa: BLE001  (templates are the model's own programs and raise what they like)
+            reason = " ".join(str(error).split())[:200]
+            refused[request.digest] = Completion(
+                "", (), "invalid", 0, problem=f"the prompt cannot be rendered: {reason}"
+            )
+            continue
+        room = context_length - len(token_ids)
+        if room < 1 or not token_ids:
+            problem = f"the prompt of {len(token_ids)} tokens does not fit the model's context of {context_length}"
+            refused[request.digest] = Completion("", (), "context", len(token_ids), problem=problem)
+            continue
+        prompts.append(Prompt(request.digest, token_ids, min(request.max_new_tokens, room)))
+    return prompts, refused
+
+
+def in_groups(prompts: Sequence[Prompt]) -> list[PromptGroup]:
+    """Group prompts by a long common beginning; longest first, the same for any order of the input.
+
+    A prompt joins its neighbour's group when they share at least `MIN_SHARED_TOKENS` and half of the prompt: a
+    system message that all have in common must not keep two questions about one long text apart.
+
+    Longest first means that later prompts fit the memory that earlier ones leave, that little is padded, and
+    that a machine which is too small says so at the start.
+    """
+    groups: list[PromptGroup] = []
+    members: list[Prompt] = []
+    shared = 0
+
+    def close() -> None:
+        if members:
+            ordered = tuple(sorted(members, key=_longest_first))
+            groups.append(PromptGroup(ordered, shared if len(ordered) > 1 else 0))
+
+    for prompt in sorted(prompts, key=lambda prompt: (prompt.token_ids, prompt.digest)):
+        if members:
+            known = members[0].token_ids[:shared] if len(members) > 1 else members[0].token_ids[:-1]
+            common = _common(known, prompt.token_ids[:-1])
+            if common >= max(MIN_SHARED_TOKENS, len(prompt.token_ids) // 2):
+                members.append(prompt)
+                shared = common
+                continue
+        close()
+        members, shared = [prompt], 0
+    close()
+    return sorted(groups, key=lambda group: _longest_first(group.prompts[0]))
+
+
+def _longest_first(prompt: Prompt) -> tuple[int, str]:
+    return (-len(prompt.token_ids), prompt.digest)
+
+
+def _common(left: Sequence[int], right: Sequence[int]) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(left, right, strict=False)))

@@ -1,0 +1,152 @@
+"""The answers of one variant: from the cache where they are known, from the model where they are not."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_quantgate.errors import ModelError
+from pytest_quantgate.generation.cache import CompletionCache
+from pytest_quantgate.generation.completion import Completion, Request
+from pytest_quantgate.generation.progress import Progress
+from pytest_quantgate.variants.audit import Audit
+from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+ATTENTION_LAYERS = {"full_attention", "sliding_attention"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a variant answered.
+
+    Attributes:
+        completions: By request digest; one for every request.
+        audit: What the audit found when the variant was last loaded; None when that is not known.
+        cached: Number of different requests whose answer was stored already.
+        generated: Number of different requests that were answered now.
+    """
+
+    completions: Mapping[str, Completion]
+    audit: Audit | None
+    cached: int
+    generated: int
+
+
+def answer(variant: Variant, requests: Sequence[Request], cache: CompletionCache, progress: Progress) -> Answers:
+    """Answer every request, loading the model only when an answer is missing.
+
+    Each answer is in the cache as soon as it is finished, so that an interrupted or killed run loses only
+    what was in flight. The model is freed before this returns.
+
+    Args:
+        variant: Who answers.
+        requests: What is asked; equal requests are answered once.
+        cache: Where answers are looked up and kept.
+        progress: Told how far it has come.
+
+    Raises:
+        QuantgateError: The model cannot be loaded, is not what its spec says, or does not fit in memory.
+    """
+    by_digest = {request.digest: request for request in requests}
+    identity = variant.identity.digest
+    completions = cache.get(identity, by_digest)
+    missing = [request for digest, request in by_digest.items() if digest not in completions]
+    progress.start(str(variant.spec), len(by_digest), len(completions))
+    try:
+        if missing:
+
+            def keep(fresh: Mapping[str, Completion]) -> None:
+                cache.put(identity, fresh)
+                completions.update(fresh)
+
+            loaded = load_variant(variant)
+            cache.put_audit(identity, loaded.audit.to_json())
+            _generate(loaded, missing, keep, progress)
+            del loaded
+            _free()
+    finally:
+        progress.finish()
+    stored = cache.get_audit(identity)
+    return Answers(
+        completions,
+        Audit.from_json(stored) if stored is not None else None,
+        cached=len(by_digest) - len(missing),
+        generated=len(missing),
+    )
+
+
+def _generate(
+    loaded: LoadedModel,
+    requests: Sequence[Request],
+    keep: Callable[[Mapping[str, Completion]], None],
+    progress: Progress,
+) -> None:
+    from pytest_quantgate.generation.decode import Decoded, Decoder
+    from pytest_quantgate.generation.prompts import tokenize
+    from pytest_quantgate.variants.memory import key_value_budget
+
+    model, tokenizer = loaded.model, loaded.tokenizer
+    config = model.config.get_text_config(decoder=True)
+    _refuse_other_state(config, loaded.variant.model.name)
+    prompts, refused = tokenize(tokenizer, requests, _context_length(config))
+    if refused:
+        keep(refused)
+        progress.advance(len(refused), 0)
+    lengths = {prompt.digest: len(prompt.token_ids) for prompt in prompts}
+
+    def completion(decoded: Decoded) -> Completion:
+        problem = None
+        if decoded.reason == "invalid":
+            problem = f"the logits after {len(decoded.token_ids)} tokens were not finite numbers"
+        return Completion(
+            text=str(tokenizer.decode(list(decoded.token_ids), skip_special_tokens=True)),
+            token_ids=decoded.token_ids,
+            finish_reason=decoded.reason,
+            prompt_tokens=lengths[decoded.prompt.digest],
+            margins=decoded.margins,
+            problem=problem,
+        )
+
+    decoder = Decoder(model, _stops(loaded), key_value_budget(model.device), progress.note)
+    for step in decoder.run(prompts):
+        if step.finished:
+            keep({decoded.prompt.digest: completion(decoded) for decoded in step.finished})
+        progress.advance(len(step.finished), step.tokens)
+
+
+def _stops(loaded: LoadedModel) -> frozenset[int]:
+    """Ids that end an answer: those of the generation config and the tokenizer's end of sequence."""
+    named = loaded.model.generation_config.eos_token_id
+    stops = {named} if isinstance(named, int) else set(named or ())
+    return frozenset(stops | {loaded.tokenizer.eos_token_id} - {None})
+
+
+def _context_length(config: PreTrainedConfig) -> int:
+    length = getattr(config, "max_position_embeddings", None)
+    if not isinstance(length, int) or length < 1:
+        raise ModelError(
+            "the model's config.json does not say how many positions it can attend to",
+            hint="add max_position_embeddings to it",
+        )
+    return length
+
+
+def _refuse_other_state(config: PreTrainedConfig, name: str) -> None:
+    """Rows are moved and padded as keys and values; a recurrent state would need other care."""
+    others = set(getattr(config, "layer_types", None) or ()) - ATTENTION_LAYERS
+    if others or getattr(config, "is_encoder_decoder", False):
+        kinds = ", ".join(sorted(others)) or "an encoder"
+        raise ModelError(f"only decoders that keep keys and values can be run, this model has {kinds}", where=name)
+
+
+def _free() -> None:
+    gc.collect()
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

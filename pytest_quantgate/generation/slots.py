@@ -1,0 +1,167 @@
+"""Key-value memory that is allocated once: rows come and go, nothing is concatenated.
+
+All rows share one write position, the cursor. A row of length n occupies the n positions before the cursor, so rows
+are padded on the left and every decoding step writes one column. Keys carry their rotary position already, so where
+a row lies does not matter. When the cursor reaches the end, all rows move to the left together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from transformers.cache_utils import Cache, CacheLayerMixin
+
+SLACK = 1.25  # room beyond the longest row, so that moving to the left is rare
+SLACK_TOKENS = 64
+
+Layer = tuple[torch.Tensor, torch.Tensor]
+
+
+def capacity_for(longest: int) -> int:
+    """Columns to allocate for rows of at most ``longest`` positions."""
+    return int(longest * SLACK) + SLACK_TOKENS
+
+
+class SlotPool(Cache):
+    """Keys and values of the active rows, as a transformers cache.
+
+    Active rows are always the first `active` ones, so that a step works on plain slices.
+
+    Args:
+        like: One ``(keys, values)`` pair a layer, shaped ``(batch, heads, length, width)``; gives dtype, device
+            and widths.
+        rows: Most rows at a time.
+        capacity: Columns; at least `capacity_for` of the longest row.
+    """
+
+    def __init__(self, like: Sequence[Layer], rows: int, capacity: int) -> None:
+        self.rows = rows
+        self.capacity = capacity
+        self.cursor = 0
+        self.starts: list[int] = []
+        super().__init__(layers=[_SlotLayer(self, keys, values) for keys, values in like])
+
+    @property
+    def active(self) -> int:
+        """Number of rows in use."""
+        return len(self.starts)
+
+    @property
+    def window(self) -> int:
+        """First column that any row uses."""
+        return min(self.starts, default=self.cursor)
+
+    def add(self, layers: Sequence[Layer], index: int, length: int) -> None:
+        """Take in one prefilled row.
+
+        Args:
+            layers: A ``(keys, values)`` pair a layer; the row's positions are the last ``length`` columns.
+            index: Which row of ``layers``.
+            length: Number of positions; at most those of the longest row that the pool was made for.
+        """
+        if not self.starts:
+            self.cursor = length
+        elif length > self.cursor:
+            self._move(length - self.cursor)
+        row, start = self.active, self.cursor - length
+        for slot, (keys, values) in zip(self._slots(), layers, strict=True):
+            for memory, source in ((slot.keys, keys), (slot.values, values)):
+                # A masked column weighs 0, but 0 times a stray NaN would still be NaN.
+                memory[row, :, :start] = 0
+                memory[row, :, start : self.cursor] = source[index, :, -length:]
+        self.starts.append(start)
+
+    def remove(self, row: int) -> None:
+        """Give a row up; the last active row takes its place."""
+        last = self.active - 1
+        if row != last:
+            columns = slice(self.starts[last], self.cursor)
+            for slot in self._slots():
+                slot.keys[row, :, columns] = slot.keys[last, :, columns]
+                slot.values[row, :, columns] = slot.values[last, :, columns]
+            self.starts[row] = self.starts[last]
+        self.starts.pop()
+
+    def make_room(self) -> None:
+        """See that the next step has a column to write."""
+        if self.cursor == self.capacity:
+            self._move(-self.window)
+
+    def advance(self) -> None:
+        """Close a step: what was written under the cursor now belongs to the rows."""
+        self.cursor += 1
+
+    def resize(self, rows: int, capacity: int) -> None:
+        """Trade columns for rows, layer by layer, so that little is held twice.
+
+        Args:
+            rows: New number of rows; at least `active`.
+            capacity: New number of columns; at least those of the longest row.
+        """
+        window, cursor = self.window, self.cursor
+        length = cursor - window
+        for slot in self._slots():
+            slot.keys = _copied(slot.keys[: self.active, :, window:cursor], rows, capacity)
+            slot.values = _copied(slot.values[: self.active, :, window:cursor], rows, capacity)
+        self.starts = [start - window for start in self.starts]
+        self.rows, self.capacity, self.cursor = rows, capacity, length
+
+    def _move(self, columns: int) -> None:
+        """Move all rows to the right (left when negative)."""
+        window, cursor, active = self.window, self.cursor, self.active
+        for slot in self._slots():
+            for memory in (slot.keys, slot.values):
+                memory[:active, :, window + columns : cursor + columns] = memory[:active, :, window:cursor].clone()
+        self.starts = [start + columns for start in self.starts]
+        self.cursor += columns
+
+    def _slots(self) -> list[_SlotLayer]:
+        return [layer for layer in self.layers if isinstance(layer, _SlotLayer)]
+
+
+class _SlotLayer(CacheLayerMixin):
+    """One layer of a pool, in the form that attention asks for."""
+
+    keys: torch.Tensor
+    values: torch.Tensor
+    is_sliding = False
+
+    def __init__(self, pool: SlotPool, keys: torch.Tensor, values: torch.Tensor) -> None:
+        super().__init__()
+        self._pool = pool
+        # Empty, not zeros: the operating system hands out memory only as columns are written.
+        self.keys = keys.new_empty(pool.rows, keys.shape[1], pool.capacity, keys.shape[3])
+        self.values = values.new_empty(pool.rows, values.shape[1], pool.capacity, values.shape[3])
+        self.is_initialized = True
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        """Nothing to do: memory is allocated with the pool."""
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write one column and return all that the active rows may attend to."""
+        pool = self._pool
+        rows, end = pool.active, pool.cursor + key_states.shape[-2]
+        self.keys[:rows, :, pool.cursor : end] = key_states
+        self.values[:rows, :, pool.cursor : end] = value_states
+        return self.keys[:rows, :, pool.window : end], self.values[:rows, :, pool.window : end]
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Columns that a query of this length sees, and the first of them."""
+        return self.get_seq_length() + query_length, 0
+
+    def get_seq_length(self) -> int:
+        """Columns in use."""
+        return self._pool.cursor - self._pool.window
+
+    def get_max_length(self) -> int:
+        """No maximum that a model has to know of: the pool makes room."""
+        return -1
+
+
+def _copied(used: torch.Tensor, rows: int, capacity: int) -> torch.Tensor:
+    fresh = used.new_empty(rows, used.shape[1], capacity, used.shape[3])
+    fresh[: used.shape[0], :, : used.shape[2]] = used
+    return fresh

@@ -1,0 +1,1 @@
+"""What each variant is anchored to. Empty until goldens are built."""

@@ -1,0 +1,1 @@
+"""What changed between reference and candidate: outcomes, transitions and their statistics."""

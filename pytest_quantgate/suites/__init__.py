@@ -1,0 +1,1 @@
+"""The built-in suites: folders of slice files, shipped as package data."""

@@ -1,0 +1,1 @@
+"""Which model answers: specs, model sources, backends, identity and audit."""
