@@ -12,7 +12,7 @@ import json
 import sqlite3
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast, get_args
@@ -157,7 +157,7 @@ class CompletionCache:
             _warn(f"the completion cache {self.path} cannot be read ({error}); answers are made again")
             return []
 
-    def _write(self, statement: str, rows: list[tuple[str, ...]]) -> None:
+    def _write(self, statement: str, rows: Sequence[tuple[str, ...]]) -> None:
         try:
             with self._database:
                 self._database.executemany(statement, rows)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
-from transformers.cache_utils import DynamicCache
+from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.generation.completion import FinishReason
@@ -164,7 +164,9 @@ class Decoder:
                 layers, logits = prefix.prefill(batch) if batch[0].shared else self._prefill(batch)
                 if pool is None:
                     longest = max(item.prompt.total for item in (*batch, *waiting))
-                    pool = SlotPool(layers[0], *self._shape(layers[0], longest, len(batch), len(batch) + len(waiting)))
+                    shape = self._shape(layers[0], longest, len(batch), len(batch) + len(waiting))
+                    self._rows_in_use = shape[0]
+                    pool = SlotPool(layers[0], *shape)
                 fresh = [_Row(item.prompt) for item in batch]
                 finished = []
                 for index, (row, reason) in enumerate(zip(fresh, self._take(fresh, logits), strict=True)):
@@ -273,10 +275,10 @@ class Decoder:
         """Once the long prompts are through, their columns serve more rows."""
         longest = max(prompt.total for prompt in (*(row.prompt for row in rows), *(item.prompt for item in waiting)))
         if capacity_for(longest) * 2 <= pool.capacity:
-            layers = [(layer.keys, layer.values) for layer in pool.layers]
             wanted = len(rows) + len(waiting)
-            shape = self._shape(layers, longest, pool.rows, max(wanted, pool.rows))
+            shape = self._shape(pool.memory(), longest, pool.rows, max(wanted, pool.rows))
             if shape[0] > pool.rows:
+                self._rows_in_use = shape[0]
                 pool.resize(*shape)
 
 
@@ -326,9 +328,13 @@ def _worth_a_prefill(pool: SlotPool, waiting: int) -> bool:
 
 
 def _layers(cache: DynamicCache) -> list[Layer]:
-    return [(layer.keys, layer.values) for layer in cache.layers]
+    return [
+        (layer.keys, layer.values)
+        for layer in cache.layers
+        if isinstance(layer, DynamicLayer) and layer.keys is not None and layer.values is not None
+    ]
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
     # On a CPU torch raises a plain RuntimeError; its text is the only sign.
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "not enough memory" in str(error)
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in str(error)

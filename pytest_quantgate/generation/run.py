@@ -86,9 +86,9 @@ def _generate(
     keep: Callable[[Mapping[str, Completion]], None],
     progress: Progress,
 ) -> None:
+    from pytest_quantgate.generation.budget import key_value_budget
     from pytest_quantgate.generation.decode import Decoded, Decoder
     from pytest_quantgate.generation.prompts import tokenize
-    from pytest_quantgate.variants.memory import key_value_budget
 
     model, tokenizer = loaded.model, loaded.tokenizer
     config = model.config.get_text_config(decoder=True)
@@ -112,7 +112,7 @@ def _generate(
             problem=problem,
         )
 
-    decoder = Decoder(model, _stops(loaded), key_value_budget(model.device), progress.note)
+    decoder = Decoder(model, _stops(loaded), key_value_budget(str(model.device)), progress.note)
     for step in decoder.run(prompts):
         if step.finished:
             keep({decoded.prompt.digest: completion(decoded) for decoded in step.finished})

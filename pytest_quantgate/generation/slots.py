@@ -116,11 +116,15 @@ class SlotPool(Cache):
         self.starts = [start + columns for start in self.starts]
         self.cursor += columns
 
+    def memory(self) -> list[Layer]:
+        """Keys and values of each layer, as allocated."""
+        return [(slot.keys, slot.values) for slot in self._slots()]
+
     def _slots(self) -> list[_SlotLayer]:
         return [layer for layer in self.layers if isinstance(layer, _SlotLayer)]
 
 
-class _SlotLayer(CacheLayerMixin):
+class _SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # its __init_subclass__ has no annotations
     """One layer of a pool, in the form that attention asks for."""
 
     keys: torch.Tensor
@@ -128,7 +132,7 @@ class _SlotLayer(CacheLayerMixin):
     is_sliding = False
 
     def __init__(self, pool: SlotPool, keys: torch.Tensor, values: torch.Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._pool = pool
         # Empty, not zeros: the operating system hands out memory only as columns are written.
         self.keys = keys.new_empty(pool.rows, keys.shape[1], pool.capacity, keys.shape[3])

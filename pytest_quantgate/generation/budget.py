@@ -1,0 +1,18 @@
+"""How much memory keys and values may take: a share of what is left once the model is loaded."""
+
+from __future__ import annotations
+
+from pytest_quantgate.variants.memory import available_bytes
+
+CPU_SHARE = 0.4  # the rest is for activations, and for everything else that runs on the machine
+CUDA_SHARE = 0.8  # a device is rarely shared
+
+
+def key_value_budget(device: str) -> int:
+    """Bytes for keys and values of all rows that decode together.
+
+    Args:
+        device: Where the loaded model is: ``cpu``, ``cuda`` or ``cuda:N``.
+    """
+    share = CPU_SHARE if device == "cpu" else CUDA_SHARE
+    return int(available_bytes(device) * share)

@@ -1,0 +1,165 @@
+"""Greedy decoding: the answers are those of one prompt alone, whatever runs beside it."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedModel
+
+from pytest_quantgate.generation.decode import Decoded, Decoder
+from pytest_quantgate.generation.prompts import Prompt
+
+VOCABULARY = 89
+STOP = 3
+SHAPE: dict[str, Any] = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+    "initializer_range": 0.4,
+}
+
+
+def evaluating(model: Any) -> PreTrainedModel:
+    ready: PreTrainedModel = model.eval()
+    return ready
+
+
+@pytest.fixture(scope="module")
+def model() -> PreTrainedModel:
+    torch.manual_seed(11)
+    return evaluating(LlamaForCausalLM(LlamaConfig(**SHAPE)))
+
+
+def generate(model: Any, prompt: Prompt) -> list[int]:
+    """What transformers answers to this prompt alone, stop token included."""
+    ids = torch.tensor([prompt.token_ids])
+    tokens: list[int] = model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=prompt.max_new_tokens,
+        do_sample=False,
+        eos_token_id=STOP,
+        pad_token_id=0,
+    )[0, ids.shape[1] :].tolist()
+    return tokens
+
+
+def mixed_prompts(seed: int = 5) -> list[Prompt]:
+    """Short and long prompts, some of which begin alike, with different limits."""
+    chance = random.Random(seed)
+
+    def tokens(count: int) -> tuple[int, ...]:
+        return tuple(chance.randrange(4, VOCABULARY) for _ in range(count))
+
+    text = tokens(150)
+    alone = [Prompt(f"alone-{n}", tokens(chance.randrange(2, 60)), chance.randrange(1, 40)) for n in range(20)]
+    sharing = [Prompt(f"sharing-{n}", text + tokens(n + 1), 12) for n in range(5)]
+    return [*alone, *sharing, Prompt("longest", tokens(300), 30)]
+
+
+def decode(model: PreTrainedModel, prompts: Sequence[Prompt], kv_bytes: int = 1 << 30) -> dict[str, Decoded]:
+    steps = list(Decoder(model, frozenset({STOP}), kv_bytes).run(prompts))
+    decoded = [answer for step in steps for answer in step.finished]
+    assert len(decoded) == len(prompts)
+    return {answer.prompt.digest: answer for answer in decoded}
+
+
+def tokens_of(answers: dict[str, Decoded]) -> dict[str, tuple[tuple[int, ...], str]]:
+    return {name: (answer.token_ids, answer.reason) for name, answer in answers.items()}
+
+
+def test_answers_equal_those_of_transformers_generate(model: PreTrainedModel) -> None:
+    for name, answer in decode(model, mixed_prompts()).items():
+        expected = generate(model, answer.prompt)
+        stopped = expected[-1] == STOP
+        assert list(answer.token_ids) == (expected[:-1] if stopped else expected), name
+        assert answer.reason == ("stop" if stopped else "length"), name
+
+
+@pytest.mark.parametrize("kv_bytes", [1, 1 << 19, 1 << 21, 1 << 30])
+def test_answers_do_not_depend_on_batch_size_or_order(model: PreTrainedModel, kv_bytes: int) -> None:
+    prompts = mixed_prompts()
+    expected = tokens_of(decode(model, prompts))
+    random.Random(kv_bytes).shuffle(prompts)
+    assert tokens_of(decode(model, prompts, kv_bytes)) == expected
+
+
+def test_answers_do_not_depend_on_what_else_is_asked(model: PreTrainedModel) -> None:
+    prompts = mixed_prompts()
+    together = tokens_of(decode(model, prompts))
+    alone = {prompt.digest: tokens_of(decode(model, [prompt]))[prompt.digest] for prompt in prompts}
+    assert together == alone
+
+
+def test_sliding_window_attention_gives_the_answers_of_generate() -> None:
+    torch.manual_seed(3)
+    model = evaluating(MistralForCausalLM(MistralConfig(**SHAPE, sliding_window=16)))
+    for answer in decode(model, mixed_prompts()).values():
+        assert list(answer.token_ids) == [token for token in generate(model, answer.prompt) if token != STOP]
+
+
+def test_margins_are_the_gap_between_the_two_best_logits(model: PreTrainedModel) -> None:
+    prompt = mixed_prompts()[0]
+    answer = decode(model, [prompt])[prompt.digest]
+    ids = torch.tensor([prompt.token_ids + answer.token_ids])
+    with torch.inference_mode():
+        logits = cast("Any", model)(ids).logits[0, len(prompt.token_ids) - 1 : -1]
+    best = logits.topk(2).values
+    assert list(answer.margins) == pytest.approx((best[:, 0] - best[:, 1]).tolist(), abs=1e-3)
+
+
+def test_weights_that_are_not_numbers_give_no_answer_and_say_so() -> None:
+    broken = LlamaForCausalLM(LlamaConfig(**SHAPE))
+    with torch.no_grad():
+        broken.get_parameter("model.layers.1.mlp.up_proj.weight")[0, 0] = float("nan")
+    answers = decode(evaluating(broken), mixed_prompts()[:4])
+    assert {answer.reason for answer in answers.values()} == {"invalid"}
+    assert {answer.token_ids for answer in answers.values()} == {()}
+
+
+OUT_OF_MEMORY = """
+import resource, sys
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+from pytest_quantgate.generation.decode import Decoder
+from pytest_quantgate.generation.prompts import Prompt
+
+torch.set_num_threads(1)
+torch.manual_seed(0)
+model = LlamaForCausalLM(LlamaConfig(vocab_size=64, hidden_size=512, intermediate_size=64, num_hidden_layers=2,
+    num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=4096, initializer_range=0.2)).eval()
+prompts = [Prompt(str(n), tuple(4 + (n * 7 + k) % 60 for k in range(4)), 3000 if n == 0 else 2) for n in range(64)]
+list(Decoder(model, frozenset(range(64)), 1 << 20).run(prompts[:1]))
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+limit = used + int(sys.argv[1]) * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+notes = []
+finished = 0
+for step in Decoder(model, frozenset(), 1 << 40, notes.append).run(prompts):
+    finished += len(step.finished)
+    if finished == 63:  # the 64th answer is long, and proves nothing more
+        break
+print(finished, len(notes), notes[0] if notes else "")
+"""
+
+
+def test_running_out_of_memory_halves_the_batch_and_goes_on() -> None:
+    # 64 rows of 3,800 columns need about 2 GB of keys and values; 400 MB are there.
+    result = subprocess.run(
+        [sys.executable, "-c", OUT_OF_MEMORY, "400"], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    finished, notes, first = result.stdout.split(maxsplit=2)
+    assert finished == "63"
+    assert int(notes) >= 2
+    assert first.startswith("memory ran out with 64 prompts at a time; going on with 32")

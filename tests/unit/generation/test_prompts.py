@@ -1,0 +1,66 @@
+"""The order in which prompts are answered, and what they share."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_quantgate.generation.prompts import MIN_SHARED_TOKENS, Prompt, in_groups
+
+
+def prompt(name: str, *token_ids: int, limit: int = 8) -> Prompt:
+    return Prompt(name, token_ids, limit)
+
+
+LONG = tuple(range(1000, 1000 + 4 * MIN_SHARED_TOKENS))
+
+
+def test_questions_about_one_text_share_it() -> None:
+    (group,) = in_groups([prompt("a", *LONG, 1, 2), prompt("b", *LONG, 3), prompt("c", *LONG, 1, 4)])
+    assert group.shared == len(LONG)
+    assert [item.digest for item in group.prompts] == ["a", "c", "b"]
+
+
+def test_a_common_system_message_does_not_join_different_texts() -> None:
+    system = tuple(range(MIN_SHARED_TOKENS + 1))
+    other = tuple(range(5000, 5000 + len(LONG)))
+    groups = in_groups([prompt("a", *system, *LONG), prompt("b", *system, *other)])
+    assert [group.shared for group in groups] == [0, 0]
+
+
+def test_short_common_beginnings_are_not_worth_sharing() -> None:
+    groups = in_groups([prompt("a", 1, 2, 3, 4), prompt("b", 1, 2, 3, 5)])
+    assert [group.shared for group in groups] == [0, 0]
+
+
+def test_a_prompt_that_begins_another_keeps_a_token_of_its_own() -> None:
+    (group,) = in_groups([prompt("a", *LONG), prompt("b", *LONG, 7)])
+    assert group.shared < len(LONG)
+
+
+def test_equal_prompts_with_different_limits_keep_a_token_of_their_own() -> None:
+    (group,) = in_groups([prompt("a", *LONG, limit=1), prompt("b", *LONG, limit=9)])
+    assert group.shared == len(LONG) - 1
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([(), LONG, LONG[:100]]), st.lists(st.integers(0, 3), min_size=1)), max_size=12),
+    st.randoms(),
+)
+def test_every_prompt_is_in_one_group_and_order_of_input_does_not_matter(
+    parts: list[tuple[tuple[int, ...], list[int]]], chance: random.Random
+) -> None:
+    prompts = [prompt(str(number), *head, *tail) for number, (head, tail) in enumerate(parts)]
+    groups = in_groups(prompts)
+    assert sorted(item.digest for group in groups for item in group.prompts) == sorted(p.digest for p in prompts)
+    for group in groups:
+        beginnings = {item.token_ids[: group.shared] for item in group.prompts}
+        assert len(beginnings) == 1
+        assert all(len(item.token_ids) > group.shared for item in group.prompts)
+    lengths = [len(group.prompts[0].token_ids) for group in groups]
+    assert lengths == sorted(lengths, reverse=True)
+    shuffled = list(prompts)
+    chance.shuffle(shuffled)
+    assert in_groups(shuffled) == groups
