@@ -1,0 +1,78 @@
+"""Loads slice files: everything that is wrong with them is told in one go, as FILE:LINE.
+
+A slice file is untrusted: loading runs no code, follows no alias, and leaves its folder for nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pytest_quantgate.cases.catalog import CheckCatalog
+from pytest_quantgate.cases.files import read_text
+from pytest_quantgate.cases.problems import Problems, quoted
+from pytest_quantgate.cases.read_slice import read_slice
+from pytest_quantgate.cases.yaml_nodes import read_yaml
+from pytest_quantgate.errors import Problem, SliceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from pytest_quantgate.cases.model import Slice
+
+__all__ = ["SLICE_SUFFIX", "CheckCatalog", "load_slice", "load_slices"]
+
+SLICE_SUFFIX: Final = ".slice.yaml"
+
+
+def load_slice(path: Path, catalog: CheckCatalog, *, shown: str | None = None) -> Slice:
+    """Load one slice file.
+
+    Args:
+        path: The file.
+        catalog: Knows the checks that the file may ask for.
+        shown: How problems and locations name the file; the path as given when None.
+
+    Returns:
+        The slice, valid throughout.
+
+    Raises:
+        SliceError: The file, or a file of cases that it names, has problems; it carries all of them.
+    """
+    problems = Problems(str(path) if shown is None else shown)
+    text = read_text(path, problems)
+    document = None if text is None else read_yaml(text, problems)
+    loaded = None if document is None else read_slice(document, path.parent, catalog, problems)
+    if loaded is None or problems:
+        raise SliceError(problems.found())
+    return loaded
+
+
+def load_slices(paths: Iterable[Path], catalog: CheckCatalog) -> tuple[Slice, ...]:
+    """Load several slice files, in order.
+
+    Args:
+        paths: The files.
+        catalog: Knows the checks that the files may ask for.
+
+    Returns:
+        Their slices; no two have the same name.
+
+    Raises:
+        SliceError: Some file has problems, or two have the same name; it carries all of them.
+    """
+    slices: dict[str, Slice] = {}
+    found: list[Problem] = []
+    for path in paths:
+        try:
+            loaded = load_slice(path, catalog)
+        except SliceError as error:
+            found.extend(error.problems)
+            continue
+        first = slices.setdefault(loaded.name, loaded)
+        if first is not loaded:
+            message = f"duplicate slice {quoted(loaded.name)} (first at {first.location})"
+            found.append(Problem(loaded.location.path, loaded.location.line, message))
+    if found:
+        raise SliceError(found)
+    return tuple(slices.values())

@@ -1,0 +1,144 @@
+"""Reads the document of a slice file: its keys, its gate, and its cases from wherever they come."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final
+
+from pytest_quantgate.cases import fields
+from pytest_quantgate.cases.files import beside, read_text
+from pytest_quantgate.cases.generators import GENERATORS
+from pytest_quantgate.cases.json_lines import read_json_lines
+from pytest_quantgate.cases.model import Case, Location, PolicySettings, Slice
+from pytest_quantgate.cases.nodes import Node, node_of
+from pytest_quantgate.cases.problems import Problems, quoted
+from pytest_quantgate.cases.read_case import CaseReader, max_new_tokens
+from pytest_quantgate.errors import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from pytest_quantgate.cases.catalog import CheckCatalog
+
+DEFAULT_MAX_NEW_TOKENS: Final = 128
+
+_SLICE_KEYS: Final = ("slice", "description", "gate", "defaults", "cases", "generate")
+_DEFAULT_KEYS: Final = ("max_new_tokens", "system")
+_GATE_KEYS: Final = ("max_pass_to_fail", "min_robustness", "min_cases", "max_unscored")
+
+
+def read_slice(document: Node, folder: Path, catalog: CheckCatalog, problems: Problems) -> Slice | None:
+    """Read the document of a slice file.
+
+    Args:
+        document: What the file holds.
+        folder: The file's folder, where a file of cases may lie.
+        catalog: Knows the checks.
+        problems: Where everything that is wrong is noted.
+
+    Returns:
+        The slice; None, or a slice to throw away, when there are problems.
+    """
+    pairs = fields.mapping(document, "a slice file", problems, known=_SLICE_KEYS, required=("slice",))
+    if pairs is None:
+        return None
+    name = fields.name(pairs["slice"], "'slice'", problems) if "slice" in pairs else None
+    description = _optional_text(pairs, "description", problems)
+    policy = _policy(pairs["gate"], problems) if "gate" in pairs else PolicySettings()
+    limit, system = _defaults(pairs["defaults"], problems) if "defaults" in pairs else (None, "")
+
+    def reader(of: Problems) -> CaseReader:
+        return CaseReader(catalog, of, max_new_tokens=limit or DEFAULT_MAX_NEW_TOKENS, system=system)
+
+    cases = _cases(pairs, document.line, folder, problems, reader)
+    if name is None:
+        return None
+    location = Location(problems.path, pairs["slice"].line)
+    return Slice(name, " ".join(description.split()), cases, policy, location)
+
+
+def _optional_text(pairs: Mapping[str, Node], key: str, problems: Problems) -> str:
+    value = fields.text(pairs[key], f"{key!r}", problems, may_be_empty=True) if key in pairs else None
+    return value or ""
+
+
+def _policy(node: Node, problems: Problems) -> PolicySettings:
+    pairs = fields.mapping(node, "'gate'", problems, known=_GATE_KEYS) or {}
+
+    def rate(key: str) -> float | None:
+        return fields.fraction(pairs[key], f"{key!r}", problems) if key in pairs else None
+
+    least = fields.integer(pairs["min_cases"], "'min_cases'", problems, least=1) if "min_cases" in pairs else None
+    return PolicySettings(rate("max_pass_to_fail"), rate("min_robustness"), least, rate("max_unscored"))
+
+
+def _defaults(node: Node, problems: Problems) -> tuple[int | None, str]:
+    pairs = fields.mapping(node, "'defaults'", problems, known=_DEFAULT_KEYS) or {}
+    return max_new_tokens(pairs, problems), _optional_text(pairs, "system", problems)
+
+
+def _cases(
+    pairs: Mapping[str, Node],
+    line: int,
+    folder: Path,
+    problems: Problems,
+    reader: Callable[[Problems], CaseReader],
+) -> tuple[Case, ...]:
+    if "cases" not in pairs and "generate" not in pairs:
+        problems.add(line, "a slice file needs the key 'cases' or 'generate'")
+        return ()
+    if "cases" in pairs and "generate" in pairs:
+        problems.add(pairs["generate"].line, "a slice file has 'cases' or 'generate', not both")
+    if "cases" not in pairs:
+        return _read_all(_generated(pairs["generate"], problems), reader(problems))
+    node = pairs["cases"]
+    if isinstance(node.value, list):
+        return _read_all(fields.items(node, "'cases'", problems) or (), reader(problems))
+    if isinstance(node.value, str):
+        return _from_json_lines(node.value, node.line, folder, problems, reader)
+    fields.wrong_type(node, "'cases' must be a list of cases or the path of a .jsonl file", problems)
+    return ()
+
+
+def _from_json_lines(
+    relative: str, line: int, folder: Path, problems: Problems, reader: Callable[[Problems], CaseReader]
+) -> tuple[Case, ...]:
+    if not relative.endswith(".jsonl"):
+        problems.add(line, f"'cases' must be a list or the path of a .jsonl file, not {quoted(relative)}")
+        return ()
+    path = beside(folder, relative, line, problems)
+    if path is None:
+        return ()
+    own = Problems(str(PurePath(problems.path).parent / relative))
+    text = read_text(path, own)
+    nodes = [] if text is None else read_json_lines(text, own)
+    if not nodes and not own:
+        own.add(1, "the file holds no cases")
+    cases = _read_all(nodes, reader(own))
+    problems.extend(own.found())
+    return cases
+
+
+def _generated(node: Node, problems: Problems) -> Iterable[Node]:
+    value = node.value
+    if not isinstance(value, dict):
+        fields.wrong_type(node, "'generate' must be a mapping", problems)
+        return ()
+    if "generator" not in value:
+        problems.add(node.line, "'generate' needs the key 'generator'")
+        return ()
+    name = fields.text(value["generator"], "'generator'", problems)
+    if name is None:
+        return ()
+    if name not in GENERATORS:
+        hint = nearest(name[: fields.LONGEST_NAME], GENERATORS)
+        problems.add(value["generator"].line, f"unknown generator {quoted(name)}; {hint}")
+        return ()
+    parameters = Node({key: item for key, item in value.items() if key != "generator"}, node.line)
+    return [node_of(raw, node.line) for raw in GENERATORS[name](parameters, problems)]
+
+
+def _read_all(nodes: Iterable[Node], reader: CaseReader) -> tuple[Case, ...]:
+    read = (reader.read(node) for node in nodes)
+    return tuple(case for case in read if case is not None)
