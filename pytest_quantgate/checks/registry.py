@@ -1,0 +1,217 @@
+"""The checks that slice files may name: what they are called, take and do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_quantgate.cases.model import Case, CheckSpec
+from pytest_quantgate.checks import counts, numbers, refusal, retrieval, structured, text
+from pytest_quantgate.checks.arguments import CASE_KEYWORD, Parameter, describe, function_name, parameters_of
+from pytest_quantgate.checks.finding import Finding, one_line, unscored
+from pytest_quantgate.checks.model import CheckResult
+from pytest_quantgate.errors import nearest
+
+CheckFunction = Callable[..., Finding]
+"""Takes the answer's text, then keyword-only arguments (and the case, if it has a parameter ``case``)."""
+
+Validate = Callable[[Mapping[str, Any]], Iterable[str]]
+"""Takes arguments whose names and types are right; gives one line for each further problem."""
+
+
+def _no_further_problems(_arguments: Mapping[str, Any]) -> tuple[str, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A registered check.
+
+    Attributes:
+        name: What slice files call it.
+        function: What grades an answer.
+        parameters: Its arguments, from the function's signature.
+        wants_case: Whether the function is given the case too.
+        shorthand: The argument that a bare value fills; None when the check has no shorthand.
+        validate: Judges what types cannot say: a pattern compiles, a minimum is below its maximum.
+    """
+
+    name: str
+    function: CheckFunction
+    parameters: tuple[Parameter, ...]
+    wants_case: bool
+    shorthand: Parameter | None
+    validate: Validate
+
+    def parse(self, raw: object) -> tuple[CheckSpec | None, tuple[str, ...]]:
+        """The spec that a slice file's value asks for, or every problem with it."""
+        arguments = self._named(raw)
+        if isinstance(arguments, str):
+            return None, (self._problem(arguments),)
+        known = {parameter.name: parameter for parameter in self.parameters}
+        problems = [
+            self._unknown(name, known.keys() - arguments.keys() or known) for name in arguments.keys() - known.keys()
+        ]
+        for name, parameter in known.items():
+            if name in arguments:
+                problem = parameter.problem(arguments[name])
+                problems += [problem] if problem else []
+            elif parameter.required:
+                problems.append(f"missing argument {name!r}")
+        if not problems:
+            problems.extend(self._further_problems(arguments))
+        if problems:
+            return None, tuple(self._problem(problem) for problem in problems)
+        return CheckSpec(self.name, arguments), ()
+
+    def grade(self, arguments: Mapping[str, Any], case: Case, answer: str) -> Finding:
+        """Call the function; whatever goes wrong in it is not the answer's fault."""
+        keywords = {parameter.keyword: parameter.name for parameter in self.parameters}
+        given = {keyword: arguments[name] for keyword, name in keywords.items() if name in arguments}
+        if self.wants_case:
+            given[CASE_KEYWORD] = case
+        try:
+            found: object = self.function(answer, **given)
+        except Exception as error:  # noqa: BLE001  (a check of any origin must not end the run)
+            return unscored(f"the check itself failed: {type(error).__name__}: {error}")
+        if not isinstance(found, Finding):
+            return unscored(f"the check itself failed: it returned a {type(found).__name__}")
+        return found
+
+    def _named(self, raw: object) -> dict[str, Any] | str:
+        """Arguments by name, or the problem with a value that cannot be that."""
+        names = {parameter.name for parameter in self.parameters}
+        if raw is None:
+            return {}
+        # a mapping may be the shorthand value itself (json_schema: {type: object}): then no key is a name
+        if isinstance(raw, Mapping) and not (
+            raw and names.isdisjoint(raw) and self.shorthand and self.shorthand.accepts(raw)
+        ):
+            odd = [describe(key) for key in raw if not isinstance(key, str)]
+            return f"argument names must be text, not {', '.join(odd)}" if odd else dict(raw)
+        if self.shorthand:
+            return {self.shorthand.name: raw}
+        if not names:
+            return f"takes no arguments, not {describe(raw)}"
+        return f"write its arguments by name ({', '.join(sorted(names))}), not {describe(raw)}"
+
+    def _unknown(self, name: str, known: Iterable[str]) -> str:
+        if not self.parameters:
+            return f"takes no arguments, not {one_line(name, 60)!r}"
+        return f"unknown argument {one_line(name, 60)!r}; {nearest(name, known)}"
+
+    def _further_problems(self, arguments: Mapping[str, Any]) -> list[str]:
+        try:
+            return list(self.validate(arguments))
+        except Exception as error:  # noqa: BLE001  (bad input never gives a traceback, in third-party code either)
+            return [f"its arguments could not be judged: {type(error).__name__}: {error}"]
+
+    def _problem(self, problem: str) -> str:
+        return f"check {self.name!r}: {one_line(problem, 300)}"
+
+
+class CheckRegistry:
+    """Checks by name: parses what slice files ask for, and grades answers.
+
+    Holds no built-in checks by itself; see builtin_registry.
+    """
+
+    def __init__(self) -> None:
+        self._checks: dict[str, Check] = {}
+
+    def names(self) -> tuple[str, ...]:
+        """All registered names, sorted."""
+        return tuple(sorted(self._checks))
+
+    def register(
+        self,
+        name: str,
+        function: CheckFunction,
+        *,
+        shorthand: str | None = None,
+        validate: Validate = _no_further_problems,
+    ) -> None:
+        """Add a check.
+
+        Args:
+            name: What slice files call it, such as ``exact`` or ``punctuation:no_comma``.
+            function: Takes the answer's text and typed keyword-only arguments; returns a Finding. It must be
+                deterministic. A parameter ``all_`` is the argument ``all``; a keyword-only parameter ``case``
+                receives the case.
+            shorthand: The argument that ``- name: value`` fills.
+            validate: Called with arguments whose names and types are right; gives further problems.
+
+        Raises:
+            ValueError: The name is taken (the message names both functions), empty, or the shorthand is no argument.
+            TypeError: The function's signature cannot be filled from a slice file.
+        """
+        if not name or not name.isprintable() or name != name.strip():
+            msg = f"a check's name must be printable text: {name!r}"
+            raise ValueError(msg)
+        if name in self._checks:
+            first = function_name(self._checks[name].function)
+            msg = f"check {name!r} is registered twice: by {first} and by {function_name(function)}"
+            raise ValueError(msg)
+        parameters, wants_case = parameters_of(function)
+        target = next((parameter for parameter in parameters if parameter.name == shorthand), None)
+        if shorthand is not None and target is None:
+            msg = f"check {name!r}: its shorthand {shorthand!r} is no argument of {function_name(function)}"
+            raise ValueError(msg)
+        self._checks[name] = Check(name, function, parameters, wants_case, target, validate)
+
+    def parse(self, name: str, raw: object) -> tuple[CheckSpec | None, tuple[str, ...]]:
+        """Turn one check of a slice file into a spec.
+
+        Args:
+            name: The check's name as written.
+            raw: A mapping of arguments, the check's shorthand value, or None.
+
+        Returns:
+            The spec and no problems, or None and every problem: each one line, without a place.
+        """
+        check = self._checks.get(name)
+        if check is None:
+            return None, (f"unknown check {quoted_name(name)}; {nearest(name, self._checks)}",)
+        return check.parse(raw)
+
+    def grade(self, spec: CheckSpec, case: Case, answer: str) -> CheckResult:
+        """Grade one answer by one check; never raises.
+
+        Returns:
+            ``followed`` is None when the check is not registered here, failed, or could not decide; the reason
+            is one printable line.
+        """
+        check = self._checks.get(spec.name)
+        found = check.grade(spec.arguments, case, answer) if check else unscored("no such check is registered")
+        return CheckResult(spec.name, found.followed, one_line(found.reason))
+
+
+def quoted_name(name: str) -> str:
+    """A name that a slice file made up, fit for a message."""
+    return repr(one_line(name, 60))
+
+
+def builtin_registry() -> CheckRegistry:
+    """A new registry that holds the built-in checks."""
+    registry = CheckRegistry()
+    registry.register("exact", text.exact, shorthand="text")
+    registry.register("contains", text.contains, shorthand="all", validate=text.contains_problems)
+    registry.register("regex", text.regex, shorthand="pattern", validate=text.regex_problems)
+    registry.register("one_of", text.one_of, shorthand="options", validate=text.one_of_problems)
+    registry.register("json", structured.json_value)
+    registry.register(
+        "json_schema", structured.json_schema, shorthand="schema", validate=structured.json_schema_problems
+    )
+    registry.register("number", numbers.number, shorthand="value", validate=numbers.number_problems)
+    registry.register("math_answer", numbers.math_answer, shorthand="value", validate=numbers.math_answer_problems)
+    registry.register("refusal", refusal.refusal)
+    registry.register("comply", refusal.comply)
+    registry.register("needle", retrieval.needle, shorthand="text", validate=retrieval.needle_problems)
+    for name, function in (
+        ("word_count", counts.word_count),
+        ("sentence_count", counts.sentence_count),
+        ("line_count", counts.line_count),
+    ):
+        registry.register(name, function, validate=counts.count_problems)
+    return registry

@@ -1,0 +1,133 @@
+"""Checks of the answer's wording: exact, contains, regex, one_of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pytest_quantgate.checks.finding import Finding, followed, quoted, unscored, violated
+
+REGEX_SECONDS = 0.5
+"""Processor time that one search may take; a pattern that backtracks without end is stopped there."""
+
+_WRAPPING = " \t\r\n\"'`*_~\u201c\u201d\u2018\u2019«».,:;!?…()[]{}"
+"""What models put around a bare answer: quotes, emphasis, brackets, closing punctuation."""
+
+
+def exact(answer: str, *, text: str, ignore_case: bool = False) -> Finding:
+    """The answer is this text; white space around either is ignored, nothing else is."""
+    found, wanted = answer.strip(), text.strip()
+    if _folded(found, fold=ignore_case) == _folded(wanted, fold=ignore_case):
+        return followed("the answer is the expected text")
+    return violated(f"the answer is {quoted(found)}, not {quoted(wanted)}" if found else "the answer is empty")
+
+
+def contains(
+    answer: str,
+    *,
+    all_: str | Sequence[str] = (),
+    any_: str | Sequence[str] = (),
+    none: str | Sequence[str] = (),
+    ignore_case: bool = True,
+) -> Finding:
+    """The answer holds every text of ``all``, at least one of ``any``, and not one of ``none``.
+
+    Texts are searched as they are, inside words too.
+    """
+    searched = _folded(answer, fold=ignore_case)
+
+    def holds(text: str) -> bool:
+        return _folded(text, fold=ignore_case) in searched
+
+    missing = [text for text in _listed(all_) if not holds(text)]
+    if missing:
+        return violated(f"lacks {_joined(missing)}")
+    if any_ and not any(map(holds, _listed(any_))):
+        return violated(f"has none of {_joined(_listed(any_))}")
+    unwanted = [text for text in _listed(none) if holds(text)]
+    if unwanted:
+        return violated(f"contains {_joined(unwanted)}, which it must not")
+    return followed("contains what it must and nothing that it must not")
+
+
+def contains_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
+    """At least one text to look for, and no empty one: it would be found in every answer."""
+    lists = {name: _listed(arguments.get(name, ())) for name in ("all", "any", "none")}
+    if not any(lists.values()):
+        yield "give at least one text in 'all', 'any' or 'none'"
+    for name, texts in lists.items():
+        if "" in texts:
+            yield f"argument {name!r} holds an empty text, which every answer contains"
+
+
+def regex(answer: str, *, pattern: str, full: bool = False, ignore_case: bool = False) -> Finding:
+    r"""The pattern is found in the answer; with ``full``, it matches the whole stripped answer.
+
+    Patterns are those of the ``regex`` package: Python's own, and Unicode properties such as ``\p{L}``.
+    ``.`` does not match a line break unless the pattern says ``(?s)``. A search that needs more than half a
+    second of processor time is given up and not scored.
+    """
+    import regex as engine
+
+    compiled = engine.compile(pattern, engine.IGNORECASE if ignore_case else 0)
+    try:
+        if full:
+            match = compiled.fullmatch(answer.strip(), timeout=REGEX_SECONDS)
+        else:
+            match = compiled.search(answer, timeout=REGEX_SECONDS)
+    except TimeoutError:
+        return unscored(f"the pattern took too long (over {REGEX_SECONDS} s): {quoted(pattern)}")
+    if match:
+        return followed(f"{quoted(match.group())} matches the pattern")
+    return violated(f"{'the whole answer does not match' if full else 'no match for'} {quoted(pattern)}")
+
+
+def regex_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
+    """The pattern compiles."""
+    import regex as engine
+
+    try:
+        engine.compile(arguments["pattern"])
+    except (engine.error, RecursionError, OverflowError) as error:
+        yield f"argument 'pattern' does not compile: {error} in {quoted(arguments['pattern'])}"
+
+
+def one_of(answer: str, *, options: Sequence[str], ignore_case: bool = True) -> Finding:
+    """The answer is one of the options and nothing more.
+
+    Quotes, Markdown emphasis, brackets and punctuation around answer and option are ignored.
+    """
+    found = _folded(answer.strip(), fold=ignore_case)
+    bare = found.strip(_WRAPPING)
+    for option in options:
+        wanted = _folded(option.strip(), fold=ignore_case)
+        # an option of punctuation alone has no bare form, and must be answered as it is
+        if found == wanted or (bare and bare == wanted.strip(_WRAPPING)):
+            return followed(f"the answer is {quoted(option)}")
+    if not found:
+        return violated("the answer is empty")
+    return violated(f"the answer {quoted(answer.strip())} is none of {_joined(options)}")
+
+
+def one_of_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
+    """There are options, none of them blank, none of them twice."""
+    options = arguments["options"]
+    if not options:
+        yield "argument 'options' is empty: no answer could be right"
+    if any(not option.strip() for option in options):
+        yield "argument 'options' holds a blank text"
+    twice = sorted({option for option in options if options.count(option) > 1})
+    if twice:
+        yield f"argument 'options' holds {_joined(twice)} more than once"
+
+
+def _folded(text: str, *, fold: bool) -> str:
+    return text.casefold() if fold else text
+
+
+def _listed(texts: str | Sequence[str]) -> Sequence[str]:
+    return [texts] if isinstance(texts, str) else texts
+
+
+def _joined(texts: Sequence[str]) -> str:
+    return ", ".join(quoted(text, 40) for text in texts)
