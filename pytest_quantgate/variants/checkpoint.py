@@ -1,0 +1,184 @@
+"""A checkpoint folder: which files it needs, which it has, and which it must not have."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pytest_quantgate.errors import ModelError
+from pytest_quantgate.variants.headers import PLAIN_DTYPES, TensorHeader, read_headers
+
+CONFIG = "config.json"
+GENERATION_CONFIG = "generation_config.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+WEIGHTS = "model.safetensors"
+WEIGHTS_INDEX = "model.safetensors.index.json"
+CHAT_TEMPLATES = ("chat_template.jinja", "chat_template.json")
+# any one of these groups makes a tokenizer
+VOCABULARIES = (("tokenizer.json",), ("tokenizer.model",), ("spiece.model",), ("vocab.json", "merges.txt"))
+TOKENIZER_FILES = (
+    *(name for group in VOCABULARIES for name in group),
+    TOKENIZER_CONFIG,
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+
+_SHARD_NAME = re.compile(r"[\w.-]+\.safetensors")  # a file beside the index, nothing elsewhere
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+
+
+def check_folder(folder: Path) -> None:
+    """Checks that a folder is a whole checkpoint that can be loaded without running code from it.
+
+    The weights' headers are read, not the weights.
+
+    Args:
+        folder: An existing folder.
+
+    Raises:
+        ModelError: Something is missing, damaged, of a kind that is refused, or not supported yet.
+    """
+    config = read_json(folder / CONFIG)
+    _refuse_remote_code(folder / CONFIG, config)
+    if "quantization_config" in config:
+        method = config["quantization_config"]
+        name = method.get("quant_method", "unknown") if isinstance(method, dict) else "unknown"
+        raise ModelError(
+            f"this checkpoint is already quantized ({name}), which is not supported as a source yet",
+            where=str(folder / CONFIG),
+            hint="name the unquantized model that it was made from",
+        )
+    _check_tokenizer(folder)
+    tensors = read_tensors(folder)
+    strange = sorted({tensor.dtype for tensor in tensors} & {"F8_E4M3", "F8_E5M2", "F4", "U8", "I8"})
+    if strange or not any(tensor.dtype in PLAIN_DTYPES for tensor in tensors):
+        raise ModelError(
+            f"the weights are not plain floating point ({', '.join(strange) or 'none found'})",
+            where=str(folder),
+            hint="name the unquantized model that they were made from",
+        )
+
+
+def weight_files(folder: Path) -> tuple[Path, ...]:
+    """The safetensors files that transformers loads from a folder; all of them exist.
+
+    Raises:
+        ModelError: There are none, one is missing, or there are pickles only.
+    """
+    if (folder / WEIGHTS).is_file():
+        return (folder / WEIGHTS,)
+    index = folder / WEIGHTS_INDEX
+    if not index.is_file():
+        raise _no_weights(folder)
+    shards = read_json(index).get("weight_map")
+    values = list(shards.values()) if isinstance(shards, dict) else []
+    if not values or not all(isinstance(name, str) and _SHARD_NAME.fullmatch(name) for name in values):
+        raise ModelError("does not map tensors to safetensors files beside it", where=str(index))
+    paths = tuple(folder / name for name in sorted(set(values)))
+    _require(folder, (path.name for path in paths if not path.is_file()), f"named in {WEIGHTS_INDEX}")
+    return paths
+
+
+def read_tensors(folder: Path) -> tuple[TensorHeader, ...]:
+    """All tensors of a checkpoint, their files checked for being whole.
+
+    Raises:
+        ModelError: As for ``weight_files`` and ``read_headers``.
+    """
+    return tuple(tensor for path in weight_files(folder) for tensor in read_headers(path))
+
+
+def chat_template_text(folder: Path) -> str | None:
+    """The chat template as text that changes when the template does; None when there is none.
+
+    Raises:
+        ModelError: A file that may hold it is not what its name says.
+    """
+    for name in CHAT_TEMPLATES:
+        if (folder / name).is_file():
+            return read_text(folder / name)
+    if (folder / TOKENIZER_CONFIG).is_file():
+        template = read_json(folder / TOKENIZER_CONFIG).get("chat_template")
+        if template:
+            return json.dumps(template, sort_keys=True)
+    return None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Raises:
+        ModelError: The file is missing, cannot be read, or holds something else.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path.name} is missing", where=str(path.parent), hint=_WHAT_A_FOLDER_NEEDS)
+    try:
+        value = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise ModelError("is not valid JSON", where=str(path), hint="download or copy it again") from error
+    if not isinstance(value, dict):
+        raise ModelError("is not a JSON object", where=str(path), hint="download or copy it again")
+    return value
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file.
+
+    Raises:
+        ModelError: The file cannot be read or is not text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"cannot be read as text: {error}", where=str(path)) from error
+
+
+_WHAT_A_FOLDER_NEEDS = (
+    f"a model folder holds {CONFIG}, {WEIGHTS} (or its index and shards), tokenizer files and a chat template"
+)
+
+
+def _check_tokenizer(folder: Path) -> None:
+    if not any(all((folder / name).is_file() for name in group) for group in VOCABULARIES):
+        _require(folder, [VOCABULARIES[0][0]], "the tokenizer")
+    if (folder / TOKENIZER_CONFIG).is_file():
+        _refuse_remote_code(folder / TOKENIZER_CONFIG, read_json(folder / TOKENIZER_CONFIG))
+    if not chat_template_text(folder):
+        raise ModelError(
+            "the model has no chat template",
+            where=str(folder),
+            hint=f"use an instruct model, or put its template into {CHAT_TEMPLATES[0]}",
+        )
+
+
+def _refuse_remote_code(path: Path, config: dict[str, Any]) -> None:
+    if "auto_map" in config:
+        raise ModelError(
+            "the model needs code from its own repository (auto_map), and remote code is never run",
+            where=str(path),
+            hint="use a model whose architecture is part of transformers",
+        )
+
+
+def _no_weights(folder: Path) -> ModelError:
+    pickles = sorted(path.name for pattern in _PICKLES for path in folder.glob(pattern))
+    if pickles:
+        return ModelError(
+            f"only pickle weights ({pickles[0]}), and loading a pickle can run any code",
+            where=str(folder),
+            hint="where you trust them, convert once: AutoModelForCausalLM.from_pretrained(FOLDER)"
+            ".save_pretrained(NEW_FOLDER), then copy the tokenizer files",
+        )
+    return ModelError(f"{WEIGHTS} is missing", where=str(folder), hint=_WHAT_A_FOLDER_NEEDS)
+
+
+def _require(folder: Path, missing: Iterable[str], why: str) -> None:
+    if names := sorted(missing):
+        raise ModelError(
+            f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} missing ({why})",
+            where=str(folder),
+            hint=_WHAT_A_FOLDER_NEEDS,
+        )

@@ -1,0 +1,125 @@
+"""Where a variant runs and in which arithmetic, decided without importing torch."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from pytest_quantgate.errors import UsageError, nearest
+from pytest_quantgate.variants.registry import Description
+
+ComputeDtype = Literal["float32", "float16", "bfloat16"]
+Kernels = Literal["dense", "native"]
+
+DTYPE_BYTES: dict[ComputeDtype, int] = {"float32": 4, "float16": 2, "bfloat16": 2}
+_DTYPE_NAMES: dict[str, ComputeDtype] = {
+    "float32": "float32",
+    "float16": "float16",
+    "bfloat16": "bfloat16",
+    "fp32": "float32",
+    "fp16": "float16",
+    "bf16": "bfloat16",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """How a variant is put to work.
+
+    Attributes:
+        device: ``cpu`` or ``cuda:N``.
+        compute_dtype: Dtype of the arithmetic and of everything that is not quantized.
+        kernels: ``dense``: quantized weights are spread out once, at load, into ordinary linear layers, so
+            that reference and candidate run through the same kernels and differ in weights only.
+            ``native``: the quantizer's own kernels.
+    """
+
+    device: str
+    compute_dtype: ComputeDtype
+    kernels: Kernels
+
+    @property
+    def device_type(self) -> str:
+        """``cpu`` or ``cuda``."""
+        return self.device.partition(":")[0]
+
+
+def cuda_device_count() -> int:
+    """CUDA devices that the driver reports and the installed torch can use; 0 where either is missing."""
+    torch = find_spec("torch")
+    if torch is None or torch.origin is None:
+        return 0
+    if not any((Path(torch.origin).parent / "lib").glob("libtorch_cuda*")):
+        return 0  # a build for the CPU
+    return _driver_device_count()
+
+
+def _driver_device_count() -> int:
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+        count = ctypes.c_int(0)
+        failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
+    except (OSError, AttributeError):  # no driver, or something else under its name
+        return 0
+    return 0 if failed else count.value
+
+
+def parse_device(text: str) -> str:
+    """The device that a ``--quant-device`` text means.
+
+    Args:
+        text: ``auto`` (CUDA when there, else CPU), ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Returns:
+        ``cpu`` or ``cuda:N``.
+
+    Raises:
+        UsageError: Anything else, or a CUDA device that is not there.
+    """
+    if text == "cpu":
+        return text
+    match = re.fullmatch(r"auto|cuda(?::(\d{1,4}))?", text, re.ASCII)
+    if not match:
+        raise UsageError(
+            f"{text!r} is not a device",
+            where="--quant-device",
+            hint=f"{nearest(text, ('auto', 'cpu', 'cuda'))}; a certain GPU is written cuda:N",
+        )
+    count = cuda_device_count()
+    if text == "auto" and not count:
+        return "cpu"
+    index = int(match[1] or 0)
+    if index >= count:
+        found = f"{count} CUDA device{'s'[: count > 1]}" if count else "no CUDA device that torch can use"
+        raise UsageError(f"{text} is not there: found {found}", where="--quant-device", hint="use --quant-device cpu")
+    return f"cuda:{index}"
+
+
+def place(description: Description, device: str, compute_dtype: str) -> Placement:
+    """Settles device, compute dtype and kernels of a variant.
+
+    Args:
+        description: What the variant's backend says of it.
+        device: As for ``parse_device``.
+        compute_dtype: ``auto``, or ``float32``, ``float16``, ``bfloat16`` (``fp32``, ``fp16``, ``bf16``).
+            ``auto`` is float32 on a CPU, so that only the weights differ, and the variant's own on CUDA.
+
+    Raises:
+        UsageError: A device or dtype that is unknown or not there.
+    """
+    device = parse_device(device)
+    on_cpu = device == "cpu"
+    if compute_dtype == "auto":
+        compute_dtype = "float32" if on_cpu else description.cuda_dtype
+    if compute_dtype not in _DTYPE_NAMES:
+        raise UsageError(
+            f"{compute_dtype!r} is not a compute dtype",
+            where="--quant-compute-dtype",
+            hint=nearest(compute_dtype, ("auto", *_DTYPE_NAMES)),
+        )
+    kernels: Kernels = "dense" if on_cpu and description.dense_on_cpu else "native"
+    return Placement(device, _DTYPE_NAMES[compute_dtype], kernels)

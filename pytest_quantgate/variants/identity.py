@@ -1,0 +1,93 @@
+"""What makes two variants the same: everything that their answers depend on, known without importing torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pytest_quantgate.cases.model import digest_of
+from pytest_quantgate.errors import ModelError
+from pytest_quantgate.variants import checkpoint
+from pytest_quantgate.variants.device import Placement
+from pytest_quantgate.variants.digests import file_digest
+from pytest_quantgate.variants.source import ModelSource
+from pytest_quantgate.variants.spec import VariantSpec
+
+ENGINE = "1"
+"""Version of the decoding; raised whenever answers may change for the same variant and request."""
+
+_LIBRARIES = ("tokenizers", "torch", "transformers")
+_NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Facts that together identify a variant.
+
+    Attributes:
+        fields: Name to value, sorted by name.
+    """
+
+    fields: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the fields; it keys the cache and the goldens."""
+        return digest_of(dict(self.fields))
+
+
+def identify(source: ModelSource, spec: VariantSpec, placement: Placement, libraries: Iterable[str] = ()) -> Identity:
+    """Computes the identity of a variant.
+
+    Weights are identified by their digest, or for a hub model by name and commit; all else by digests of
+    the files, the settings, and the versions of the libraries that compute.
+
+    Args:
+        source: The model.
+        spec: The variant.
+        placement: How it is put to work.
+        libraries: Distributions that compute for this variant beside torch, transformers and tokenizers.
+
+    Raises:
+        ModelError: A file cannot be read.
+    """
+    folder = source.folder
+    template = checkpoint.chat_template_text(folder)
+    try:
+        weights = f"{source.name}@{source.revision}" if source.revision else _files(_weights(folder))
+        fields = {
+            "chat_template": _NONE if template is None else hashlib.sha256(template.encode()).hexdigest(),
+            "compute_dtype": placement.compute_dtype,
+            "config": _files([folder / checkpoint.CONFIG]),
+            "device": placement.device_type,
+            "engine": ENGINE,
+            "generation_config": _files([folder / checkpoint.GENERATION_CONFIG]),
+            "kernels": placement.kernels,
+            "spec": str(spec),
+            "tokenizer": _files(folder / name for name in checkpoint.TOKENIZER_FILES),
+            "weights": weights,
+        }
+    except OSError as error:
+        raise ModelError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
+    fields |= {f"version:{name}": _version(name) for name in (*_LIBRARIES, *libraries)}
+    return Identity(dict(sorted(fields.items())))
+
+
+def _weights(folder: Path) -> list[Path]:
+    return [folder / checkpoint.WEIGHTS_INDEX, *checkpoint.weight_files(folder)]
+
+
+def _files(paths: Iterable[Path]) -> str:
+    """One digest for those of the files that exist, names included."""
+    found = [[path.name, file_digest(path)] for path in paths if path.is_file()]
+    return digest_of(found) if found else _NONE
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return _NONE

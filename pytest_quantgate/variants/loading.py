@@ -1,0 +1,151 @@
+"""What all backends that load through transformers share. Imports torch: import it only to load."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
+
+from pytest_quantgate.errors import ModelError
+
+_SHOWN_NAMES = 3
+_AUTO_MODEL: Any = AutoModelForCausalLM  # its methods carry no or wrong types
+_TRANSFORMERS_LOG: Any = transformers_logging
+
+
+def dtype_of(name: str) -> torch.dtype:
+    """The torch dtype of a name such as ``float16``."""
+    dtype = getattr(torch, name)
+    if not isinstance(dtype, torch.dtype):
+        msg = f"{name} is not a dtype"
+        raise TypeError(msg)
+    return dtype
+
+
+def load_pretrained(folder: Path, *, dtype: torch.dtype, device: str, quantization: Any = None) -> PreTrainedModel:
+    """Loads a checkpoint, every weight of it from the files.
+
+    Args:
+        folder: A checkpoint folder that ``check_folder`` accepted.
+        dtype: Dtype of everything that is not quantized.
+        device: ``cpu`` or ``cuda:N``.
+        quantization: A transformers quantization config.
+
+    Raises:
+        ModelError: It does not load, or weights that the architecture needs are not in the files.
+    """
+    options: dict[str, Any] = {"quantization_config": quantization} if quantization else {}
+    with quiet():
+        try:
+            model, info = _AUTO_MODEL.from_pretrained(
+                str(folder),
+                dtype=dtype,
+                device_map={"": device},
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+                **options,
+            )
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            raise ModelError(
+                "the model does not fit in memory",
+                where=str(folder),
+                hint="free some memory, or use a smaller model or device",
+            ) from error
+        except Exception as error:  # a checkpoint that does not fit fails in many ways
+            raise ModelError(
+                f"the model does not load: {message_of(error)}",
+                where=str(folder),
+                hint="check that its config.json belongs to its weights",
+            ) from error
+    if missing := sorted(info["missing_keys"]):
+        more = f" and {len(missing) - _SHOWN_NAMES} more" if len(missing) > _SHOWN_NAMES else ""
+        raise ModelError(
+            f"weights are missing from the files: {', '.join(missing[:_SHOWN_NAMES])}{more}",
+            where=str(folder),
+            hint="check that its config.json belongs to its weights, and that no file is left out",
+        )
+    model.eval().requires_grad_(requires_grad=False)
+    loaded: PreTrainedModel = model
+    return loaded
+
+
+def load_skeleton(folder: Path) -> PreTrainedModel:
+    """The architecture of a checkpoint without weights.
+
+    Raises:
+        ModelError: transformers does not know the architecture.
+    """
+    with quiet():
+        try:
+            config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+            with torch.device("meta"):
+                skeleton: PreTrainedModel = _AUTO_MODEL.from_config(config)
+        except Exception as error:
+            raise ModelError(f"the model does not load: {message_of(error)}", where=str(folder)) from error
+    return skeleton
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Loads the tokenizer of a checkpoint, padding on the left as decoding needs it.
+
+    Raises:
+        ModelError: It does not load.
+    """
+    with quiet():
+        try:
+            return AutoTokenizer.from_pretrained(
+                str(folder), local_files_only=True, trust_remote_code=False, padding_side="left"
+            )
+        except Exception as error:
+            raise ModelError(
+                f"the tokenizer does not load: {message_of(error)}",
+                where=str(folder),
+                hint="copy the tokenizer files of the original model again",
+            ) from error
+
+
+def cast_parameters(model: PreTrainedModel, dtype: torch.dtype) -> None:
+    """Brings everything that is not quantized to the compute dtype, one tensor at a time to save memory."""
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            parameter.data = parameter.data.to(dtype)
+    for buffer in model.buffers():
+        if buffer.dtype in (torch.float16, torch.bfloat16):  # float32 ones, such as rotary angles, stay exact
+            buffer.data = buffer.data.to(dtype)
+    model.config.dtype = dtype
+
+
+def message_of(error: Exception) -> str:
+    """The first line of an exception that says something, or its type."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps progress bars, load reports and library warnings off the terminal; what matters is raised."""
+    verbosity = _TRANSFORMERS_LOG.get_verbosity()
+    bars = _TRANSFORMERS_LOG.is_progress_bar_enabled()
+    chatty = logging.getLogger("bitsandbytes")
+    level = chatty.level
+    _TRANSFORMERS_LOG.set_verbosity(logging.CRITICAL)
+    _TRANSFORMERS_LOG.disable_progress_bar()
+    chatty.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        _TRANSFORMERS_LOG.set_verbosity(verbosity)
+        if bars:
+            _TRANSFORMERS_LOG.enable_progress_bar()
+        chatty.setLevel(level)

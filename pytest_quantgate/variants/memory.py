@@ -1,0 +1,95 @@
+"""Whether a model fits, estimated from file headers before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from pytest_quantgate.errors import ModelError
+from pytest_quantgate.variants.device import DTYPE_BYTES, Placement
+from pytest_quantgate.variants.headers import TensorHeader
+from pytest_quantgate.variants.registry import Description
+
+ALLOWANCE_BYTES = 1 << 30
+"""For torch and the tokenizer, and for answering the first requests."""
+
+_GIB = 1 << 30
+_FP16_BYTES = 2
+_MATRIX = 2
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def estimate_bytes(tensors: Iterable[TensorHeader], description: Description, placement: Placement) -> int:
+    """Most bytes that loading and holding a variant should take, allowance included.
+
+    Matrices that are neither embedding nor output head count as quantized where the variant quantizes. The
+    largest tensor counts once more in fp16 and in the compute dtype, for being brought from one to the other.
+
+    Args:
+        tensors: All tensors of the checkpoint.
+        description: What the variant's backend says of it.
+        placement: How it is put to work.
+    """
+    tensors = tuple(tensors)
+    plain = DTYPE_BYTES[placement.compute_dtype]
+    spread = description.max_bits is None or placement.kernels == "dense"
+    total = sum(
+        tensor.count * (plain if spread or not _is_quantized(tensor, description) else description.bits / 8)
+        for tensor in tensors
+    )
+    largest = max((tensor.count for tensor in tensors), default=0)
+    return int(total) + largest * (plain + _FP16_BYTES) + ALLOWANCE_BYTES
+
+
+def available_bytes(device: str) -> int:
+    """Bytes that can still be taken: on a CPU within the container's limit, on CUDA of the device's memory.
+
+    torch is imported for CUDA devices only.
+    """
+    if device == "cpu":
+        return min(int(psutil.virtual_memory().available), _container_bytes())
+    import torch  # only where a CUDA device is used
+
+    free, _ = torch.cuda.mem_get_info(device)
+    return free
+
+
+def check_memory(needed: int, device: str, spec: str) -> None:
+    """Refuses to load what will not fit.
+
+    Args:
+        needed: What ``estimate_bytes`` gave.
+        device: Where it is to be loaded.
+        spec: The variant, for the message.
+
+    Raises:
+        ModelError: More is needed than available.
+    """
+    available = available_bytes(device)
+    if needed > available:
+        raise ModelError(
+            f"it needs about {needed / _GIB:.1f} GiB on {device}, and {available / _GIB:.1f} GiB are available",
+            where=f"variant {spec!r}",
+            hint="free some memory, use a smaller model, or another --quant-device",
+        )
+
+
+def _is_quantized(tensor: TensorHeader, description: Description) -> bool:
+    if len(tensor.shape) != _MATRIX or not tensor.name.endswith(".weight"):
+        return False
+    name = tensor.name.removesuffix(".weight")
+    kept = (*description.skipped, "lm_head")
+    return "embed" not in name and not any(f"{name}.".startswith(f"{skip}.") or name.endswith(skip) for skip in kept)
+
+
+def _container_bytes() -> int:
+    """What the container's memory limit leaves; very much where there is none."""
+    with suppress(OSError, ValueError, KeyError):
+        limit = int((_CGROUP / "memory.max").read_text())  # "max" is no number: no limit
+        used = int((_CGROUP / "memory.current").read_text())
+        facts = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
+        return max(0, limit - used + int(facts["inactive_file"]))  # file pages are given back on demand
+    return 1 << 62

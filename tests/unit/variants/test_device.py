@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pytest_quantgate.errors import UsageError
+from pytest_quantgate.variants import device
+from pytest_quantgate.variants.device import Placement, cuda_device_count, parse_device, place
+from pytest_quantgate.variants.registry import backend_of
+from pytest_quantgate.variants.spec import parse_spec
+
+
+def with_devices(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr(device, "cuda_device_count", lambda: count)
+
+
+def placed(monkeypatch: pytest.MonkeyPatch, text: str, name: str, dtype: str, devices: int = 1) -> Placement:
+    with_devices(monkeypatch, devices)
+    spec = parse_spec(text)
+    return place(backend_of(spec.name).describe(spec), name, dtype)
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "expected"),
+    [
+        ("auto", 0, "cpu"),
+        ("auto", 2, "cuda:0"),
+        ("cpu", 2, "cpu"),
+        ("cuda", 1, "cuda:0"),
+        ("cuda:1", 2, "cuda:1"),
+    ],
+)
+def test_a_device_text_means_one_device(monkeypatch: pytest.MonkeyPatch, text: str, count: int, expected: str) -> None:
+    with_devices(monkeypatch, count)
+    assert parse_device(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "part"),
+    [
+        ("cud", 0, "did you mean 'cuda'?"),
+        ("tpu:0", 0, "'tpu:0' is not a device"),
+        ("cuda:x", 1, "cuda:N"),
+        ("cuda:-1", 1, "cuda:N"),
+        ("", 1, "not a device"),
+        ("cuda", 0, "no CUDA device"),
+        ("cuda:2", 2, "found 2 CUDA devices"),
+        ("cuda:1", 1, "found 1 CUDA device\n"),
+    ],
+)
+def test_a_device_that_is_not_there_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, text: str, count: int, part: str
+) -> None:
+    with_devices(monkeypatch, count)
+    with pytest.raises(UsageError) as caught:
+        parse_device(text)
+    assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("library", "driver", "expected"),
+    [("libtorch_cuda.so", 2, 2), ("libtorch_cuda.so", 0, 0), ("libtorch_cpu.so", 2, 0)],
+)
+def test_cuda_needs_a_driver_and_a_torch_built_for_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: str, driver: int, expected: int
+) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / library).touch()
+    found = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(device, "find_spec", lambda name: found if name == "torch" else importlib.util.find_spec(name))
+    monkeypatch.setattr(device, "_driver_device_count", lambda: driver)
+    assert cuda_device_count() == expected
+
+
+@pytest.mark.parametrize("text", ["fp32", "fp16", "bf16", "nf4", "int8"])
+def test_on_a_cpu_arithmetic_is_float32(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    assert placed(monkeypatch, text, "cpu", "auto").compute_dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype"),
+    [("fp32", "float32"), ("fp16", "float16"), ("bf16", "bfloat16"), ("nf4", "float16"), ("int8", "float16")],
+)
+def test_on_cuda_arithmetic_is_the_variants_own(monkeypatch: pytest.MonkeyPatch, text: str, dtype: str) -> None:
+    assert placed(monkeypatch, text, "auto", "auto") == Placement("cuda:0", dtype, "native")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "kernels"), [("fp16", "native"), ("nf4", "dense"), ("fp4", "dense"), ("int8", "native")]
+)
+def test_four_bit_weights_run_dense_on_a_cpu(monkeypatch: pytest.MonkeyPatch, text: str, kernels: str) -> None:
+    assert placed(monkeypatch, text, "cpu", "auto").kernels == kernels
+
+
+def test_the_compute_dtype_can_be_chosen_under_either_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert placed(monkeypatch, "nf4", "cpu", "bf16") == placed(monkeypatch, "nf4", "cpu", "bfloat16")
+
+
+def test_an_unknown_compute_dtype_has_a_nearest_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="did you mean 'float32'"):
+        placed(monkeypatch, "fp16", "cpu", "float3")
+
+
+def test_a_placement_knows_its_kind_of_device() -> None:
+    assert Placement("cuda:1", "float16", "native").device_type == "cuda"
+    assert Placement("cpu", "float32", "dense").device_type == "cpu"

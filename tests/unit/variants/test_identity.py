@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pytest_quantgate.variants.identity import Identity
+from pytest_quantgate.variants.source import ModelSource, resolve_model
+from pytest_quantgate.variants.variant import prepare_variant
+
+
+def identity(folder: Path, spec: str = "fp16", dtype: str = "auto") -> Identity:
+    return prepare_variant(spec, resolve_model(str(folder)), device="cpu", compute_dtype=dtype).identity
+
+
+def flip_last_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def append(path: Path) -> None:
+    path.write_text(path.read_text() + " ")
+
+
+CHANGES: dict[str, Callable[[Path], None]] = {
+    "weights": lambda folder: flip_last_byte(folder / "model.safetensors"),
+    "tokenizer": lambda folder: append(folder / "tokenizer.json"),
+    "config": lambda folder: append(folder / "config.json"),
+    "chat_template": lambda folder: append(folder / "chat_template.jinja"),
+    "generation_config": lambda folder: (folder / "generation_config.json").unlink(),
+}
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_a_changed_file_changes_its_field_and_nothing_else(folder: Path, field: str) -> None:
+    before = identity(folder)
+    CHANGES[field](folder)
+    after = identity(folder)
+    assert {name for name in before.fields if before.fields[name] != after.fields[name]} == {field}
+    assert before.digest != after.digest
+
+
+def test_spec_and_compute_dtype_are_part_of_it(folder: Path) -> None:
+    found = [
+        identity(folder).digest,
+        identity(folder, "fp32").digest,
+        identity(folder, "nf4").digest,
+        identity(folder, "nf4:double").digest,
+        identity(folder, "fp16", "bfloat16").digest,
+    ]
+    assert len(set(found)) == len(found)
+
+
+def test_the_same_model_elsewhere_is_the_same(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    (copy / "README.md").write_text("not part of the model")
+    assert identity(folder) == identity(copy)
+
+
+def test_equal_specs_written_differently_are_the_same(folder: Path) -> None:
+    assert identity(folder, "nf4:skip=b+a,double") == identity(folder, " nf4:double,skip=a+b")
+
+
+def test_a_hub_model_is_known_by_its_commit(folder: Path) -> None:
+    source = ModelSource("org/name", folder, revision="c0ffee")
+    assert prepare_variant("fp16", source, device="cpu").identity.fields["weights"] == "org/name@c0ffee"
+
+
+def test_versions_of_the_libraries_that_compute_are_part_of_it(folder: Path) -> None:
+    def versions(spec: str) -> set[str]:
+        return {name for name in identity(folder, spec).fields if name.startswith("version:")}
+
+    assert versions("fp16") == {"version:tokenizers", "version:torch", "version:transformers"}
+    assert versions("nf4") == versions("fp16") | {"version:bitsandbytes"}
+
+
+def test_the_digest_depends_on_fields_and_not_on_their_order() -> None:
+    assert Identity({"a": "1", "b": "2"}).digest == Identity({"b": "2", "a": "1"}).digest
+    assert Identity({"a": "1"}).digest != Identity({"a": "2"}).digest
+
+
+def test_preparing_a_variant_imports_no_torch(folder: Path) -> None:
+    program = (
+        "import json, sys\n"
+        "from pytest_quantgate.variants.source import resolve_model\n"
+        "from pytest_quantgate.variants.variant import prepare_variant\n"
+        "for spec in ('fp16', 'nf4:double', 'int8'):\n"
+        "    variant = prepare_variant(spec, resolve_model(sys.argv[1]))\n"
+        "    variant.summary\n"
+        "print(json.dumps(sorted({'torch', 'transformers', 'bitsandbytes', 'numpy'} & set(sys.modules))))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_quantgate.errors import ModelError
+from pytest_quantgate.variants import memory
+from pytest_quantgate.variants.device import Kernels, Placement
+from pytest_quantgate.variants.headers import TensorHeader
+from pytest_quantgate.variants.memory import ALLOWANCE_BYTES, available_bytes, check_memory, estimate_bytes
+from pytest_quantgate.variants.registry import backend_of
+from pytest_quantgate.variants.spec import parse_spec
+
+SIDE = 1000
+LAYER = TensorHeader("model.layers.0.mlp.up_proj.weight", "F16", (SIDE, SIDE))
+EMBEDDING = TensorHeader("model.embed_tokens.weight", "F16", (SIDE, SIDE))
+HEAD = TensorHeader("lm_head.weight", "F16", (SIDE, SIDE))
+
+
+def estimate(text: str, *tensors: TensorHeader, kernels: Kernels = "native") -> int:
+    """Bytes per weight of one matrix, what every variant needs left out."""
+    spec = parse_spec(text)
+    placement = Placement("cpu", "float32", kernels)
+    total = estimate_bytes(tensors, backend_of(spec.name).describe(spec), placement)
+    return round((total - ALLOWANCE_BYTES) / SIDE**2 - 6)
+
+
+def test_a_plain_variant_takes_what_its_arithmetic_takes() -> None:
+    assert estimate("fp16", LAYER, EMBEDDING) == 8
+
+
+def test_native_quantized_layers_take_their_bits() -> None:
+    assert estimate("int8", LAYER) == 1
+    assert estimate("int8", LAYER, LAYER, LAYER, EMBEDDING, HEAD) == 3 + 4 + 4
+
+
+def test_dense_kernels_take_full_weights() -> None:
+    assert estimate("nf4", LAYER, kernels="dense") == 4
+
+
+@pytest.mark.parametrize("skip", ["model.layers.0", "up_proj"])
+def test_skipped_modules_take_full_weights(skip: str) -> None:
+    assert estimate(f"int8:skip={skip}", LAYER) == 4
+
+
+def test_what_does_not_fit_is_refused_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_bytes", lambda _: 3 << 30)
+    check_memory(3 << 30, "cpu", "fp16")
+    with pytest.raises(ModelError, match=r"needs about 7\.5 GiB on cpu, and 3\.0 GiB are available"):
+        check_memory(15 << 29, "cpu", "fp16")
+
+
+@pytest.mark.parametrize(("limit", "expected"), [("1000", 1000 - 600 + 100), ("500", 0), ("max", None)])
+def test_a_containers_limit_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, expected: int | None
+) -> None:
+    (tmp_path / "memory.max").write_text(limit)
+    (tmp_path / "memory.current").write_text("600")
+    (tmp_path / "memory.stat").write_text("anon 500\ninactive_file 100\n")
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    if expected is None:
+        assert available_bytes("cpu") > 1000
+    else:
+        assert available_bytes("cpu") == expected

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_quantgate.errors import SpecError, UsageError
+from pytest_quantgate.variants.registry import (
+    Entry,
+    OptionKind,
+    backend_of,
+    entry_of,
+    register,
+    unregister,
+    variant_names,
+)
+from pytest_quantgate.variants.spec import parse_spec
+
+OWN = Entry("pytest_quantgate.variants.plain:BACKEND", {"bits": OptionKind.NAMES})
+
+
+@pytest.fixture
+def own_name() -> Iterator[str]:
+    register("own", OWN)
+    yield "own"
+    unregister("own")
+
+
+def test_a_registered_name_is_a_spec_with_its_options(own_name: str) -> None:
+    assert own_name in variant_names()
+    assert str(parse_spec("own:bits=a")) == "own:bits=a"
+
+
+def test_registering_the_same_again_changes_nothing(own_name: str) -> None:
+    register(own_name, OWN)
+    assert entry_of(own_name) == OWN
+
+
+def test_a_name_has_one_backend() -> None:
+    with pytest.raises(UsageError, match="belongs to pytest_quantgate"):
+        register("nf4", Entry("other.package:BACKEND"))
+    assert entry_of("nf4").target.startswith("pytest_quantgate")
+
+
+@pytest.mark.parametrize("name", ["", "Own", "own:x", "own,x", "4bit", "own x"])
+def test_a_malformed_name_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="variant name"):
+        register(name, OWN)
+
+
+@pytest.mark.parametrize("target", ["no.such.module:X", "pytest_quantgate.variants.plain:NOTHING"])
+def test_a_backend_that_cannot_be_imported_is_one_clear_error(target: str) -> None:
+    register("broken", Entry(target))
+    try:
+        with pytest.raises(SpecError, match="cannot be imported"):
+            backend_of("broken")
+    finally:
+        unregister("broken")
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("fp16", ["float16", "nothing quantized"]),
+        ("nf4", ["4-bit NormalFloat", "except the output head"]),
+        ("nf4:double", ["quantized again"]),
+        ("int8:skip=fc1", ["8-bit", "the output head and fc1"]),
+    ],
+)
+def test_a_description_says_what_is_quantized_and_what_is_left(text: str, parts: list[str]) -> None:
+    spec = parse_spec(text)
+    summary = backend_of(spec.name).describe(spec).summary
+    assert all(part in summary for part in parts)

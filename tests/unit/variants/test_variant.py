@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
+from safetensors.torch import load_file
+from torch import nn
+
+from pytest_quantgate.errors import AuditError, ModelError, QuantgateError, SpecError
+from pytest_quantgate.variants import bitsandbytes_loading, memory, variant
+from pytest_quantgate.variants.source import resolve_model
+from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, prepare_variant
+
+EditWeights = Callable[[Callable[[dict[str, Any]], None]], None]
+LINEAR_LAYERS = 14
+TOKENS = torch.tensor([[2, 4, 10, 11, 12, 13, 3, 4]])
+
+
+def prepared(folder: Path, spec: str, dtype: str = "auto") -> Variant:
+    return prepare_variant(spec, resolve_model(str(folder)), device="cpu", compute_dtype=dtype)
+
+
+def loaded(folder: Path, spec: str, dtype: str = "auto") -> LoadedModel:
+    return load_variant(prepared(folder, spec, dtype))
+
+
+def logits(model: LoadedModel | nn.Module) -> torch.Tensor:
+    network: Any = model.model if isinstance(model, LoadedModel) else model
+    with torch.inference_mode():
+        found: torch.Tensor = network(TOKENS).logits
+    return found
+
+
+def layers(model: LoadedModel, kind: type[nn.Module]) -> int:
+    return sum(type(module) is kind for module in model.model.modules())
+
+
+@pytest.mark.parametrize(
+    ("spec", "dtype"), [("fp32", torch.float32), ("fp16", torch.float16), ("bf16", torch.bfloat16)]
+)
+def test_a_plain_variant_is_the_checkpoint_rounded_and_computed_in_float32(
+    edit_weights: EditWeights, folder: Path, spec: str, dtype: torch.dtype
+) -> None:
+    def widen(weights: dict[str, Any]) -> None:
+        for name, weight in weights.items():
+            weights[name] = weight.float() * (1 + 1e-5)
+
+    edit_weights(widen)
+    model = loaded(folder, spec).model
+    for name, weight in load_file(folder / "model.safetensors").items():
+        found = model.get_parameter(name)
+        assert found.dtype == torch.float32
+        assert torch.equal(found, weight.to(dtype).float())
+
+
+def test_rounding_leaves_rotary_angles_alone(pristine: Path) -> None:
+    buffers = [dict(loaded(pristine, spec).model.named_buffers()) for spec in ("fp32", "fp16", "nf4")]
+    for name, exact in buffers[0].items():
+        assert all(torch.equal(exact, other[name]) for other in buffers[1:])
+
+
+def test_a_half_precision_checkpoint_is_the_same_at_fp32_and_fp16(pristine: Path) -> None:
+    assert torch.equal(logits(loaded(pristine, "fp32")), logits(loaded(pristine, "fp16")))
+
+
+@pytest.mark.parametrize("spec", ["fp16", "nf4", "int8"])
+def test_a_loaded_model_is_ready_to_answer(pristine: Path, spec: str) -> None:
+    model = loaded(pristine, spec)
+    assert not model.model.training
+    assert not any(parameter.requires_grad for parameter in model.model.parameters())
+    assert model.tokenizer.padding_side == "left"
+    assert model.model.generation_config.eos_token_id == 1
+    assert logits(model).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("spec", "bits"), [("nf4", 4.5), ("fp4", 4.5), ("nf4:double", 4.13), ("int8", 8.5), ("fp16", 16), ("fp32", 32)]
+)
+def test_the_audit_counts_what_was_quantized(pristine: Path, spec: str, bits: float) -> None:
+    audit = loaded(pristine, spec).audit
+    quantized = not spec.startswith("fp") or spec == "fp4"
+    assert audit.modules_total == LINEAR_LAYERS + 1
+    assert audit.modules_replaced == (LINEAR_LAYERS if quantized else 0)
+    assert audit.bits_per_weight == pytest.approx(bits, rel=0.04)
+    assert (audit.memory_bytes < audit.reference_bytes) == quantized
+
+
+def test_skipped_modules_and_the_output_head_stay_as_they_are(pristine: Path) -> None:
+    model = loaded(pristine, "nf4:skip=model.layers.0")
+    assert model.audit.modules_replaced == LINEAR_LAYERS // 2
+    skipped = loaded(pristine, "int8:skip=down_proj")
+    assert skipped.audit.modules_replaced == LINEAR_LAYERS - 2
+    exact = loaded(pristine, "fp16").model
+    assert torch.equal(model.model.lm_head.weight, exact.lm_head.weight)
+    name = "model.layers.0.mlp.up_proj.weight"
+    assert torch.equal(model.model.get_parameter(name), exact.get_parameter(name))
+    assert not torch.equal(
+        model.model.get_parameter(name.replace("0", "1")), exact.get_parameter(name.replace("0", "1"))
+    )
+
+
+def test_skipping_a_module_that_is_not_there_names_the_nearest(pristine: Path) -> None:
+    with pytest.raises(SpecError, match=r"no module 'model\.layer\.0'\n.*did you mean 'model\.layers"):
+        loaded(pristine, "nf4:skip=model.layer.0")
+
+
+def test_a_candidate_whose_every_layer_is_skipped_is_refused(pristine: Path) -> None:
+    with pytest.raises(AuditError, match="nothing was quantized: 0 of 15 linear modules"):
+        loaded(pristine, "nf4:skip=model")
+
+
+def test_a_candidate_that_the_quantizer_left_plain_is_refused(pristine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = bitsandbytes_loading.load_pretrained
+
+    def plain(*arguments: Any, quantization: object, **options: Any) -> Any:
+        assert quantization
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(bitsandbytes_loading, "load_pretrained", plain)
+    with pytest.raises(AuditError, match="nothing was quantized"):
+        loaded(pristine, "int8")
+
+
+@pytest.mark.parametrize("spec", ["nf4", "fp4", "nf4:double"])
+def test_dense_kernels_hold_the_weights_that_native_ones_stand_for(
+    pristine: Path, spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dense = loaded(pristine, spec)
+    assert dense.variant.kernels == "dense"
+    assert layers(dense, Linear4bit) == 0
+    assert not hasattr(dense.model.config, "quantization_config")
+    monkeypatch.setattr(bitsandbytes_loading, "_spread_out", lambda *_: None)
+    native = loaded(pristine, spec)
+    assert layers(native, Linear4bit) == LINEAR_LAYERS
+    # on some CPUs the native kernels compute in bfloat16
+    assert torch.allclose(logits(dense), logits(native), atol=0.02, rtol=0.02)
+    assert not torch.allclose(logits(dense), logits(loaded(pristine, "fp16")), atol=0.02, rtol=0.02)
+
+
+def test_int8_runs_in_its_own_kernels_without_a_word(
+    pristine: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = loaded(pristine, "int8")
+    assert model.variant.kernels == "native"
+    assert layers(model, Linear8bitLt) == LINEAR_LAYERS
+    assert torch.allclose(logits(model), logits(loaded(pristine, "fp16")), atol=0.05)
+    assert caplog.text == ""
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("spec", ["fp16", "nf4", "int8"])
+def test_not_a_number_weights_load_and_show_in_the_logits(folder: Path, edit_weights: EditWeights, spec: str) -> None:
+    def ruin(weights: dict[str, Any]) -> None:
+        weights["model.layers.1.mlp.down_proj.weight"][:] = float("nan")
+
+    edit_weights(ruin)
+    assert logits(loaded(folder, spec)).isnan().all()
+
+
+def test_missing_weights_are_an_error_and_not_made_up(folder: Path, edit_weights: EditWeights) -> None:
+    def drop(weights: dict[str, Any]) -> None:
+        for name in [name for name in weights if "layers.1.mlp" in name or name == "model.norm.weight"]:
+            del weights[name]
+
+    edit_weights(drop)
+    with pytest.raises(ModelError, match=r"weights are missing from the files: model\.layers\.1\.mlp.* and 1 more"):
+        loaded(folder, "fp16")
+
+
+@pytest.mark.parametrize("spec", ["fp16", "nf4"])
+def test_weights_of_another_shape_are_an_error(folder: Path, edit_weights: EditWeights, spec: str) -> None:
+    def cut(weights: dict[str, Any]) -> None:
+        weights["model.norm.weight"] = weights["model.norm.weight"][:32].clone()
+
+    edit_weights(cut)
+    with pytest.raises(ModelError, match="does not load"):
+        loaded(folder, spec)
+
+
+def test_an_unknown_architecture_is_an_error(folder: Path) -> None:
+    (folder / "config.json").write_text(json.dumps({"model_type": "of-tomorrow"}))
+    with pytest.raises(ModelError, match=r"does not load.*of-tomorrow"):
+        loaded(folder, "fp16")
+
+
+def test_a_broken_tokenizer_is_an_error(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text("{}")
+    with pytest.raises(ModelError, match="the tokenizer does not load"):
+        loaded(folder, "fp16")
+
+
+def test_memory_is_checked_before_anything_is_loaded(pristine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = replace(prepared(pristine, "fp16"), needed_bytes=1 << 30)
+    monkeypatch.setattr(memory, "available_bytes", lambda _: 1 << 20)
+    monkeypatch.setattr(variant, "backend_of", None)
+    with pytest.raises(ModelError, match=r"needs about 1\.0 GiB on cpu, and 0\.0 GiB are available"):
+        load_variant(waiting)
+
+
+def test_a_missing_library_has_its_install_line(pristine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(variant, "find_spec", lambda _: None)
+    with pytest.raises(SpecError, match=r"bitsandbytes is not installed\n.*pip install bitsandbytes"):
+        prepared(pristine, "nf4")
+    assert prepared(pristine, "fp16")
+
+
+def test_a_truncated_checkpoint_is_found_before_loading(folder: Path) -> None:
+    source = resolve_model(str(folder))
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(QuantgateError, match="truncated"):
+        prepare_variant("fp16", source, device="cpu")
