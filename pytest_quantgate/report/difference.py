@@ -1,0 +1,184 @@
+"""One case, both answers side by side, and where they part."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from rich.cells import set_cell_size
+from rich.text import Text
+
+from pytest_quantgate.outcomes.model import Transition
+from pytest_quantgate.report.text import draw, indented, wrap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import RenderableType
+
+    from pytest_quantgate.cases.model import Case
+    from pytest_quantgate.generation.completion import Completion
+    from pytest_quantgate.outcomes.model import Comparison, Outcome
+
+ANSWER_LINES = 16
+"""Lines of each answer that are shown."""
+
+LINES_BEFORE = 3
+"""Lines kept before the one where the answers part, when the beginning is left out."""
+
+PROMPT_CHARACTERS = 240
+"""Characters of the prompt that are shown, half from its beginning and half from its end."""
+
+TAIL_CHARACTERS = 30
+"""Characters that both answers share and that are shown to tell where they part."""
+
+SIDE_BY_SIDE = 70
+"""Columns from which the answers stand side by side; below, one under the other."""
+
+NEAR_TIE = 0.1
+"""Nats below which a preference is called a near tie: odds of at most 1.1 to 1."""
+
+_WORDS = {
+    Transition.PRESERVED: "PASS→PASS",
+    Transition.FAILING: "FAIL→FAIL",
+    Transition.DEGRADED: "PASS→FAIL",
+    Transition.IMPROVED: "FAIL→PASS",
+    Transition.UNSCORED: "unscored",
+}
+
+
+def side_by_side(
+    case: Case,
+    comparison: Comparison,
+    candidate: str,
+    *,
+    slice_name: str,
+    reference: str,
+    width: int,
+    color: bool,
+) -> str:
+    """What a person needs to judge how one case changed.
+
+    Args:
+        case: The case.
+        comparison: Its outcomes on both sides.
+        candidate: Spec of the candidate.
+        slice_name: Name of the case's slice.
+        reference: Spec of the reference.
+        width: Columns to fill, at least 40.
+        color: Whether to colour with ANSI escapes.
+    """
+    parts: list[RenderableType] = []
+    title = f"{slice_name}::{case.id}[{candidate}]  {_WORDS[comparison.transition]}"
+    parts += [Text(line, style="bold") for line in wrap(title, width)]
+    parts += indented(_shortened(case.prompt), width, first="prompt: ")
+    parts += ["", *_answers(comparison, reference, candidate, width), ""]
+    parts += indented(_parting(comparison, reference, candidate), width, rest="  ")
+    for line in _changed_checks(comparison):
+        parts += indented(line, width, rest="  ")
+    return draw(parts, color=color)
+
+
+def first_difference(before: Completion, after: Completion) -> int | None:
+    """Index of the first generated token that differs, counted from 0; None when all are the same.
+
+    When one answer is the other's beginning, it is the index at which the shorter one stopped.
+    """
+    return _first_unequal(before.token_ids, after.token_ids)
+
+
+def _shortened(prompt: str) -> str:
+    flat = " ".join(prompt.split())
+    if len(flat) <= PROMPT_CHARACTERS:
+        return flat
+    half = PROMPT_CHARACTERS // 2
+    return f"{flat[:half]} [... {len(flat) - 2 * half} characters ...] {flat[-half:]}"
+
+
+def _answers(comparison: Comparison, reference: str, candidate: str, width: int) -> Iterator[RenderableType]:
+    sides = ((reference, comparison.reference), (candidate, comparison.candidate))
+    if width < SIDE_BY_SIDE:
+        for spec, outcome in sides:
+            yield from (Text(line, style="bold") for line in wrap(_heading(spec, outcome), width))
+            yield from _window(wrap(_answer(outcome.completion), width - 2), prefix="  ")
+        return
+    column = (width - 3) // 2
+    left, right = (wrap(_answer(outcome.completion), column) for _, outcome in sides)
+    left_head, right_head = (wrap(_heading(spec, outcome), column) for spec, outcome in sides)
+    yield from (Text(row, style="bold") for row in _columns(left_head, right_head, column, parted=None))
+    yield f"{'-' * column}-+-{'-' * column}"
+    parted = _first_unequal(left, right)
+    yield from _window(_columns(left, right, column, parted=parted), parted=parted)
+
+
+def _columns(left: Sequence[str], right: Sequence[str], column: int, *, parted: int | None) -> list[str]:
+    """Rows of two columns, with a ``>`` between them where they part."""
+    return [
+        f"{set_cell_size(before, column)} {'>' if row == parted else '|'} {after}"
+        for row, (before, after) in enumerate(zip_longest(left, right, fillvalue=""))
+    ]
+
+
+def _first_unequal(left: Sequence[object], right: Sequence[object]) -> int | None:
+    """Index of the first members that differ, or that only one side has."""
+    pairs = enumerate(zip_longest(left, right))
+    return next((index for index, (before, after) in pairs if before != after), None)
+
+
+def _window(lines: Sequence[str], *, parted: int | None = None, prefix: str = "") -> Iterator[Text]:
+    """At most ``ANSWER_LINES`` lines, among them the one where the answers part."""
+    start = 0
+    if parted is not None and parted >= ANSWER_LINES:
+        start = parted - LINES_BEFORE
+        yield Text(f"{prefix}... {start} equal lines before", style="dim")
+    for row, line in enumerate(lines[start : start + ANSWER_LINES], start):
+        yield Text(prefix + line, style="yellow" if row == parted else "")
+    if (rest := len(lines) - start - ANSWER_LINES) > 0:
+        yield Text(f"{prefix}... {rest} more line{'s' if rest > 1 else ''}", style="dim")
+
+
+def _heading(spec: str, outcome: Outcome) -> str:
+    verdict = {True: "PASS", False: "FAIL", None: "unscored"}[outcome.passed]
+    cut = ", cut at the token limit" if outcome.completion.finish_reason == "length" else ""
+    tokens = len(outcome.completion.token_ids)
+    return f"{spec}: {verdict}, {tokens} token{'' if tokens == 1 else 's'}{cut}"
+
+
+def _answer(completion: Completion) -> str:
+    if completion.problem is not None:
+        return f"(no answer: {completion.problem})"
+    if completion.text and not completion.text.strip():
+        return f"(only white space: {completion.text!r})"
+    return completion.text or "(empty answer)"
+
+
+def _parting(comparison: Comparison, reference: str, candidate: str) -> str:
+    before, after = comparison.reference.completion, comparison.candidate.completion
+    if before.problem is not None or after.problem is not None:
+        return "The answers cannot be compared."
+    index = first_difference(before, after)
+    if index is None:
+        return "Both answers have the same tokens."
+    for spec, completion in ((reference, before), (candidate, after)):
+        if index == len(completion.token_ids):
+            return f"They part at token {index + 1}: {spec} stopped there."
+    tail = before.text[: _first_unequal(before.text, after.text)][-TAIL_CHARACTERS:]
+    place = f"They part at token {index + 1}" + (f", after {tail!r}" if tail else "")
+    margin = before.margins[index] if index < len(before.margins) else None
+    if margin is None or not isfinite(margin):
+        return f"{place}."
+    if margin < NEAR_TIE:
+        return f"{place}: the reference preferred its token by {margin:.2f} nats, a near tie."
+    return f"{place}: the reference preferred its token by {margin:.1f} nats."
+
+
+def _changed_checks(comparison: Comparison) -> Iterator[str]:
+    for before, after in zip(comparison.reference.results, comparison.candidate.results, strict=False):
+        if after.followed is False and before.followed:
+            yield f"broke {after.check}: {after.reason}"
+        elif after.followed and before.followed is False:
+            yield f"repaired {after.check}: {after.reason}"
+        elif after.followed is None or before.followed is None:
+            side = after if after.followed is None else before
+            yield f"not scored {side.check}: {side.reason}"

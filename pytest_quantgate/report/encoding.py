@@ -1,0 +1,161 @@
+"""Cases, outcomes and gate results as JSON values, and back; one pair of functions per value."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from math import isfinite
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+from pytest_quantgate.cases.model import Case, CheckSpec, Location, Message, Role
+from pytest_quantgate.checks.model import CheckResult
+from pytest_quantgate.gate.evaluate import GateResult, Verdict
+from pytest_quantgate.gate.policy import GatePolicy
+from pytest_quantgate.generation.completion import Completion, FinishReason
+from pytest_quantgate.outcomes.model import Outcome
+from pytest_quantgate.outcomes.statistics import Interval, SliceStatistics
+from pytest_quantgate.outcomes.transitions import TransitionCounts
+
+if TYPE_CHECKING:
+    from pytest_quantgate.report.reading import Fields
+
+RATES = (
+    "stability",
+    "pass_to_fail_rate",
+    "loss_rate",
+    "net_change",
+    "reference_pass_rate",
+    "candidate_pass_rate",
+)
+"""Rates of TransitionCounts that are written for other readers, and computed again when read here."""
+
+
+def dump(value: object, *, indent: int | None = None) -> str:
+    """One JSON value as ASCII text with sorted keys, the same for equal values.
+
+    Numbers that JSON cannot write (NaN, infinities) become null; lone surrogates become escapes.
+    """
+    try:
+        return json.dumps(value, sort_keys=True, allow_nan=False, indent=indent)
+    except ValueError:  # rare, so the search for the culprit costs nothing when all is well
+        return json.dumps(_finite(value), sort_keys=True, allow_nan=False, indent=indent)
+
+
+def encode_case(case: Case) -> dict[str, Any]:
+    """A case as a JSON value."""
+    return {
+        "id": case.id,
+        "messages": [{"role": message.role, "content": message.content} for message in case.messages],
+        "checks": [{"name": check.name, "arguments": dict(check.arguments)} for check in case.checks],
+        "max_new_tokens": case.max_new_tokens,
+        "tags": case.tags,
+        "cluster": case.cluster,
+        "path": case.location.path,
+        "line": case.location.line,
+    }
+
+
+def decode_case(fields: Fields) -> Case:
+    """The case that ``encode_case`` wrote."""
+    return Case(
+        id=fields.text("id"),
+        messages=tuple(
+            Message(cast("Role", message.choice("role", get_args(Role))), message.text("content"))
+            for message in fields.each("messages")
+        ),
+        checks=tuple(CheckSpec(check.text("name"), check.mapping("arguments")) for check in fields.each("checks")),
+        max_new_tokens=fields.count("max_new_tokens"),
+        tags=fields.texts("tags"),
+        cluster=fields.optional_text("cluster"),
+        location=Location(fields.text("path"), fields.count("line")),
+    )
+
+
+def encode_outcome(outcome: Outcome) -> dict[str, Any]:
+    """An outcome with its completion as one flat JSON value."""
+    completion = outcome.completion
+    return {
+        "text": completion.text,
+        "token_ids": completion.token_ids,
+        "finish_reason": completion.finish_reason,
+        "prompt_tokens": completion.prompt_tokens,
+        "margins": completion.margins,
+        "problem": completion.problem,
+        "results": [
+            {"check": result.check, "followed": result.followed, "reason": result.reason} for result in outcome.results
+        ],
+        "passed": outcome.passed,
+        "unscored": outcome.unscored,
+    }
+
+
+def decode_outcome(fields: Fields) -> Outcome:
+    """The outcome that ``encode_outcome`` wrote."""
+    return Outcome(
+        completion=Completion(
+            text=fields.text("text"),
+            token_ids=fields.integers("token_ids"),
+            finish_reason=cast("FinishReason", fields.choice("finish_reason", get_args(FinishReason))),
+            prompt_tokens=fields.count("prompt_tokens"),
+            margins=fields.numbers("margins"),
+            problem=fields.optional_text("problem"),
+        ),
+        results=tuple(
+            CheckResult(result.text("check"), result.optional_flag("followed"), result.text("reason"))
+            for result in fields.each("results")
+        ),
+        passed=fields.optional_flag("passed"),
+        unscored=fields.optional_text("unscored"),
+    )
+
+
+def encode_gate(gate: GateResult) -> dict[str, Any]:
+    """A gate result as a JSON value, with the rates that follow from its counts."""
+    counts = gate.statistics.counts
+    return {
+        **asdict(gate),
+        "verdict": gate.verdict.value,
+        "rates": {name: getattr(counts, name) for name in RATES},
+    }
+
+
+def decode_gate(fields: Fields) -> GateResult:
+    """The gate result that ``encode_gate`` wrote."""
+    policy, statistics = fields.fields("policy"), fields.fields("statistics")
+    counts = statistics.fields("counts")
+    interval = fields.optional_fields("interval")
+    return GateResult(
+        slice=fields.text("slice"),
+        candidate=fields.text("candidate"),
+        verdict=Verdict(fields.choice("verdict", [verdict.value for verdict in Verdict])),
+        reasons=fields.texts("reasons"),
+        partial=fields.flag("partial"),
+        policy=GatePolicy(
+            max_pass_to_fail=policy.number("max_pass_to_fail"),
+            min_robustness=policy.number("min_robustness"),
+            min_cases=policy.count("min_cases"),
+            max_unscored=policy.number("max_unscored"),
+        ),
+        statistics=SliceStatistics(
+            counts=TransitionCounts(**{name: counts.count(name) for name in ("pp", "ff", "pf", "fp")}),
+            unscored=statistics.count("unscored"),
+            robustness=statistics.optional_number("robustness"),
+            robustness_degraded=statistics.optional_number("robustness_degraded"),
+            partial_compliance=statistics.optional_number("partial_compliance"),
+            pattern_stability=statistics.optional_number("pattern_stability"),
+            reference_compliance=statistics.optional_number("reference_compliance"),
+            candidate_compliance=statistics.optional_number("candidate_compliance"),
+        ),
+        interval=Interval(interval.number("low"), interval.number("high")) if interval else None,
+        cases_to_decide=fields.optional_count("cases_to_decide"),
+    )
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(member) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(member) for member in value]
+    return value

@@ -1,0 +1,109 @@
+"""A small run, built without a model; shared by the tests of the report."""
+
+from __future__ import annotations
+
+from pytest_quantgate.cases.model import Case, CheckSpec, Location, Message
+from pytest_quantgate.checks.model import CheckResult
+from pytest_quantgate.gate.evaluate import evaluate
+from pytest_quantgate.gate.policy import GatePolicy
+from pytest_quantgate.generation.completion import Completion
+from pytest_quantgate.outcomes.model import Outcome
+from pytest_quantgate.report.model import AuditRecord, CaseRecord, RunReport, SliceRecord, VariantRecord
+
+PASSED = Outcome(
+    Completion('{"name": "Alice", "age": 30}', (5, 6, 7, 8), "stop", 21, (1.5, 0.25, 0.03, 4.0)),
+    (CheckResult("json", followed=True, reason="valid JSON"),),
+    passed=True,
+)
+FAILED = Outcome(
+    Completion('{"name": "Alice", age: 30', (5, 6, 9), "length", 21, (1.5, 0.25, 0.5)),
+    (CheckResult("json", followed=False, reason="line 1 column 19: expected a key in quotes"),),
+    passed=False,
+)
+UNSCORED = Outcome(
+    Completion("", (), "context", 9000, problem="the prompt does not fit"),
+    (CheckResult("json", followed=None, reason="the prompt does not fit"),),
+    passed=None,
+    unscored="the prompt does not fit",
+)
+
+
+def case(case_id: str, prompt: str = "Write a JSON object for Alice, who is 30.") -> Case:
+    """A case with one check."""
+    return Case(
+        id=case_id,
+        messages=(Message("system", "Answer with JSON only."), Message("user", prompt)),
+        checks=(CheckSpec("json"), CheckSpec("contains", {"all": ["Alice"], "ignore_case": False})),
+        max_new_tokens=32,
+        tags=("flat", "json"),
+        cluster="person",
+        location=Location("suites/format.slice.yaml", 12),
+    )
+
+
+def record(slice_name: str, case_id: str, before: Outcome, after: Outcome, candidate: str = "nf4") -> CaseRecord:
+    """A case that both sides answered."""
+    node_id = f"suites/{slice_name}.slice.yaml::{case_id}[{candidate}]"
+    return CaseRecord(slice_name, case(case_id), {candidate: node_id}, {"fp16": before, candidate: after})
+
+
+def run(
+    *slices: tuple[str, list[CaseRecord]],
+    policy: GatePolicy | None = None,
+    candidate: str = "nf4",
+    total: int | None = None,
+    report_path: str | None = None,
+    problem: str | None = None,
+    audited: bool = True,
+) -> RunReport:
+    """A run of one candidate; its gates are judged from the records."""
+    policy = policy or GatePolicy(max_pass_to_fail=0.05, min_cases=1)
+    gates = [
+        evaluate(
+            name,
+            candidate,
+            [each for record in records if (each := record.comparison("fp16", candidate)) is not None],
+            policy,
+            selected=len(records),
+            total=total or len(records),
+            problem=problem,
+        )
+        for name, records in slices
+    ]
+    return RunReport(
+        tool_version="0.1.0",
+        created="2025-11-22T01:02:03Z",
+        command=("pytest", "--quant-suite", "core", "--quant-ref", "fp16", "--quant-cand", candidate, "-x"),
+        base_command=("pytest", "--quant-suite", "core", "--quant-ref", "fp16", "--quant-cand", candidate),
+        report_path=report_path,
+        model="smollm2",
+        revision=None,
+        device="cpu",
+        compute_dtype="float32",
+        reference=VariantRecord("fp16", "0a1b", {"weights": "cafe", "torch": "2.13.0"}, cached=3, generated=4),
+        candidates=(
+            VariantRecord(
+                candidate,
+                "2c3d",
+                {"weights": "cafe"},
+                AuditRecord(211, 210, 4.127, 101_500_000, 269_000_000) if audited else None,
+                problem=problem,
+            ),
+        ),
+        slices=tuple(
+            SliceRecord(name, "answers that a program will parse", f"suites/{name}.slice.yaml", total or len(records))
+            for name, records in slices
+        ),
+        gates=tuple(gates),
+        cases=tuple(record for _, records in slices for record in records),
+    )
+
+
+def typical() -> RunReport:
+    """A failing slice, a passing one and one that is inconclusive, with long names and many digits."""
+    return run(
+        ("format", [record("format", f"person-{n}", PASSED, FAILED if n < 5 else PASSED) for n in range(60)]),
+        ("long-context", [record("long-context", f"needle-{n}", PASSED, PASSED) for n in range(64)]),
+        ("refusals", [record("refusals", f"mild-{n}", PASSED if n else UNSCORED, PASSED) for n in range(12)]),
+        policy=GatePolicy(),
+    )

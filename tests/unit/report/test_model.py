@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_quantgate.errors import QuantgateError, UsageError
+from pytest_quantgate.gate.evaluate import Verdict
+from pytest_quantgate.generation.completion import Completion
+from pytest_quantgate.outcomes.model import Outcome
+from pytest_quantgate.report.model import RunReport, timestamp
+from pytest_quantgate.report.terminal import render
+from tests.unit.report.build import FAILED, PASSED, UNSCORED, record, run, typical
+
+REPORT = typical()
+
+
+def test_a_report_reads_back_equal() -> None:
+    assert RunReport.from_json(REPORT.to_json()) == REPORT
+
+
+def test_equal_reports_give_equal_bytes_and_reading_changes_none() -> None:
+    assert typical().to_json() == REPORT.to_json()
+    assert RunReport.from_json(REPORT.to_json()).to_json() == REPORT.to_json()
+
+
+def test_the_order_of_a_mapping_does_not_reach_the_bytes() -> None:
+    forth = dataclasses.replace(REPORT.reference, identity={"a": "1", "b": "2"})
+    back = dataclasses.replace(REPORT.reference, identity={"b": "2", "a": "1"})
+
+    assert (
+        dataclasses.replace(REPORT, reference=forth).to_json() == dataclasses.replace(REPORT, reference=back).to_json()
+    )
+
+
+def test_the_terminal_says_the_same_of_a_report_that_was_read_back() -> None:
+    assert render(RunReport.from_json(REPORT.to_json()), width=80, color=True) == render(REPORT, width=80, color=True)
+
+
+def test_a_reader_without_this_package_finds_verdicts_and_rates() -> None:
+    document = json.loads(REPORT.to_json())
+
+    assert document["schema_version"] == 1
+    assert document["verdict"] == "FAIL"
+    assert document["gates"][0]["verdict"] == "FAIL"
+    assert document["gates"][0]["rates"]["pass_to_fail_rate"] == 5 / 60
+    assert document["gates"][0]["statistics"]["counts"] == {"pp": 55, "ff": 0, "pf": 5, "fp": 0}
+
+
+def test_an_empty_run_is_a_report_and_never_a_pass() -> None:
+    empty = run()
+
+    assert RunReport.from_json(empty.to_json()) == empty
+    assert empty.verdict is Verdict.INCONCLUSIVE
+
+
+def test_the_worst_verdict_is_the_reports() -> None:
+    good = record("format", "a", PASSED, PASSED)
+    bad = record("math", "a", PASSED, FAILED)
+
+    assert run(("format", [good])).verdict is Verdict.PASS
+    assert run(("format", [good]), total=2).verdict is Verdict.INCONCLUSIVE
+    assert run(("format", [good]), ("math", [bad])).verdict is Verdict.FAIL
+
+
+def test_degraded_cases_are_those_that_got_worse_and_not_every_miss() -> None:
+    report = run(
+        (
+            "format",
+            [
+                record("format", "worse", PASSED, FAILED),
+                record("format", "never", FAILED, FAILED),
+                record("format", "better", FAILED, PASSED),
+                record("format", "unknown", UNSCORED, FAILED),
+            ],
+        )
+    )
+
+    assert [each.case.id for each in report.degraded("format", "nf4")] == ["worse"]
+
+
+def test_a_case_that_a_variant_did_not_answer_has_no_comparison() -> None:
+    lost = dataclasses.replace(record("format", "a", PASSED, PASSED), outcomes={"fp16": PASSED})
+    report = run(("format", [lost]))
+
+    assert lost.comparison("fp16", "nf4") is None
+    assert RunReport.from_json(report.to_json()) == report
+
+
+@given(st.text(st.characters(exclude_categories=())), st.lists(st.floats(allow_nan=False, allow_infinity=False)))
+def test_any_answer_survives(text: str, margins: list[float]) -> None:
+    answer = Outcome(Completion(text, (1,), "stop", 3, tuple(margins)), (), passed=True)
+    report = dataclasses.replace(run(), cases=(record("format", "a", PASSED, answer),))
+    completion = RunReport.from_json(report.to_json()).cases[0].outcomes["nf4"].completion
+
+    # in JSON two surrogates side by side are one character: the one exception to equality
+    assert completion.text == json.loads(json.dumps(text))
+    assert completion.margins == tuple(margins)
+
+
+def test_a_lone_surrogate_makes_no_invalid_file() -> None:
+    answer = Outcome(Completion("\ud800", (1,), "stop", 3), (), passed=True)
+    text = run(("format", [record("format", "a", PASSED, answer)])).to_json()
+
+    assert text.isascii()
+    assert RunReport.from_json(text).cases[0].outcomes["nf4"].completion.text == "\ud800"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_number_that_json_cannot_write_becomes_null(value: float) -> None:
+    answer = Outcome(Completion("x", (1, 2), "stop", 3, (value, 0.5)), (), passed=True)
+    text = run(("format", [record("format", "a", PASSED, answer)])).to_json()
+
+    assert "NaN" not in text
+    assert "Infinity" not in text
+    margins = RunReport.from_json(text).cases[0].outcomes["nf4"].completion.margins
+    assert math.isnan(margins[0])
+    assert margins[1] == 0.5
+
+
+@given(st.integers(0, len(REPORT.to_json()) - 3))
+def test_a_torn_file_is_refused(length: int) -> None:
+    with pytest.raises(QuantgateError, match=r"run\.json: this is not a run report"):
+        RunReport.from_json(REPORT.to_json()[:length], where="run.json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "null", "[]", "{}", "[" * 100_000, '{"format": NaN}', '{"format": ' + "9" * 5000 + "}", "\x00"],
+    ids=["empty", "null", "list", "object", "nested", "nan", "huge", "binary"],
+)
+def test_a_foreign_file_is_refused(text: str) -> None:
+    with pytest.raises(QuantgateError, match="this is not a run report") as caught:
+        RunReport.from_json(text)
+
+    assert "--quant-report-json" in str(caught.value)
+
+
+def test_another_schema_version_is_refused_by_its_number() -> None:
+    text = REPORT.to_json().replace('"schema_version": 1', '"schema_version": 2')
+
+    with pytest.raises(QuantgateError, match="schema version 2, and this pytest-quantgate reads version 1"):
+        RunReport.from_json(text)
+
+
+def _paths(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(each for key, member in members for each in _paths(member, (*path, key)))]
+
+
+SMALL = json.loads(run(("format", [record("format", "a", PASSED, FAILED)])).to_json())
+
+
+@pytest.mark.parametrize("wrong", [None, True, -1, 1e999, "text", [None], {"a": None}], ids=str)
+def test_a_value_of_a_wrong_type_is_refused_or_harmless(wrong: object) -> None:
+    for path in _paths(SMALL)[1:]:
+        document = json.loads(json.dumps(SMALL))
+        parent: Any = document
+        for key in path[:-1]:
+            parent = parent[key]
+        parent[path[-1]] = wrong
+        try:
+            read = RunReport.from_json(json.dumps(document).replace("Infinity", "1e999"))
+        except QuantgateError:
+            continue
+        assert render(read, width=80, color=False)
+        assert RunReport.from_json(read.to_json()).to_json() == read.to_json()
+
+
+def test_keys_that_a_later_minor_version_may_add_are_ignored() -> None:
+    document = {**SMALL, "later": 1}
+
+    assert RunReport.from_json(json.dumps(document)) == RunReport.from_json(json.dumps(SMALL))
+
+
+def test_ten_thousand_cases_read_back() -> None:
+    report = run(("big", [record("big", f"case-{n}", PASSED, PASSED) for n in range(10_000)]))
+
+    assert RunReport.from_json(report.to_json()) == report
+
+
+def test_the_time_is_utc_and_follows_source_date_epoch() -> None:
+    assert timestamp({"SOURCE_DATE_EPOCH": "0"}) == "1970-01-01T00:00:00Z"
+    assert timestamp({"SOURCE_DATE_EPOCH": "1763773323"}) == "2025-11-22T01:02:03Z"
+    assert timestamp({}) > "2025"
+
+
+@pytest.mark.parametrize("value", ["yesterday", "1.5", "9" * 30])
+def test_a_source_date_epoch_that_is_no_time_is_refused(value: str) -> None:
+    with pytest.raises(UsageError, match="SOURCE_DATE_EPOCH"):
+        timestamp({"SOURCE_DATE_EPOCH": value})
+
+
+def test_reading_and_showing_a_report_imports_no_torch(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(REPORT.to_json(), encoding="utf-8")
+    program = (
+        "import pathlib, sys\n"
+        "from pytest_quantgate.report.model import RunReport\n"
+        "from pytest_quantgate.report.terminal import render\n"
+        "from pytest_quantgate.report.difference import side_by_side\n"
+        "render(RunReport.from_json(pathlib.Path(sys.argv[1]).read_text('utf-8')), width=80, color=False)\n"
+        "sys.exit(bool({'torch', 'transformers', 'scipy'} & set(sys.modules)))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", program, str(path)], check=False).returncode == 0
