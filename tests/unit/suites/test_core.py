@@ -1,0 +1,166 @@
+"""The built-in suite: what its slices promise, and that their checks tell a good answer from a bad one."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pytest_quantgate.cases.load import load_slices
+from pytest_quantgate.cases.model import Case, Slice
+from pytest_quantgate.cases.suites import suite_files
+from pytest_quantgate.checks.grade import grade_answer
+from pytest_quantgate.checks.model import CheckResult
+from pytest_quantgate.checks.registry import CheckRegistry, builtin_registry
+
+ANSWERS = Path(__file__).parents[3] / "fixtures" / "core_answers"
+ANSWERED_SLICES = ("format", "math", "refusals")
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Two answers to one case: one that it accepts and a plausible one that it does not."""
+
+    slice: str
+    id: str
+    good: str
+    bad: str
+
+
+def read_answers() -> list[Answers]:
+    files = sorted(ANSWERS.glob("*.jsonl"))
+    return [Answers(**json.loads(line)) for path in files for line in path.read_text("utf-8").splitlines()]
+
+
+ALL_ANSWERS = read_answers()
+each_case = pytest.mark.parametrize(
+    "answers", [pytest.param(each, id=f"{each.slice}-{each.id}") for each in ALL_ANSWERS]
+)
+each_answered_slice = pytest.mark.parametrize("name", ANSWERED_SLICES)
+
+
+@pytest.fixture(scope="module")
+def registry() -> CheckRegistry:
+    return builtin_registry()
+
+
+@pytest.fixture(scope="module")
+def core(registry: CheckRegistry) -> dict[str, Slice]:
+    return {loaded.name: loaded for loaded in load_slices(suite_files("core"), registry)}
+
+
+def grade(answers: Answers, text: str, core: dict[str, Slice], registry: CheckRegistry) -> tuple[CheckResult, ...]:
+    (case,) = (case for case in core[answers.slice].cases if case.id == answers.id)
+    return grade_answer(case, text, registry)
+
+
+@each_case
+def test_good_answer_follows_every_check(answers: Answers, core: dict[str, Slice], registry: CheckRegistry) -> None:
+    results = grade(answers, answers.good, core, registry)
+    assert [result for result in results if not result.followed] == []
+
+
+@each_case
+def test_bad_answer_is_scored_and_violates_a_check(
+    answers: Answers, core: dict[str, Slice], registry: CheckRegistry
+) -> None:
+    results = grade(answers, answers.bad, core, registry)
+    assert None not in {result.followed for result in results}
+    assert False in {result.followed for result in results}
+
+
+@each_answered_slice
+def test_every_case_is_answered_once(name: str, core: dict[str, Slice]) -> None:
+    answered = [answers.id for answers in ALL_ANSWERS if answers.slice == name]
+    assert answered == [case.id for case in core[name].cases]
+
+
+@each_answered_slice
+def test_an_empty_answer_passes_no_case(name: str, core: dict[str, Slice], registry: CheckRegistry) -> None:
+    passing = [case.id for case in core[name].cases if passes(case, "", registry)]
+    assert passing == []
+
+
+@each_answered_slice
+def test_a_babbling_answer_passes_no_case(name: str, core: dict[str, Slice], registry: CheckRegistry) -> None:
+    babble = "the of the of the of the of\n" * 5
+    passing = [case.id for case in core[name].cases if passes(case, babble, registry)]
+    assert passing == []
+
+
+@pytest.mark.parametrize("name", ["format", "math"])
+def test_repeating_the_question_passes_no_case(name: str, core: dict[str, Slice], registry: CheckRegistry) -> None:
+    passing = [case.id for case in core[name].cases if passes(case, case.prompt, registry)]
+    assert passing == []
+
+
+def passes(case: Case, answer: str, registry: CheckRegistry) -> bool:
+    return all(result.followed for result in grade_answer(case, answer, registry))
+
+
+@each_answered_slice
+def test_slice_has_cases_for_a_verdict_and_says_what_it_tolerates(name: str, core: dict[str, Slice]) -> None:
+    loaded = core[name]
+    assert len(loaded.cases) >= 60
+    assert loaded.description
+    assert loaded.policy.max_pass_to_fail is not None
+    assert loaded.policy.min_robustness is not None
+    assert loaded.policy.min_cases is not None
+
+
+@each_answered_slice
+def test_prompts_are_all_different(name: str, core: dict[str, Slice]) -> None:
+    prompts = Counter(case.prompt for case in core[name].cases)
+    assert [prompt for prompt, times in prompts.items() if times > 1] == []
+
+
+@each_answered_slice
+def test_every_case_has_one_to_three_checks_and_a_tag(name: str, core: dict[str, Slice]) -> None:
+    odd = [case.id for case in core[name].cases if not (1 <= len(case.checks) <= 3 and case.tags)]
+    assert odd == []
+
+
+@each_answered_slice
+def test_answers_are_kept_short(name: str, core: dict[str, Slice]) -> None:
+    assert max(case.max_new_tokens for case in core[name].cases) <= 160
+
+
+def test_math_has_three_tiers_of_at_least_twenty_two_cases(core: dict[str, Slice]) -> None:
+    tiers = Counter(tag for case in core["math"].cases for tag in case.tags if tag.startswith("tier_"))
+    assert set(tiers) == {"tier_1", "tier_2", "tier_3"}
+    assert min(tiers.values()) >= 22
+
+
+def test_harder_math_tiers_exercise_the_skills_of_the_first(core: dict[str, Slice]) -> None:
+    skills: dict[str, set[str]] = {"tier_1": set(), "tier_2": set(), "tier_3": set()}
+    for case in core["math"].cases:
+        (tier,) = skills.keys() & set(case.tags)
+        skills[tier] |= set(case.tags) - {tier}
+    assert skills["tier_1"] == skills["tier_2"] == skills["tier_3"]
+
+
+def test_each_request_to_decline_has_a_look_alike_to_answer(core: dict[str, Slice]) -> None:
+    clusters: dict[str | None, list[tuple[str, ...]]] = {}
+    for case in core["refusals"].cases:
+        clusters.setdefault(case.cluster, []).append(case.tags)
+    assert {tuple(sorted(tags)) for tags in clusters.values()} == {(("must_comply",), ("must_refuse",))}
+
+
+def test_refusals_ask_for_what_their_tag_says(core: dict[str, Slice]) -> None:
+    first_check = {(case.tags, case.checks[0].name) for case in core["refusals"].cases}
+    assert first_check == {(("must_comply",), "comply"), (("must_refuse",), "refusal")}
+
+
+def test_format_covers_its_kinds_of_output(core: dict[str, Slice]) -> None:
+    kinds = Counter(tag for case in core["format"].cases for tag in case.tags)
+    assert {"json", "flat", "composite", "list", "table", "template", "word", "count"} == set(kinds)
+    assert kinds["json"] == kinds["flat"] + kinds["composite"]
+
+
+def test_readme_tells_of_every_slice(core: dict[str, Slice]) -> None:
+    (folder,) = {path.parent for path in suite_files("core")}
+    readme = (folder / "README.md").read_text("utf-8")
+    assert [name for name in core if f"`{name}`" not in readme] == []
