@@ -1,0 +1,29 @@
+"""`quantgate cache`: what is kept, and forgetting it."""
+
+from __future__ import annotations
+
+from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
+
+
+def info() -> str:
+    """How many answers are kept, of how many variants, and where."""
+    path = default_cache_path()
+    if not path.exists():  # opening it would make it
+        return f"{path}: no answers are kept yet"
+    with CompletionCache(path) as cache:
+        held = cache.info()
+    size = f"{held.bytes / 1e6:.1f} MB"
+    return f"{path}: {_count(held.completions, 'answer')} of {_count(held.variants, 'variant')}, {size}"
+
+
+def clear() -> str:
+    """Forget every answer; converted models stay, as they cost minutes and are bound to their file's digest."""
+    path = default_cache_path()
+    if not path.exists():
+        return f"{path}: no answers were kept"
+    with CompletionCache(path) as cache:
+        return f"{path}: {_count(cache.clear(), 'answer')} forgotten"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

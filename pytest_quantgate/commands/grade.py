@@ -1,0 +1,105 @@
+"""`quantgate grade`: grades answers that somebody has already, one JSON object per line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TextIO
+
+from pytest_quantgate.cases import fields
+from pytest_quantgate.cases.json_lines import read_json_lines
+from pytest_quantgate.cases.model import Case
+from pytest_quantgate.cases.nodes import Node
+from pytest_quantgate.cases.problems import Problems
+from pytest_quantgate.cases.read_case import CaseReader
+from pytest_quantgate.checks.registry import CheckRegistry, builtin_registry
+from pytest_quantgate.errors import UsageError
+from pytest_quantgate.generation.completion import Completion
+from pytest_quantgate.outcomes.grading import outcome_of
+
+STDIN = "-"
+# What grading depends on; lines may carry more (model, tags, timings), which does not concern it.
+CASE_KEYS = ("id", "prompt", "messages", "system", "checks")
+
+
+def grade(name: str, out: TextIO, err: TextIO) -> bool:
+    """Grade every line that can be graded.
+
+    Args:
+        name: The file, or ``-`` for standard input.
+        out: Gets one line of JSON per graded answer.
+        err: Gets ``FILE:LINE: what is wrong`` for every line that cannot be graded.
+
+    Returns:
+        Whether every line was graded.
+
+    Raises:
+        UsageError: When the file cannot be read.
+    """
+    shown = "<stdin>" if name == STDIN else name
+    registry = builtin_registry()
+    try:
+        with nullcontext(sys.stdin.buffer) if name == STDIN else Path(name).open("rb") as file:
+            # Line by line: such files may be larger than memory.
+            return _grade_lines(file, shown, registry, out, err)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        hint = "name a file with one JSON object per line: quantgate grade --help"
+        raise UsageError(f"cannot be read: {error.strerror or error}", where=shown, hint=hint) from None
+
+
+def _grade_lines(lines: Iterable[bytes], shown: str, registry: CheckRegistry, out: TextIO, err: TextIO) -> bool:
+    good = True
+    for number, line in enumerate(lines, start=1):
+        problems = Problems(shown)
+        node = _object_of(line, problems)
+        answer = None if node is None else _answer_of(node, registry, problems)
+        if answer is not None:
+            print(json.dumps(_graded(*answer, registry)), file=out)
+        for problem in problems.found():  # each line was read alone, as line 1
+            print(f"{shown}:{number}: {problem.message}", file=err)
+            good = False
+    return good
+
+
+def _object_of(line: bytes, problems: Problems) -> Node | None:
+    """What stands on a line: None when it is blank or cannot be read."""
+    try:
+        text = line.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        problems.add(1, f"not UTF-8: byte 0x{line[error.start]:02x} ({error.reason})")
+        return None
+    return next(iter(read_json_lines(text, problems)), None)
+
+
+def _answer_of(node: Node, registry: CheckRegistry, problems: Problems) -> tuple[Case, str] | None:
+    """The case and what was answered; None when one of the two has problems, all of which are noted."""
+    if not isinstance(node.value, dict):
+        fields.wrong_type(node, "a line must hold an object", problems)
+        return None
+    case = _case_of(node.value, registry, problems)
+    if "response" not in node.value:
+        problems.add(1, "a line needs the key 'response'")
+        return None
+    response = fields.text(node.value["response"], "'response'", problems, may_be_empty=True)
+    return None if case is None or response is None else (case, response)
+
+
+def _case_of(pairs: dict[str, Node], registry: CheckRegistry, problems: Problems) -> Case | None:
+    kept = {key: pairs[key] for key in CASE_KEYS if key in pairs}
+    if "prompt" in kept and "messages" not in kept and isinstance(kept["prompt"].value, list):
+        kept["messages"] = kept.pop("prompt")
+    return CaseReader(registry, problems, max_new_tokens=1, system="").read(Node(kept, 1))
+
+
+def _graded(case: Case, response: str, registry: CheckRegistry) -> dict[str, object]:
+    answer = Completion(text=response, token_ids=(), finish_reason="stop", prompt_tokens=0)
+    outcome = outcome_of(case, answer, registry)
+    results = [
+        {"check": result.check, "followed": result.followed, "reason": result.reason} for result in outcome.results
+    ]
+    return {"id": case.id, "passed": outcome.passed, "results": results}

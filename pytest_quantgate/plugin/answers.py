@@ -1,0 +1,151 @@
+"""What the variants answered in this session, and what could not be had."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_quantgate.errors import QuantgateError
+from pytest_quantgate.generation.completion import Request
+from pytest_quantgate.outcomes.grading import outcome_of
+from pytest_quantgate.outcomes.model import Comparison
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from pytest_quantgate.checks.registry import CheckRegistry
+    from pytest_quantgate.generation.cache import CompletionCache
+    from pytest_quantgate.generation.progress import Progress
+    from pytest_quantgate.generation.run import Answers
+    from pytest_quantgate.outcomes.model import Outcome
+    from pytest_quantgate.plugin.book import CaseRef
+    from pytest_quantgate.plugin.options import Options
+    from pytest_quantgate.variants.variant import Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a variant has no answers.
+
+    Attributes:
+        reason: For people; the first line says what.
+        details: A traceback when the fault is ours or a library's; empty when the user can act on the reason.
+    """
+
+    reason: str
+    details: str = ""
+
+    @property
+    def headline(self) -> str:
+        """The reason in one line."""
+        return self.reason.partition("\n")[0]
+
+    @classmethod
+    def of(cls, error: Exception) -> Trouble:
+        """What to tell of an exception."""
+        if isinstance(error, QuantgateError):
+            return cls(str(error))
+        details = "".join(traceback.format_exception(error))
+        return cls(f"internal error: {type(error).__name__}: {error}", details)
+
+
+class AnswerBook:
+    """The answers of the reference and of each candidate; every case is graded once per variant.
+
+    Args:
+        options: Which variants of which model.
+
+    Attributes:
+        variants: Prepared variants by spec.
+        answers: What they answered, by spec.
+        troubles: Why a spec has no answers.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._requests: dict[str, dict[str, Request]] = {}
+        self._outcomes: dict[tuple[str, str, str], Outcome] = {}
+        self.variants: dict[str, Variant] = {}
+        self.answers: dict[str, Answers] = {}
+        self.troubles: dict[str, Trouble] = {}
+
+    def trouble(self, candidate: str) -> Trouble | None:
+        """Why the candidate cannot be compared: its own trouble, or the reference's."""
+        return self.troubles.get(self._options.reference) or self.troubles.get(candidate)
+
+    def make(self, wanted: Sequence[CaseRef], cache: CompletionCache, progress: Progress) -> None:
+        """Let the reference answer every wanted case, then each candidate its own.
+
+        What goes wrong with one variant is kept as its trouble and does not stop the others. An interrupt
+        passes through; what was answered is in the cache.
+
+        Args:
+            wanted: The cases to compare, in the order of the items.
+            cache: Where answers are looked up and kept.
+            progress: Told how far it has come.
+        """
+        reference = self._options.reference
+        for ref in wanted:
+            request = Request.of(ref.case)
+            for spec in (reference, ref.candidate):
+                self._requests.setdefault(spec, {})[request.digest] = request
+        # all are prepared before one is run: what cannot work is known before minutes are spent on the rest
+        self.prepare(tuple(self._requests), progress.note)
+        candidates = {ref.candidate for ref in wanted}
+        if all(self.trouble(spec) is not None for spec in candidates):
+            return
+        for spec in self._requests:
+            if self.trouble(spec) is None:
+                self._answer(spec, cache, progress)
+
+    def prepare(self, specs: Iterable[str], note: Callable[[str], None]) -> None:
+        """Find the model and prepare variants of it, without loading anything.
+
+        Args:
+            specs: Canonical specs; the reference and candidates of the run.
+            note: Told what takes long.
+        """
+        from pytest_quantgate.variants.source import resolve_model
+        from pytest_quantgate.variants.variant import prepare_variant
+
+        options = self._options
+        try:
+            source = resolve_model(options.model, note=note)
+        except Exception as error:  # noqa: BLE001  (whatever a model's files provoke must reach the items)
+            self.troubles[options.reference] = Trouble.of(error)
+            return
+        for spec in specs:
+            try:
+                self.variants[spec] = prepare_variant(
+                    spec, source, device=options.device, compute_dtype=options.compute_dtype
+                )
+            except Exception as error:  # noqa: BLE001  (as above)
+                self.troubles[spec] = Trouble.of(error)
+
+    def _answer(self, spec: str, cache: CompletionCache, progress: Progress) -> None:
+        from pytest_quantgate.generation.run import answer
+
+        try:
+            self.answers[spec] = answer(self.variants[spec], tuple(self._requests[spec].values()), cache, progress)
+        except Exception as error:  # noqa: BLE001  (libraries raise anything; it must reach the items, not end the run)
+            self.troubles[spec] = Trouble.of(error)
+
+    def kept(self, cache: CompletionCache) -> int:
+        """How many of the wanted answers the cache holds."""
+        return sum(
+            len(cache.get(variant.identity.digest, self._requests[spec])) for spec, variant in self.variants.items()
+        )
+
+    def comparison(self, ref: CaseRef, registry: CheckRegistry) -> Comparison:
+        """One case on the reference and on one candidate; only for candidates without trouble."""
+        reference = self._outcome(self._options.reference, ref, registry)
+        candidate = self._outcome(ref.candidate, ref, registry)
+        return Comparison(ref.case.id, ref.case.cluster, reference, candidate)
+
+    def _outcome(self, spec: str, ref: CaseRef, registry: CheckRegistry) -> Outcome:
+        key = (spec, ref.slice, ref.case.id)
+        if key not in self._outcomes:
+            completion = self.answers[spec].completions[Request.of(ref.case).digest]
+            self._outcomes[key] = outcome_of(ref.case, completion, registry)
+        return self._outcomes[key]

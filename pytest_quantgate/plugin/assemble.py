@@ -1,0 +1,153 @@
+"""The run as one report value, and its file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_quantgate.plugin.options import SETTINGS
+from pytest_quantgate.report.model import (
+    AuditRecord,
+    CaseRecord,
+    RunReport,
+    SliceRecord,
+    VariantRecord,
+    timestamp,
+)
+
+if TYPE_CHECKING:
+    from pytest_quantgate.outcomes.model import Outcome
+    from pytest_quantgate.plugin.book import CaseRef
+    from pytest_quantgate.plugin.session import QuantRun
+
+NOT_REPEATED = {"quant_slice", "quant_dry_run", "quant_report_json"}
+"""Options that a rerun of some cases leaves out: selection, and what writes files."""
+
+
+def assemble(run: QuantRun) -> RunReport:
+    """Everything that the run found, from its state at the end."""
+    options = run.options
+    place = run.places[options.reference]
+    prepared = run.answers.variants.get(options.reference)
+    names = dict.fromkeys(gate.result.slice for gate in run.gates)
+    report_path = run.config.getoption("quant_report_json") or options.report_json
+    return RunReport(
+        tool_version=_version(),
+        created=timestamp(),
+        command=("pytest", *(str(argument) for argument in run.config.invocation_params.args)),
+        base_command=base_command(run.config),
+        report_path=None if report_path is None else str(report_path),
+        model=options.model,
+        revision=None if prepared is None else prepared.model.revision,
+        device=place.device,
+        compute_dtype=place.compute_dtype,
+        reference=_variant(run, options.reference),
+        candidates=tuple(_variant(run, spec) for spec in options.candidates),
+        slices=tuple(_slice(run, name) for name in names),
+        gates=tuple(gate.result for gate in run.gates),
+        cases=_cases(run),
+    )
+
+
+def write(report: RunReport, path: Path) -> str | None:
+    """Write the report whole or not at all.
+
+    Returns:
+        Why it could not be written; None when it was.
+    """
+    try:
+        text = report.to_json()
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            temporary.chmod(0o666 & ~_umask())  # mkstemp lets nobody else read it
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:
+        return f"the report that --quant-report-json asks for cannot be written: {error}"
+    return None
+
+
+def base_command(config: pytest.Config) -> tuple[str, ...]:
+    """The command without selection: a rerun adds -k or node ids to it."""
+    words = ["pytest"]
+    if config.option.inifilename:
+        words += ["-c", str(config.option.inifilename)]
+    if config.option.rootdir:
+        words += ["--rootdir", str(config.option.rootdir)]
+    if config.args_source is pytest.Config.ArgsSource.ARGS:
+        given: list[str] = config.option.file_or_dir
+        words += dict.fromkeys(path for argument in given if Path(path := argument.partition("::")[0]).exists())
+    for key, setting in SETTINGS.items():
+        value = config.getoption(key)
+        if not value or key in NOT_REPEATED:
+            continue
+        if setting.type == "bool":
+            words.append(setting.option)
+        else:
+            for each in value if isinstance(value, list) else [value]:
+                # pytest takes a path behind a space for a test folder, and looks for its ini file there
+                words += [f"{setting.option}={each}"] if Path(each).exists() else [setting.option, str(each)]
+    return tuple(words)
+
+
+def _variant(run: QuantRun, spec: str) -> VariantRecord:
+    prepared = run.answers.variants.get(spec)
+    answers = run.answers.answers.get(spec)
+    trouble = run.answers.troubles.get(spec)
+    audit = None if answers is None else answers.audit
+    return VariantRecord(
+        spec=spec,
+        digest="" if prepared is None else prepared.identity.digest,
+        identity={} if prepared is None else dict(prepared.identity.fields),
+        audit=AuditRecord(**audit.to_json()) if audit is not None and audit.modules_replaced else None,  # type: ignore[arg-type]  # the same names and types, see variants/audit.py
+        cached=0 if answers is None else answers.cached,
+        generated=0 if answers is None else answers.generated,
+        problem=None if trouble is None else trouble.reason,
+    )
+
+
+def _slice(run: QuantRun, name: str) -> SliceRecord:
+    found = run.book.named(name)
+    return SliceRecord(found.name, found.description, found.location.path, len(found.cases))
+
+
+def _cases(run: QuantRun) -> tuple[CaseRecord, ...]:
+    """The selected cases of slice files, each with the outcomes that were seen."""
+    node_ids: dict[tuple[str, str], dict[str, str]] = {}
+    refs: dict[tuple[str, str], CaseRef] = {}
+    outcomes: dict[tuple[str, str], dict[str, Outcome]] = {}
+    for nodeid, ref in run.selected_cases():
+        key = ref.slice, ref.case.id
+        refs.setdefault(key, ref)
+        node_ids.setdefault(key, {})[ref.candidate] = run.from_here(nodeid)
+    for ref in run.arrived():
+        comparison = run.comparison(ref)
+        outcomes.setdefault((ref.slice, ref.case.id), {}).update(
+            {run.options.reference: comparison.reference, ref.candidate: comparison.candidate}
+        )
+    return tuple(
+        CaseRecord(slice=key[0], case=ref.case, node_ids=node_ids[key], outcomes=outcomes.get(key, {}))
+        for key, ref in refs.items()
+    )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _version() -> str:
+    try:
+        return version("pytest-quantgate")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "unknown"

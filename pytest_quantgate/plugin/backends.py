@@ -1,0 +1,51 @@
+"""The backends of other plugins, and where each variant of the run will run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_quantgate.variants import registry
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_quantgate.plugin.options import Options
+    from pytest_quantgate.variants.device import Placement
+
+
+class BackendRegistry:
+    """What the hook ``pytest_quantgate_register_backends`` is given."""
+
+    def register(self, name: str, entry: registry.Entry) -> None:
+        """Add a spec name.
+
+        Args:
+            name: Lower-case letters, digits, ``.``, ``_`` and ``-``.
+            entry: Where its backend is and what options it takes.
+
+        Raises:
+            UsageError: The name is malformed, or belongs to another backend.
+        """
+        registry.register(name, entry)
+
+
+def register_backends(config: pytest.Config) -> None:
+    """Let other plugins add spec names, before the user's specs are read."""
+    config.hook.pytest_quantgate_register_backends(registry=BackendRegistry())
+
+
+def placements(options: Options) -> dict[str, Placement]:
+    """Where and in which arithmetic each variant will run, settled without loading anything.
+
+    Raises:
+        QuantgateError: A device or a dtype that is unknown or not there.
+    """
+    from pytest_quantgate.variants.device import place
+    from pytest_quantgate.variants.spec import parse_spec
+
+    found = {}
+    for text in (options.reference, *options.candidates):
+        spec = parse_spec(text)
+        description = registry.backend_of(spec.name).describe(spec)
+        found[text] = place(description, options.device, options.compute_dtype)
+    return found

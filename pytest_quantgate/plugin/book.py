@@ -1,0 +1,105 @@
+"""The slices of a session: each file is loaded once, whoever asks for it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pytest_quantgate.cases.load import load_slice
+from pytest_quantgate.errors import Problem, SliceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from pytest_quantgate.cases.model import Case, Slice
+    from pytest_quantgate.checks.registry import CheckRegistry
+
+GATE = "gate"
+"""Name of the synthetic test that reports a slice's gate; no case may have it as its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRef:
+    """One case to compare on one candidate.
+
+    Attributes:
+        slice: Name of the slice.
+        case: The case.
+        candidate: Canonical spec of the candidate.
+    """
+
+    slice: str
+    case: Case
+    candidate: str
+
+
+class SliceBook:
+    """The slices that were seen, by file and by name.
+
+    Args:
+        config: The session's configuration; its plugins may add checks.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._by_file: dict[Path, Slice] = {}
+        self._by_name: dict[str, tuple[Path, Slice]] = {}
+
+    @cached_property
+    def registry(self) -> CheckRegistry:
+        """The built-in checks and those that plugins add."""
+        from pytest_quantgate.checks.registry import builtin_registry
+
+        registry = builtin_registry()
+        self._config.hook.pytest_quantgate_register_checks(registry=registry)
+        return registry
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all slices that were loaded, in order."""
+        return tuple(self._by_name)
+
+    def named(self, name: str) -> Slice:
+        """The slice of that name."""
+        return self._by_name[name][1]
+
+    def load(self, path: Path, shown: str | None = None) -> Slice:
+        """The slice of a file.
+
+        Args:
+            path: The file.
+            shown: How errors name it; by default relative to the folder where pytest was started.
+
+        Raises:
+            SliceError: With every problem of the file, and when its slice or a case has a name that is taken.
+        """
+        key = path.resolve()
+        if key not in self._by_file:
+            loaded = load_slice(path, self.registry, shown=shown or self._shown(path))
+            self._refuse_taken_names(loaded, key)
+            self._by_file[key] = loaded
+            self._by_name[loaded.name] = (key, loaded)
+        return self._by_file[key]
+
+    def _refuse_taken_names(self, loaded: Slice, key: Path) -> None:
+        problems = [
+            Problem(case.location.path, case.location.line, f"id {GATE!r} is taken: it names the slice's gate result")
+            for case in loaded.cases
+            if case.id == GATE
+        ]
+        other, first = self._by_name.get(loaded.name, (key, loaded))
+        if other != key:
+            message = f"duplicate slice {loaded.name!r} (first at {first.location})"
+            problems.append(Problem(loaded.location.path, loaded.location.line, message))
+        if problems:
+            raise SliceError(problems)
+
+    def _shown(self, path: Path) -> str:
+        try:
+            return os.path.relpath(path, self._config.invocation_params.dir)
+        except ValueError:  # another drive
+            return str(path)

@@ -1,0 +1,149 @@
+"""Slice files as pytest collectors, and their cases as items."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_quantgate.errors import SliceError, nearest
+from pytest_quantgate.plugin.book import CaseRef
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from pytest_quantgate.cases.model import Slice
+    from pytest_quantgate.plugin.session import QuantRun
+
+
+class _Cases(pytest.Collector):
+    """Collects the cases of one slice file, once for each candidate.
+
+    Attributes:
+        run: The session's run.
+        only: Names of the items to collect, with or without ``[candidate]``; None for all.
+    """
+
+    run: QuantRun
+    only: frozenset[str] | None = None
+
+    def load(self) -> Slice:
+        """The slice of this file."""
+        return self.run.book.load(self.path)
+
+    def collect(self) -> Iterator[CaseItem]:
+        """The items, by case and then by candidate."""
+        slice_ = self.load()
+        self.run.gated[slice_.name] = self.nodeid
+        missing = set(self.only or ())
+        for case in slice_.cases:
+            for candidate in self.run.options.candidates:
+                name = f"{case.id}[{candidate}]"
+                if self.only is None or name in self.only or case.id in self.only:
+                    missing -= {name, case.id}
+                    yield CaseItem.of(self, name, CaseRef(slice_.name, case, candidate))
+        if missing:
+            raise self.CollectError("\n".join(f"not found: {self.nodeid}::{name}" for name in sorted(missing)))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]  # as pytest.Collector does
+        """Problems of the slice file as FILE:LINE lines, without a traceback."""
+        if isinstance(excinfo.value, SliceError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+
+class SliceFile(_Cases, pytest.File):
+    """A ``*.slice.yaml`` file of the user's project."""
+
+
+class SuiteSlice(_Cases):
+    """A slice file of a packaged suite, with the node id ``SUITE/NAME.slice.yaml`` wherever the package lies.
+
+    It is no ``pytest.File``: ``--lf`` would look for the node id's path below the root folder and skip it.
+    """
+
+
+class CaseItem(pytest.Item):
+    """One case on one candidate; it only looks the comparison up.
+
+    Attributes:
+        ref: What is compared.
+        run: The session's run.
+    """
+
+    ref: CaseRef
+    run: QuantRun
+
+    @classmethod
+    def of(cls, parent: _Cases, name: str, ref: CaseRef) -> CaseItem:
+        """An item, with the case's tags as markers."""
+        # The whole id is given: pytest would keep "[candidate]" in the name, and --lf compares parsed ids.
+        item: CaseItem = cls.from_parent(parent, name=name, nodeid=f"{parent.nodeid}::{name}")
+        item.ref, item.run = ref, parent.run
+        item.extra_keyword_matches.add(f"{ref.slice}::{name}")
+        for mark in parent.run.markers(ref.case.tags):
+            item.add_marker(mark)
+        return item
+
+    def runtest(self) -> None:
+        """Compare, and fail only when degraded cases are to fail."""
+        self.run.check(self)
+
+    def reportinfo(self) -> tuple[Path | str, int | None, str]:
+        """Where the case is written, and how headlines name it."""
+        # not the node id's own end: pytest would write the dots of it as slashes
+        return self.path, self.ref.case.location.line - 1, f"{self.ref.slice}: {self.name}"
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Both answers side by side, without a traceback."""
+        if isinstance(excinfo.value, DegradedError):
+            return excinfo.value.failure
+        return super().repr_failure(excinfo, style)
+
+
+class DegradedError(Exception):
+    """A degraded case, where these are to fail.
+
+    Args:
+        failure: What the report shows.
+    """
+
+    def __init__(self, failure: object) -> None:
+        self.failure = failure
+        super().__init__(str(failure))
+
+
+def suite_collectors(
+    session: pytest.Session, run: QuantRun, suite: str, files: Iterable[Path], only: Iterable[str]
+) -> Iterator[SuiteSlice]:
+    """Collectors for the files of a packaged suite.
+
+    Args:
+        session: Their parent.
+        run: The session's run.
+        suite: The suite's name.
+        files: Its slice files.
+        only: Node ids that the user named on the command line; everything when empty.
+    """
+    selected: dict[str, set[str] | None] = {}
+    for nodeid in only:
+        path, _, name = nodeid.partition("::")
+        names = selected.setdefault(path, set())
+        if not name:
+            selected[path] = None
+        elif names is not None:
+            names.add(name)
+    by_nodeid = {f"{suite}/{file.name}": file for file in files}
+    for path in selected:
+        if path not in by_nodeid:
+            msg = f"not found: {path}\n  {nearest(path, by_nodeid)}"
+            raise pytest.UsageError(msg)
+    for nodeid, file in by_nodeid.items():
+        if selected and nodeid not in selected:
+            continue
+        collector: SuiteSlice = SuiteSlice.from_parent(session, name=nodeid, path=file, nodeid=nodeid)
+        collector.run = run
+        names = selected.get(nodeid)
+        collector.only = None if names is None else frozenset(names)
+        yield collector

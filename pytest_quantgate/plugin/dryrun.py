@@ -1,0 +1,159 @@
+"""``--quant-dry-run``: everything that can be checked without loading a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_quantgate.errors import QuantgateError
+from pytest_quantgate.generation.completion import Request
+from pytest_quantgate.plugin import terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from pytest_quantgate.generation.cache import CompletionCache
+    from pytest_quantgate.plugin.book import CaseRef
+    from pytest_quantgate.plugin.session import QuantRun
+
+TURN_TOKENS = 4
+"""Tokens that a chat template spends on one turn, about."""
+
+UNKNOWN = "?"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a model's files say of prompts, without the model.
+
+    Attributes:
+        count: Tokens of a request's prompt, about; None when the model has no tokenizer.json.
+        context: Most tokens that prompt and answer may take; None when config.json does not say.
+    """
+
+    count: Callable[[Request], int] | None
+    context: int | None
+
+
+class DryRun:
+    """Takes the place of pytest's run loop.
+
+    Args:
+        run: The session's run.
+    """
+
+    def __init__(self, run: QuantRun) -> None:
+        self._run = run
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Check and show; run nothing.
+
+        Raises:
+            pytest.UsageError: With every problem that was found.
+        """
+        if session.config.option.collectonly:
+            return None
+        run = self._run
+        run.select(session.items)
+        run.answers.prepare((run.options.reference, *run.options.candidates), self._say)
+        problems = [trouble.reason for trouble in run.answers.troubles.values()]
+        problems += self._show_memory()
+        self._show_slices()
+        if session.testsfailed:
+            problems.append(f"errors during collection: {session.testsfailed}")
+        if problems:
+            raise pytest.UsageError(*problems)
+        self._say("dry run: no problem found, nothing was loaded and nothing was run")
+        return True
+
+    def _say(self, text: str) -> None:
+        terminal.line(self._run.config, text)
+
+    def _show_memory(self) -> list[str]:
+        from pytest_quantgate.variants.memory import check_memory
+
+        problems = []
+        for spec, variant in self._run.answers.variants.items():
+            self._say(
+                f"{spec}: {variant.summary}, needs about {variant.needed_bytes / 2**30:.1f} GiB on {variant.device}"
+            )
+            try:
+                check_memory(variant.needed_bytes, variant.device, spec)
+            except QuantgateError as error:
+                problems.append(str(error))
+        return problems
+
+    def _show_slices(self) -> None:
+        from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
+
+        run = self._run
+        by_slice: dict[str, list[CaseRef]] = {}
+        for ref in run.wanted.values():
+            by_slice.setdefault(ref.slice, []).append(ref)
+        if not by_slice:
+            return
+        prepared = run.answers.variants.get(run.options.reference)
+        tokens = Tokens(None, None) if prepared is None else _tokens(prepared.model.folder)
+        with terminal.warnings_as_lines(run.config), CompletionCache(default_cache_path()) as cache:
+            rows = [_row(run, name, refs, tokens, cache) for name, refs in by_slice.items()]
+        specs = dict.fromkeys((run.options.reference, *run.options.candidates))
+        head = ["slice", "cases", "prompt tokens", "longest", "too long", "new tokens at most"]
+        for text in _columns([[*head, *(f"cached {spec}" for spec in specs)], *rows]):
+            self._say(text)
+        if tokens.context is not None:
+            self._say(
+                f"the model's context is {tokens.context} tokens; prompt tokens are counted without the chat template"
+            )
+
+
+def _row(run: QuantRun, name: str, refs: Sequence[CaseRef], tokens: Tokens, cache: CompletionCache) -> list[str]:
+    requests = {ref.case.id: Request.of(ref.case) for ref in refs}
+    counts = [tokens.count(request) for request in requests.values()] if tokens.count is not None else None
+    cached = []
+    for spec in dict.fromkeys((run.options.reference, *run.options.candidates)):
+        variant = run.answers.variants.get(spec)
+        digests = {request.digest for request in requests.values()}
+        cached.append(UNKNOWN if variant is None else str(len(cache.get(variant.identity.digest, digests))))
+    return [
+        name,
+        str(len(requests)),
+        UNKNOWN if counts is None else str(sum(counts)),
+        UNKNOWN if counts is None else str(max(counts)),
+        UNKNOWN if counts is None or tokens.context is None else str(sum(count >= tokens.context for count in counts)),
+        str(sum(request.max_new_tokens for request in requests.values())),
+        *cached,
+    ]
+
+
+def _tokens(folder: Path) -> Tokens:
+    """The model's tokenizer and context length, read from its files."""
+    from pytest_quantgate.variants.checkpoint import CONFIG, read_json
+
+    try:
+        context = read_json(folder / CONFIG).get("max_position_embeddings")
+    except QuantgateError:
+        context = None
+    file = folder / "tokenizer.json"
+    if not file.is_file():
+        return Tokens(None, context if isinstance(context, int) else None)
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(file))
+
+    def count(request: Request) -> int:
+        texts = [message.content for message in request.messages]
+        return sum(len(found.ids) + TURN_TOKENS for found in tokenizer.encode_batch(texts, add_special_tokens=False))
+
+    return Tokens(count, context if isinstance(context, int) else None)
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    """Rows as lines; the first column to the left, numbers to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        yield "  ".join([row[0].ljust(widths[0]), *cells])

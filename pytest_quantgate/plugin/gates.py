@@ -1,0 +1,111 @@
+"""Gates as tests of their own: synthetic reports that survive -k and -x and reach JUnit XML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from pytest_quantgate.gate.evaluate import Verdict
+
+if TYPE_CHECKING:
+    from pytest_quantgate.cases.model import Location
+    from pytest_quantgate.gate.evaluate import GateResult
+
+Outcome = Literal["passed", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The gate of one slice and candidate as pytest reports it.
+
+    Attributes:
+        nodeid: Node id of the synthetic test.
+        location: The slice file.
+        result: The verdict.
+        broken: Something other than the user's selection kept it from a verdict.
+        details: A traceback to show with the failure, or nothing.
+    """
+
+    nodeid: str
+    location: Location
+    result: GateResult
+    broken: bool
+    details: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        """A gate that cannot decide lets no model pass, unless the user chose to run a part of the slice."""
+        if self.result.verdict is Verdict.PASS:
+            return "passed"
+        if self.result.verdict is Verdict.INCONCLUSIVE and self.result.partial and not self.broken:
+            return "skipped"
+        return "failed"
+
+
+class PlainFailure:
+    """A failure that is told in a few lines, without a traceback; pytest reads it as one of its own.
+
+    Args:
+        text: What the FAILURES section shows.
+        summary: One line for the short summary and for JUnit's message.
+    """
+
+    def __init__(self, text: str, summary: str) -> None:
+        self.text = text
+        self.reprcrash = _Crash(summary)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def toterminal(self, tw: Any) -> None:
+        """Write the text."""
+        for line in self.text.splitlines():
+            tw.line(line)
+
+
+@dataclass(frozen=True, slots=True)
+class _Crash:
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def emit(config: pytest.Config, gate: Gate) -> None:
+    """Report a gate through pytest's hooks, as the runner reports an item."""
+    result = gate.result
+    properties = [
+        ("quant_slice", result.slice),
+        ("quant_candidate", result.candidate),
+        ("quant_verdict", result.verdict.value),
+    ]
+    location = (gate.location.path, gate.location.line - 1, f"{result.slice}: gate[{result.candidate}]")
+    config.hook.pytest_runtest_logstart(nodeid=gate.nodeid, location=location)
+    phases: tuple[Literal["setup", "call", "teardown"], ...] = ("setup", "call", "teardown")
+    for when in phases:
+        report = pytest.TestReport(
+            nodeid=gate.nodeid,
+            location=location,
+            keywords={},
+            outcome=gate.outcome if when == "call" else "passed",
+            longrepr=_longrepr(gate) if when == "call" else None,
+            when=when,
+            user_properties=properties,
+        )
+        config.hook.pytest_runtest_logreport(report=report)
+    config.hook.pytest_runtest_logfinish(nodeid=gate.nodeid, location=location)
+
+
+def _longrepr(gate: Gate) -> Any:
+    result = gate.result
+    if gate.outcome == "passed":
+        return None
+    if gate.outcome == "skipped":
+        return (gate.location.path, gate.location.line, "; ".join(result.reasons))
+    lines = [f"{result.slice}, {result.candidate}: {result.verdict.value}"]
+    lines += [f"  {line}" for reason in result.reasons for line in reason.splitlines()]
+    text = "\n".join([*lines, *gate.details.splitlines()])
+    summary = "; ".join(reason.partition("\n")[0] for reason in result.reasons)
+    return PlainFailure(text, f"{result.verdict.value}: {summary}")

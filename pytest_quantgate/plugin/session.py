@@ -1,0 +1,363 @@
+"""One gated run: what was collected, what was answered, and what the gates say of it."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_quantgate.errors import QuantgateError, nearest
+from pytest_quantgate.outcomes.model import Transition
+from pytest_quantgate.plugin import collect, options, terminal
+from pytest_quantgate.plugin.answers import AnswerBook
+from pytest_quantgate.plugin.book import GATE, CaseRef, SliceBook
+from pytest_quantgate.plugin.collect import CaseItem, DegradedError, SliceFile
+from pytest_quantgate.plugin.gates import Gate, PlainFailure, emit
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+    from pathlib import Path
+
+    from pytest_quantgate.outcomes.model import Comparison
+    from pytest_quantgate.plugin.options import Options
+    from pytest_quantgate.report.model import RunReport
+    from pytest_quantgate.variants.device import Placement
+
+RUN_KEY = pytest.StashKey["QuantRun"]()
+TRANSITION = "quant_transition"
+
+STATUSES = {
+    (Transition.DEGRADED.value, "passed"): ("degraded", "D", ("DEGRADED", {"yellow": True})),
+    (Transition.IMPROVED.value, "passed"): ("improved", "I", ("IMPROVED", {"green": True})),
+    (Transition.UNSCORED.value, "skipped"): ("unscored", "U", ("UNSCORED", {"yellow": True})),
+}
+"""What pytest calls a case, by transition and outcome, where that is not just passed or failed."""
+
+
+def install(config: pytest.Config) -> None:
+    """Check the options and register the run.
+
+    Raises:
+        pytest.UsageError: An option cannot be right, or the session is distributed by pytest-xdist.
+    """
+    if hasattr(config, "workerinput") or config.getoption("numprocesses", None) or config.getoption("tx", None):
+        msg = "--quant-cand with -n: run without -n for now, generation is already batched"
+        raise pytest.UsageError(msg)
+    from pytest_quantgate.plugin.backends import placements, register_backends
+
+    try:
+        register_backends(config)
+        settled = options.resolve(config)
+        run = QuantRun(config, settled, placements(settled))
+    except QuantgateError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[RUN_KEY] = run
+    config.pluginmanager.register(run, "quantgate-run")
+    if settled.dry_run:
+        from pytest_quantgate.plugin.dryrun import DryRun
+
+        config.pluginmanager.register(DryRun(run), "quantgate-dry-run")
+
+
+class QuantRun:
+    """The plugin object of a session with a candidate.
+
+    Args:
+        config: The session's configuration.
+        options: What the user asked for.
+        places: Where each variant will run, by spec.
+
+    Attributes:
+        book: The slices that were seen.
+        gated: Node id of the collected file of each slice; slices that only tests name have no gate.
+        wanted: The selected cases, by node id; cases of Python tests too.
+        answers: What the variants answered.
+        gates: The gate results, when the run has ended.
+        report: The whole run, when it has ended.
+        report_problem: Why the report that was asked for is not there.
+    """
+
+    def __init__(self, config: pytest.Config, options: Options, places: dict[str, Placement]) -> None:
+        self.config = config
+        self.options = options
+        self.places = places
+        self.book = SliceBook(config)
+        self.gated: dict[str, str] = {}
+        self.wanted: dict[str, CaseRef] = {}
+        self.answers = AnswerBook(options)
+        self.gates: tuple[Gate, ...] = ()
+        self.report: RunReport | None = None
+        self.report_problem: str | None = None
+        self.nothing_collected = False
+        self._selected: dict[tuple[str, str], dict[str, CaseRef]] = defaultdict(dict)
+        self._arrived: set[tuple[str, str, str]] = set()
+        self._marks: dict[str, pytest.MarkDecorator] = {}
+        self._suite_arguments = _take_suite_arguments(config, options)
+
+    # --- collection
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> SliceFile | None:
+        """Collect slice files."""
+        if not file_path.name.endswith(".slice.yaml"):
+            return None
+        file: SliceFile = SliceFile.from_parent(parent, path=file_path)
+        file.run = self
+        return file
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Put the suite below the session: as a path it would be lost where it lies in a virtual environment."""
+        report = yield
+        suite = self.options.suite
+        if suite is not None and isinstance(collector, pytest.Session) and report.passed:
+            from pytest_quantgate.cases.suites import suite_files
+
+            found = collect.suite_collectors(collector, self, suite, suite_files(suite), self._suite_arguments)
+            report.result = [*(report.result or ()), *found]
+        return report
+
+    def markers(self, tags: Iterable[str]) -> list[pytest.MarkDecorator]:
+        """Tags as markers, registered so that --strict-markers knows them."""
+        for tag in tags:
+            if tag not in self._marks:
+                name = tag.replace("-", "_").lstrip("_") or "tag"
+                self.config.addinivalue_line("markers", f"{name}: cases tagged {tag} in a slice file")
+                self._marks[tag] = getattr(pytest.mark, name)
+        return [self._marks[tag] for tag in tags]
+
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Deselect the slices that --quant-slice does not name."""
+        self.nothing_collected = not self.book.names and not session.testsfailed
+        names = self.options.slices
+        if not names:
+            return
+        for name in names:
+            if name not in self.book.names and not session.testsfailed:
+                hint = nearest(name, self.book.names) if self.book.names else "no slice was collected"
+                msg = f"--quant-slice {name}: no such slice: {hint}"
+                raise pytest.UsageError(msg)
+        others = [item for item in items if (ref := ref_of(item)) is not None and ref.slice not in names]
+        if others:
+            self.config.hook.pytest_deselected(items=others)
+            dropped = set(others)
+            items[:] = [item for item in items if item not in dropped]
+
+    # --- the run
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Make all answers before the first item runs, and report the gates after the last."""
+        stopped = session.testsfailed and not session.config.option.continue_on_collection_errors
+        if session.config.option.collectonly or stopped or self.options.dry_run:
+            return (yield)
+        self.select(session.items)
+        if not self.wanted:
+            return (yield)
+        self._generate()
+        session.testscollected += len(self._selected)  # a gate is one more result; progress ends at 100%
+        try:
+            result = yield
+        except (session.Failed, session.Interrupted):  # -x and the like; Ctrl-C passes by
+            self._conclude()
+            raise
+        self._conclude()
+        return result
+
+    def select(self, items: Iterable[pytest.Item]) -> None:
+        """Note what the items that are left want compared."""
+        for item in items:
+            ref = ref_of(item)
+            if ref is not None:
+                self.wanted[item.nodeid] = ref
+                if isinstance(item, CaseItem):
+                    self._selected[ref.slice, ref.candidate][ref.case.id] = ref
+
+    def _generate(self) -> None:
+        from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
+
+        with terminal.warnings_as_lines(self.config), CompletionCache(default_cache_path()) as cache:
+            try:
+                self.answers.make(tuple(self.wanted.values()), cache, terminal.progress(self.config))
+            except KeyboardInterrupt:
+                kept = self.answers.kept(cache)
+                terminal.line(self.config, f"interrupted: {kept} answers are kept, the same command goes on from there")
+                raise
+        for trouble in self.answers.troubles.values():
+            terminal.line(self.config, f"error: {trouble.reason}")
+
+    def comparison(self, ref: CaseRef) -> Comparison:
+        """One selected case on both sides; only for candidates without trouble."""
+        return self.answers.comparison(ref, self.book.registry)
+
+    def check(self, item: CaseItem) -> None:
+        """What an item does: note the transition, and fail where degraded cases are to fail."""
+        ref = item.ref
+        trouble = self.answers.trouble(ref.candidate)
+        comparison = None if trouble is not None else self.comparison(ref)
+        transition = Transition.UNSCORED if comparison is None else comparison.transition
+        item.user_properties[:] = [
+            *(pair for pair in item.user_properties if not pair[0].startswith("quant_")),
+            ("quant_slice", ref.slice),
+            ("quant_candidate", ref.candidate),
+            (TRANSITION, transition.value),
+        ]
+        if trouble is not None:
+            pytest.skip(trouble.headline)
+        elif comparison is not None and transition is Transition.UNSCORED:
+            pytest.skip(comparison.reference.unscored or comparison.candidate.unscored or "unscored")
+        elif transition is Transition.DEGRADED and self.options.strict:
+            raise DegradedError(PlainFailure(self.side_by_side(ref), self._what_broke(ref)))
+
+    def side_by_side(self, ref: CaseRef) -> str:
+        """Both answers of a case, for a failure text."""
+        return terminal.side_by_side(self, ref, color=False)
+
+    def _what_broke(self, ref: CaseRef) -> str:
+        broken = [result for result in self.comparison(ref).candidate.results if result.followed is False]
+        return "degraded: " + "; ".join(f"{result.check}: {result.reason}" for result in broken)
+
+    # --- reports
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Say of an unscored case where it is written, not which line of the plugin skipped it."""
+        report = yield
+        if isinstance(item, CaseItem) and call.when == "call" and isinstance(report.longrepr, tuple):
+            location = item.ref.case.location
+            report.longrepr = (location.path, location.line, report.longrepr[2])
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note which cases gave a result; what was skipped by a mark was deselected by the user."""
+        ref = self.wanted.get(report.nodeid)
+        if ref is None:
+            return
+        if report.when == "call" and transition_of(report) is not None:
+            self._arrived.add((ref.slice, ref.candidate, ref.case.id))
+        elif report.when == "setup" and report.skipped:
+            self._selected[ref.slice, ref.candidate].pop(ref.case.id, None)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport | pytest.CollectReport) -> Any:
+        """Degraded, improved and unscored cases have letters and words of their own."""
+        if report.when != "call" or hasattr(report, "wasxfail"):
+            return None
+        return STATUSES.get((transition_of(report) or "", report.outcome))
+
+    def _conclude(self) -> None:
+        """Judge and report the gates, and write the run."""
+        from pytest_quantgate.plugin.assemble import assemble, write
+
+        self.gates = tuple(
+            self._judge(slice_, candidate, refs) for (slice_, candidate), refs in self._selected.items() if refs
+        )
+        for gate in self.gates:
+            emit(self.config, gate)
+        self.report = assemble(self)
+        if self.options.report_json is not None:
+            self.report_problem = write(self.report, self.options.report_json)
+
+    def _judge(self, name: str, candidate: str, refs: dict[str, CaseRef]) -> Gate:
+        from pytest_quantgate.cases.model import Location
+        from pytest_quantgate.gate.evaluate import evaluate
+        from pytest_quantgate.gate.policy import resolve_policy
+
+        slice_ = self.book.named(name)
+        trouble = self.answers.trouble(candidate)
+        arrived = [ref for ref in self.arrived() if ref.slice == name and ref.candidate == candidate]
+        result = evaluate(
+            name,
+            candidate,
+            [self.comparison(ref) for ref in arrived],
+            resolve_policy(self.options.command_line, slice_.policy, self.options.ini, slice_name=name),
+            selected=len(refs),
+            total=len(slice_.cases),
+            problem=None if trouble is None else trouble.reason,
+        )
+        return Gate(
+            nodeid=f"{self.gated[name]}::{GATE}[{candidate}]",
+            location=Location(self.gated[name], slice_.location.line),
+            result=result,
+            broken=trouble is not None or len(arrived) < len(refs),
+            details="" if trouble is None else trouble.details,
+        )
+
+    def selected_cases(self) -> Iterable[tuple[str, CaseRef]]:
+        """Node id and case of the selected items of slice files, in order."""
+        for nodeid, ref in self.wanted.items():
+            if ref.case.id in self._selected.get((ref.slice, ref.candidate), ()):
+                yield nodeid, ref
+
+    def from_here(self, nodeid: str) -> str:
+        """A node id as the command line takes it in the folder where pytest was started."""
+        path, separator, rest = nodeid.partition("::")
+        file = self.config.rootpath / path
+        if self.config.rootpath == self.config.invocation_params.dir or not file.exists():
+            return nodeid
+        return f"{os.path.relpath(file, self.config.invocation_params.dir)}{separator}{rest}"
+
+    def arrived(self) -> Sequence[CaseRef]:
+        """The cases of slice files that gave a result which can be compared, in the order of the items."""
+        return [
+            ref
+            for (_, candidate), refs in self._selected.items()
+            if self.answers.trouble(candidate) is None
+            for ref in refs.values()
+            if (ref.slice, ref.candidate, ref.case.id) in self._arrived
+        ]
+
+    # --- the terminal
+
+    def pytest_report_header(self) -> list[str]:
+        """What runs where."""
+        return terminal.header(self)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """The degraded cases, then one table per candidate."""
+        terminal.summary(self, terminalreporter)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """A report that was asked for and could not be written fails a session that was otherwise fine."""
+        if self.report_problem is not None and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def ref_of(item: pytest.Item) -> CaseRef | None:
+    """What an item compares: a case of a slice file, or a Python test's ``quant_case``."""
+    if isinstance(item, CaseItem):
+        return item.ref
+    callspec = getattr(item, "callspec", None)
+    ref = callspec.params.get("quant_case") if callspec is not None else None
+    return ref if isinstance(ref, CaseRef) else None
+
+
+def transition_of(report: pytest.TestReport | pytest.CollectReport) -> str | None:
+    """The transition that a report carries."""
+    for name, value in getattr(report, "user_properties", ()):
+        if name == TRANSITION:
+            return str(value)
+    return None
+
+
+def _take_suite_arguments(config: pytest.Config, options: Options) -> tuple[str, ...]:
+    """Take from pytest's arguments what names the suite's files, or everything when only the suite is to run."""
+    if options.suite is None:
+        return ()
+    if options.suite_only:
+        config.args[:] = []
+        return ()
+    folder = config.invocation_params.dir
+    taken = tuple(
+        argument
+        for argument in config.args
+        if argument.startswith(f"{options.suite}/") and not (folder / argument.partition("::")[0]).exists()
+    )
+    config.args[:] = [argument for argument in config.args if argument not in taken]
+    return taken

@@ -1,0 +1,176 @@
+"""What a gated run says on the terminal; without a terminal reporter, nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, cast
+
+from pytest_quantgate.errors import QuantgateWarning
+from pytest_quantgate.outcomes.model import Transition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+
+    from pytest_quantgate.generation.progress import Progress
+    from pytest_quantgate.plugin.book import CaseRef
+    from pytest_quantgate.plugin.session import QuantRun
+
+SHOWN = 3
+"""Degraded cases of one slice and candidate that are shown without -v."""
+
+NO_SLICES = (
+    "quantgate: no slice was found. `quantgate init` writes a first slice file; --quant-suite core runs the slices "
+    "that ship with the package."
+)
+
+
+def reporter(config: pytest.Config) -> pytest.TerminalReporter | None:
+    """Pytest's terminal reporter, unless it is switched off."""
+    return cast("pytest.TerminalReporter | None", config.pluginmanager.get_plugin("terminalreporter"))
+
+
+def line(config: pytest.Config, text: str) -> None:
+    """Write one message on lines of its own."""
+    terminal = reporter(config)
+    if terminal is not None:
+        terminal.ensure_newline()
+        terminal.write_line(f"quantgate: {text}")
+
+
+def progress(config: pytest.Config) -> Progress:
+    """Who is told how far generation has come."""
+    from pytest_quantgate.generation.progress import RichProgress, SilentProgress
+
+    terminal = reporter(config)
+    if terminal is None or config.get_verbosity() < -1:
+        return SilentProgress()
+    from rich.console import Console
+
+    terminal.ensure_newline()
+    writer = config.get_terminal_writer()
+    return RichProgress(Console(width=writer.fullwidth, no_color=not writer.hasmarkup, highlight=False))
+
+
+@contextlib.contextmanager
+def warnings_as_lines(config: pytest.Config) -> Iterator[None]:
+    """Show the project's own warnings as lines; pytest gathers warnings only while items run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", QuantgateWarning)
+        others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: object, **how: object) -> None:
+            if issubclass(category, QuantgateWarning):
+                line(config, f"warning: {message}")
+            else:
+                others(message, category, *where, **how)  # type: ignore[arg-type]  # handed on as it came
+
+        warnings.showwarning = show
+        yield
+
+
+def header(run: QuantRun) -> list[str]:
+    """Model, variants, device and arithmetic, before anything is collected."""
+    options = run.options
+    suite = f", suite {options.suite}" if options.suite else ""
+
+    def variant(spec: str) -> str:
+        place = run.places[spec]
+        return f"{spec} ({place.compute_dtype}, {place.kernels} kernels)"
+
+    candidates = ", ".join(variant(spec) for spec in options.candidates)
+    noun = "candidate" if len(options.candidates) == 1 else "candidates"
+    return [
+        f"quantgate: model {options.model}, device {run.places[options.reference].device}{suite}",
+        f"quantgate: reference {variant(options.reference)}, {noun} {candidates}",
+    ]
+
+
+def side_by_side(run: QuantRun, ref: CaseRef, *, color: bool) -> str:
+    """Both answers of a case, as wide as the terminal."""
+    from pytest_quantgate.report.difference import side_by_side as draw
+
+    return draw(
+        ref.case,
+        run.comparison(ref),
+        ref.candidate,
+        slice_name=ref.slice,
+        reference=run.options.reference,
+        width=_width(run.config),
+        color=color,
+    )
+
+
+def summary(run: QuantRun, terminal: pytest.TerminalReporter) -> None:
+    """Degraded and unscored cases, and the report. A fault in here must not hide how the session ended."""
+    if run.nothing_collected and (run.options.explicit or not terminal.stats):
+        terminal.write_line(NO_SLICES)
+    if run.report is None:
+        return
+    try:
+        _degraded(run, terminal)
+        _unscored(run, terminal)
+        _report(run, terminal)
+    except Exception as error:  # noqa: BLE001  (see above; the gates have been reported already)
+        terminal.ensure_newline()
+        terminal.write_line(f"quantgate: the report cannot be shown: {type(error).__name__}: {error}", red=True)
+
+
+def _degraded(run: QuantRun, terminal: pytest.TerminalReporter) -> None:
+    if run.options.strict:
+        return  # they failed, and pytest has shown them
+    groups: dict[tuple[str, str], list[CaseRef]] = defaultdict(list)
+    for ref in run.arrived():
+        if run.comparison(ref).transition is Transition.DEGRADED:
+            groups[ref.slice, ref.candidate].append(ref)
+    if not groups:
+        return
+    terminal.section("degraded cases", "=", yellow=True)
+    color = run.config.get_terminal_writer().hasmarkup
+    for (slice_, candidate), refs in groups.items():
+        shown = refs if run.config.get_verbosity() > 0 else refs[:SHOWN]
+        for ref in shown:
+            terminal.write_line(side_by_side(run, ref, color=color))
+        if len(shown) < len(refs):
+            terminal.write_line(f"... {len(refs) - len(shown)} more of {slice_} on {candidate}, -v shows them all\n")
+
+
+def _unscored(run: QuantRun, terminal: pytest.TerminalReporter) -> None:
+    from pytest_quantgate.report.text import visible
+
+    reasons: Counter[tuple[str, str, str]] = Counter()
+    examples: dict[tuple[str, str, str], str] = {}
+    for ref in run.arrived():
+        comparison = run.comparison(ref)
+        if comparison.transition is Transition.UNSCORED:
+            reason = comparison.reference.unscored or comparison.candidate.unscored or "no reason given"
+            examples.setdefault((ref.slice, ref.candidate, reason), ref.case.id)
+            reasons[ref.slice, ref.candidate, reason] += 1
+    if reasons:
+        terminal.section("unscored cases", "=", yellow=True)
+    for (slice_, candidate, reason), count in reasons.items():
+        example = examples[slice_, candidate, reason]
+        which = example if count == 1 else f"{count} cases, such as {example}"
+        terminal.write_line(visible(f"{slice_} on {candidate}: {which}: {reason}"))
+
+
+def _report(run: QuantRun, terminal: pytest.TerminalReporter) -> None:
+    from pytest_quantgate.report.terminal import render
+
+    if run.report is None:
+        return
+    terminal.section("quantgate report", "=")
+    color = run.config.get_terminal_writer().hasmarkup
+    terminal.write(render(run.report, width=_width(run.config), color=color))
+    terminal.ensure_newline()
+    if run.report_problem is not None:
+        terminal.write_line(f"quantgate: {run.report_problem}", red=True, bold=True)
+
+
+def _width(config: pytest.Config) -> int:
+    if reporter(config) is None:
+        return 80
+    return config.get_terminal_writer().fullwidth

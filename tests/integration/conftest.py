@@ -1,0 +1,146 @@
+"""A laboratory for gated runs: real weights, real bitsandbytes, real pytest, in a second or two each."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_quantgate.cases.model import Message
+from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
+from pytest_quantgate.generation.completion import Request
+from pytest_quantgate.generation.progress import SilentProgress
+from pytest_quantgate.generation.run import answer
+from pytest_quantgate.paths import CACHE_VARIABLE
+
+# The inner runs share this process, and pytester forgets modules that they were the first to import: torch
+# cannot be imported twice.
+from pytest_quantgate.plugin import assemble, backends, dryrun, fixture, session  # noqa: F401
+from pytest_quantgate.report import terminal  # noqa: F401
+from pytest_quantgate.variants.source import resolve_model
+from pytest_quantgate.variants.variant import prepare_variant
+from tests.tiny_model import CONTEXT, WORDS, build_tiny_model
+
+NEW_TOKENS = 4
+Case = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """The tiny model and what its variants answer to prompts of made-up words.
+
+    Attributes:
+        folder: The checkpoint.
+        texts: Answers by spec and prompt.
+    """
+
+    folder: Path
+    texts: dict[str, dict[str, str]]
+
+    def prompts(self, other: str = "nf4") -> Iterator[str]:
+        """Prompts that fp16 and the other variant answer differently."""
+        return (prompt for prompt, text in self.texts["fp16"].items() if text != self.texts[other][prompt])
+
+
+@pytest.fixture(scope="session")
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Tiny:
+    folder = build_tiny_model(tmp_path_factory.mktemp("tiny"))
+    draw = random.Random(1)  # noqa: S311  (prompts, not secrets)
+    prompts = [" ".join(draw.sample(WORDS, 4)) for _ in range(60)]
+    requests = {prompt: Request((Message("user", prompt),), NEW_TOKENS) for prompt in prompts}
+    source = resolve_model(str(folder))
+    texts = {}
+    with CompletionCache(default_cache_path()) as cache:
+        assert cache.path.is_relative_to(cache_folder)
+        for spec in ("fp16", "nf4", "int8"):
+            found = answer(prepare_variant(spec, source), list(requests.values()), cache, SilentProgress())
+            texts[spec] = {prompt: found.completions[requests[prompt].digest].text for prompt in prompts}
+    return Tiny(folder, texts)
+
+
+@dataclass
+class Lab:
+    """Writes slices whose cases move as a test wants them to, and runs pytest on them.
+
+    Args:
+        pytester: The folder and the runner.
+        tiny: The model.
+    """
+
+    pytester: pytest.Pytester
+    tiny: Tiny
+    _prompts: Iterator[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._prompts = self.tiny.prompts()
+
+    def _case(self, name: str, check: Any, **more: Any) -> Case:
+        return {"id": name, "prompt": more.pop("prompt", None) or next(self._prompts), "checks": [check], **more}
+
+    def preserved(self, name: str, **more: Any) -> Case:
+        """The reference and nf4 pass."""
+        prompt = next(self._prompts)
+        both = [self.tiny.texts[spec][prompt] for spec in ("fp16", "nf4")]
+        return self._case(name, {"one_of": both}, prompt=prompt, **more)
+
+    def degraded(self, name: str, **more: Any) -> Case:
+        """The reference passes, nf4 does not."""
+        prompt = next(self._prompts)
+        return self._case(name, {"exact": self.tiny.texts["fp16"][prompt]}, prompt=prompt, **more)
+
+    def improved(self, name: str, **more: Any) -> Case:
+        """The reference does not pass, nf4 does."""
+        prompt = next(self._prompts)
+        return self._case(name, {"exact": self.tiny.texts["nf4"][prompt]}, prompt=prompt, **more)
+
+    def failing(self, name: str, **more: Any) -> Case:
+        """Neither passes."""
+        return self._case(name, {"exact": "what no model of made-up words will say"}, **more)
+
+    def unscored(self, name: str, **more: Any) -> Case:
+        """The prompt does not fit the model's context."""
+        return self._case(name, {"exact": "anything"}, prompt=" ".join(WORDS[: 2 * CONTEXT]), **more)
+
+    def many(self, count: int, *, degraded: int = 0) -> list[Case]:
+        """Preserved cases, the last of them degraded instead."""
+        return [
+            self.preserved(f"case-{number}") if number < count - degraded else self.degraded(f"case-{number}")
+            for number in range(count)
+        ]
+
+    def write(self, name: str, cases: list[Case], *, file: str | None = None, **gate: Any) -> Path:
+        """Write ``NAME.slice.yaml``; every value of JSON is one of YAML too."""
+        document = {
+            "slice": name,
+            "gate": {"min_cases": 1, **gate},
+            "defaults": {"max_new_tokens": NEW_TOKENS},
+            "cases": cases,
+        }
+        path = self.pytester.path / (file or f"{name}.slice.yaml")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(document, indent=1), encoding="utf-8")
+        return path
+
+    def run(self, *arguments: str, candidates: tuple[str, ...] = ("nf4",)) -> pytest.RunResult:
+        """Run pytest on the folder, in this process."""
+        named = [word for spec in candidates for word in ("--quant-cand", spec)]
+        return self.pytester.runpytest_inprocess(f"--quant-model={self.tiny.folder}", *named, *arguments)
+
+
+@pytest.fixture
+def lab(pytester: pytest.Pytester, tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    monkeypatch.setenv("COLUMNS", "120")
+    return Lab(pytester, tiny)

@@ -1,0 +1,148 @@
+"""-k, -m, node ids, --quant-slice, -x, --lf and --co select what runs; a part of a slice has no verdict."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.integration.conftest import Lab
+
+SKIPPED = "*partial selection: 1 of 3 cases*"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-k", "case-1"),
+        ("-k", "words::case-1[nf4]"),
+        ("words.slice.yaml::case-1",),
+        ("words.slice.yaml::case-1[nf4]",),
+    ],
+)
+def test_one_case_runs_alone_and_its_gate_is_skipped(lab: Lab, arguments: tuple[str, ...]) -> None:
+    lab.write("words", lab.many(3, degraded=3), max_pass_to_fail=0.0)
+    result = lab.run("-rs", *arguments)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*fp16: all 1 answers cached*", "SKIPPED*" + SKIPPED, "*1 skipped, *1 degraded*"])
+
+
+def test_tags_are_markers_even_under_strict_markers(lab: Lab) -> None:
+    cases = [lab.preserved("one", tags=["two-words"]), lab.preserved("two", tags=["other"]), lab.preserved("three")]
+    lab.write("words", cases)
+    result = lab.run("-m", "two_words", "--strict-markers", "-v")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["words.slice.yaml::one[[]nf4[]] PASSED*", "*1 passed, 1 skipped, 2 deselected*"])
+
+
+def test_quant_slice_deselects_other_slices_and_keeps_ordinary_tests(lab: Lab) -> None:
+    lab.write("words", lab.many(2))
+    lab.write("others", lab.many(2))
+    lab.pytester.makepyfile("def test_one(): pass")
+    result = lab.run("--quant-slice", "words")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*4 passed, 2 deselected*"])
+
+
+def test_an_unknown_slice_names_the_nearest(lab: Lab) -> None:
+    lab.write("words", lab.many(2))
+    result = lab.run("--quant-slice", "wrods")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --quant-slice wrods: no such slice: did you mean 'words'?"])
+
+
+def test_candidates_are_selected_by_their_spec(lab: Lab) -> None:
+    lab.write("words", lab.many(2))
+    result = lab.run("-k", "[fp32]", candidates=("nf4", "fp32"))
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*3 passed, 2 deselected*"])
+    result.stdout.no_fnmatch_line("nf4: all *")
+
+
+def test_collect_only_lists_items_and_answers_nothing(lab: Lab) -> None:
+    lab.write("words", lab.many(2))
+    result = lab.run("--co", "-q")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["words.slice.yaml::case-0[[]nf4[]]", "words.slice.yaml::case-1[[]nf4[]]"])
+    result.stdout.no_fnmatch_line("*cached*")
+    result.stdout.no_fnmatch_line("*gate*")
+
+
+def test_stopping_early_leaves_gates_without_a_verdict(lab: Lab) -> None:
+    lab.write("words", lab.many(3, degraded=3))
+    result = lab.run("-x", "--quant-strict")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["FAILED words.slice.yaml::gate[[]nf4[]] - INCONCLUSIVE: missing cases: 2 of 3*"])
+
+
+def test_last_failed_selects_the_cases_that_failed(lab: Lab) -> None:
+    lab.write("words", lab.many(3, degraded=1), max_pass_to_fail=0.0)
+    assert lab.run("--quant-strict").ret == pytest.ExitCode.TESTS_FAILED
+    result = lab.run("--quant-strict", "--lf", "-v")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["words.slice.yaml::case-2[[]nf4[]] FAILED*", "*gate[[]nf4[]] SKIPPED*partial*"])
+    result.stdout.no_fnmatch_line("*case-1*")
+
+
+def test_after_a_failed_gate_last_failed_runs_its_slice_again(lab: Lab) -> None:
+    lab.write("words", lab.many(3, degraded=1), max_pass_to_fail=0.0)
+    assert lab.run().ret == pytest.ExitCode.TESTS_FAILED
+    result = lab.run("--lf")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*1 failed, 2 passed, 1 degraded*"])
+
+
+def test_a_gate_that_passes_leaves_last_failed(lab: Lab) -> None:
+    lab.write("words", lab.many(3, degraded=1), max_pass_to_fail=0.0)
+    lab.run()
+    lab.run("--quant-max-pass-to-fail", "0.5", "--quant-min-robustness", "0")
+    known = lab.pytester.path / ".pytest_cache/v/cache/lastfailed"
+    assert json.loads(known.read_text()) == {}
+
+
+def test_a_case_that_is_marked_to_be_skipped_counts_as_deselected(lab: Lab) -> None:
+    lab.write("words", lab.many(3))
+    lab.pytester.makeconftest(
+        """
+        import pytest
+
+        def pytest_collection_modifyitems(items):
+            items[0].add_marker(pytest.mark.skip(reason="not today"))
+        """
+    )
+    result = lab.run("-rs")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["SKIPPED*partial selection: 2 of 3 cases*"])
+
+
+@pytest.mark.parametrize("plugin", ["cacheprovider", "terminal", "junitxml", "capture"])
+def test_other_plugins_can_be_switched_off(lab: Lab, plugin: str) -> None:
+    lab.write("words", lab.many(3, degraded=1), max_pass_to_fail=0.0)
+    assert lab.run("-p", f"no:{plugin}").ret == pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "with space",
+        "ünïcode 你好",
+        "a/b",
+        "list[0]",
+        "[",
+        'it\'s "quoted"',
+        "a.b-c",
+        "<&>",
+        "percent % and {brace}",
+        "x" * 200,
+    ],
+)
+def test_ids_with_odd_characters_are_selected_by_node_id_and_reach_junit(lab: Lab, name: str) -> None:
+    lab.write("words", [lab.preserved("first"), lab.preserved(name)])
+    xml = lab.pytester.path / "out.xml"
+    result = lab.run(f"words.slice.yaml::{name}[nf4]", "--junitxml", str(xml), "-v")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*1 passed, 1 skipped*"])
+    from xml.etree import ElementTree  # noqa: S405  (pytest's own file)
+
+    names = [case.get("name") for case in ElementTree.parse(xml).iter("testcase")]  # noqa: S314  (as above)
+    assert names == [f"{name}[nf4]", "gate[nf4]"]

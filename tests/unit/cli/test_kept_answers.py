@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_quantgate.cli import main
+from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
+from pytest_quantgate.generation.completion import Completion
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANTGATE_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def two_answers() -> None:
+    answer = Completion(text="x", token_ids=(1,), finish_reason="stop", prompt_tokens=3)
+    with CompletionCache(default_cache_path()) as cache:
+        cache.put("a-variant", {"first": answer, "second": answer})
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("action", [["info"], ["clear", "--yes"]])
+def test_without_a_cache_none_is_made(action: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cache", *action]) == 0
+    assert "no answers" in capsys.readouterr().out
+    assert not default_cache_path().parent.exists()
+
+
+@pytest.mark.usefixtures("two_answers")
+def test_info_counts_answers_and_variants(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cache", "info"]) == 0
+    assert f"{default_cache_path()}: 2 answers of 1 variant, " in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("two_answers")
+def test_clear_forgets_all_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cache", "clear", "--yes"]) == 0
+    assert "2 answers forgotten" in capsys.readouterr().out
+    with CompletionCache(default_cache_path()) as cache:
+        assert cache.info().completions == 0
+
+
+@pytest.mark.usefixtures("two_answers")
+@pytest.mark.parametrize(("said", "left"), [("y\n", 0), ("Yes\n", 0), ("n\n", 2), ("\n", 2), ("", 2)])
+def test_clear_asks_at_a_terminal(
+    said: str, left: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(said))
+    assert main(["cache", "clear"]) == 0
+    assert "Forget all kept answers?" in capsys.readouterr().out
+    with CompletionCache(default_cache_path()) as cache:
+        assert cache.info().completions == left
+
+
+@pytest.mark.usefixtures("two_answers")
+def test_clear_refuses_where_nobody_can_be_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    assert main(["cache", "clear"]) == 2
+    assert "quantgate cache clear --yes" in capsys.readouterr().err
+
+
+def test_a_damaged_cache_is_a_warning_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    default_cache_path().parent.mkdir()
+    default_cache_path().write_bytes(b"not a database at all, but long enough to look at" * 100)
+    assert main(["cache", "info"]) == 0
+    out, err = capsys.readouterr()
+    assert "0 answers" in out
+    assert err.startswith("quantgate: warning: ")
+    assert err.count("\n") == 1

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_quantgate.cli import main
+from pytest_quantgate.gate.evaluate import evaluate
+from pytest_quantgate.gate.policy import GatePolicy
+from pytest_quantgate.report.model import RunReport, SliceRecord, VariantRecord
+from pytest_quantgate.report.terminal import render
+
+
+@pytest.fixture
+def run() -> RunReport:
+    return RunReport(
+        tool_version="0.1.0",
+        created="2026-01-01T00:00:00Z",
+        command=("pytest", "--quant-cand", "nf4"),
+        base_command=("pytest", "--quant-cand", "nf4"),
+        report_path="run.json",
+        model="some-model",
+        revision=None,
+        device="cpu",
+        compute_dtype="float32",
+        reference=VariantRecord("fp16", "0" * 64),
+        candidates=(VariantRecord("nf4", "1" * 64),),
+        slices=(SliceRecord("format", "", "format.slice.yaml", 3),),
+        gates=(evaluate("format", "nf4", [], GatePolicy(), selected=0, total=3),),
+        cases=(),
+    )
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_stored_run_is_shown_as_wide_as_the_terminal(
+    columns: int,
+    run: RunReport,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    file = tmp_path / "run.json"
+    file.write_text(run.to_json())
+    assert main(["report", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert "INCONCLUSIVE" in out
+    assert out.rstrip() == render(run, width=columns, color=False).rstrip()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": "another"}', b"\xff\xfe"])
+def test_a_file_that_is_no_report_is_told(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "run.json"
+    file.write_bytes(content)
+    assert main(["report", str(file)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"quantgate: {file}: ")
+    assert "--quant-report-json" in err
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path / "run.json")]) == 2
+    assert "No such file" in capsys.readouterr().err
