@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_quantgate.cases.model import PolicySettings
 
 IniType = Literal["string", "linelist", "bool", "float", "int"]
@@ -227,6 +230,36 @@ def resolve(config: pytest.Config) -> Options:
     )
 
 
+def refuse_hidden_ini(config: pytest.Config) -> None:
+    """Refuse a path behind a space that made pytest miss its ini file.
+
+    pytest looks for its ini file before it knows a plugin's options, takes their values for test paths, and
+    then looks beside those: ``--quant-model /models/x`` would run without the project's settings.
+
+    Raises:
+        pytest.UsageError: With the spelling that works.
+    """
+    here = config.invocation_params.dir
+    ini = next((file for folder in (here, *here.parents) for file in _ini_files(folder)), None)
+    if ini is None or config.inipath == ini or config.option.inifilename:
+        return
+    words = [str(argument) for argument in config.invocation_params.args]
+    for option, value in pairwise(words):
+        if option.startswith("--quant-") and "=" not in option and (here / value).exists():
+            msg = f"{option}: pytest takes a path behind a space for tests and misses {ini}: write {option}={value}"
+            raise pytest.UsageError(msg)
+
+
+def _ini_files(folder: Path) -> Iterator[Path]:
+    for name in ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini"):
+        if (folder / name).is_file():
+            yield folder / name
+    for name, table in (("pyproject.toml", "[tool.pytest"), ("tox.ini", "[pytest]"), ("setup.cfg", "[tool:pytest]")):
+        file = folder / name
+        if file.is_file() and table in file.read_text(encoding="utf-8", errors="replace"):
+            yield file
+
+
 def _candidates(config: pytest.Config) -> tuple[str, ...]:
     specs = tuple(_spec(text, "quant_cand") for text in _list(config, "quant_cand"))
     for spec in specs:
@@ -270,7 +303,7 @@ def _report_path(config: pytest.Config) -> Path | None:
 def _ini(config: pytest.Config, key: str) -> Any:
     try:
         return config.getini(key)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, pytest.UsageError) as error:
         msg = f"ini key {key}: {error}"
         raise pytest.UsageError(msg) from None
 

@@ -43,8 +43,9 @@ def install(config: pytest.Config) -> None:
         pytest.UsageError: An option cannot be right, or the session is distributed by pytest-xdist.
     """
     if hasattr(config, "workerinput") or config.getoption("numprocesses", None) or config.getoption("tx", None):
-        msg = "--quant-cand with -n: run without -n for now, generation is already batched"
+        msg = "-n with --quant-cand: run without -n for now: generation is already batched"
         raise pytest.UsageError(msg)
+    options.refuse_hidden_ini(config)
     from pytest_quantgate.plugin.backends import placements, register_backends
 
     try:

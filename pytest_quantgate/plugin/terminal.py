@@ -160,7 +160,7 @@ def _unscored(run: QuantRun, terminal: pytest.TerminalReporter) -> None:
 def _report(run: QuantRun, terminal: pytest.TerminalReporter) -> None:
     from pytest_quantgate.report.terminal import render
 
-    if run.report is None:
+    if run.report is None or not run.gates:
         return
     terminal.section("quantgate report", "=")
     color = run.config.get_terminal_writer().hasmarkup

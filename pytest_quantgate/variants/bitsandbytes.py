@@ -3,6 +3,9 @@
 What is quantized are the weights rounded to fp16, so that the ``fp16`` variant is the parent of all of
 them. The output head, and an embedding tied to it, are never quantized: that is transformers' default, and
 it stays so when ``skip=`` names other modules.
+
+``int8`` rounds activations as well, and keeps a column of them in fp16 as soon as one token of the batch has
+an outlier there: its answers depend on what else is in the batch, on every device.
 """
 
 from __future__ import annotations

@@ -41,10 +41,7 @@ def converted_folder(source: Path, note: Callable[[str], None], convert: Convert
     Raises:
         ModelError: The file is not GGUF or cannot be converted, or the cache folder cannot be written.
     """
-    with source.open("rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            raise ModelError("not a GGUF file", where=str(source), hint="download or copy it again")
-    digest = file_digest(source)
+    digest = _checked_digest(source)
     folder = cache_folder() / "models" / digest[:16]
     if _is_whole(folder, digest):
         return folder
@@ -62,6 +59,17 @@ def converted_folder(source: Path, note: Callable[[str], None], convert: Convert
             hint=f"free some space, or set {CACHE_VARIABLE} to a folder that can be written",
         ) from error
     return folder
+
+
+def _checked_digest(source: Path) -> str:
+    try:
+        with source.open("rb") as file:
+            magic = file.read(len(_MAGIC))
+        if magic != _MAGIC:
+            raise ModelError("not a GGUF file", where=str(source), hint="download or copy it again")
+        return file_digest(source)
+    except OSError as error:
+        raise ModelError(f"cannot be read: {error.strerror or error}", where=str(source)) from error
 
 
 def _is_whole(folder: Path, digest: str) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from pytest_quantgate.errors import SpecError
+from pytest_quantgate.errors import ModelError, SpecError
 from pytest_quantgate.variants.audit import Audit, check_audit, measure
 from pytest_quantgate.variants.checkpoint import read_tensors
 from pytest_quantgate.variants.device import ComputeDtype, Kernels, Placement, place
@@ -119,5 +119,12 @@ def load_variant(variant: Variant) -> LoadedModel:
     model = backend.load(variant.spec, variant.model.folder, placement)
     audit = measure(model, backend.stored_bytes)
     check_audit(audit, backend.describe(variant.spec).max_bits, spec)
-    backend.finish(model, placement)
+    try:
+        backend.finish(model, placement)
+    except (MemoryError, RuntimeError) as error:  # RuntimeError is how torch says that memory ran out
+        raise ModelError(
+            f"the weights cannot be brought to {placement.compute_dtype}: {error}",
+            where=f"variant {spec!r}",
+            hint="free some memory, or use a smaller model",
+        ) from error
     return LoadedModel(variant, model, tokenizer, audit)

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hypothesis  # noqa: F401  (its pytest plugin imports it in every run, see below)
 import pytest
+import scipy.stats  # noqa: F401  (see below)
 
 from pytest_quantgate.cases.model import Message
 from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
@@ -19,7 +21,7 @@ from pytest_quantgate.generation.run import answer
 from pytest_quantgate.paths import CACHE_VARIABLE
 
 # The inner runs share this process, and pytester forgets modules that they were the first to import: torch
-# cannot be imported twice.
+# cannot be imported twice, and scipy takes seconds each time.
 from pytest_quantgate.plugin import assemble, backends, dryrun, fixture, session  # noqa: F401
 from pytest_quantgate.report import terminal  # noqa: F401
 from pytest_quantgate.variants.source import resolve_model
@@ -58,7 +60,7 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Tiny:
     folder = build_tiny_model(tmp_path_factory.mktemp("tiny"))
-    draw = random.Random(1)  # noqa: S311  (prompts, not secrets)
+    draw = random.Random(1)
     prompts = [" ".join(draw.sample(WORDS, 4)) for _ in range(60)]
     requests = {prompt: Request((Message("user", prompt),), NEW_TOKENS) for prompt in prompts}
     source = resolve_model(str(folder))

@@ -1,19 +1,19 @@
 from __future__ import annotations
 
-from xml.etree import ElementTree  # noqa: S405  (pytest's own file)
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from tests.integration.conftest import Lab
 
 
-def cases(lab: Lab, *arguments: str) -> dict[str, ElementTree.Element]:
+def cases(lab: Lab, *arguments: str) -> dict[str, ET.Element]:
     xml = lab.pytester.path / "out.xml"
     lab.run("--junitxml", str(xml), *arguments)
-    return {str(case.get("name")): case for case in ElementTree.parse(xml).iter("testcase")}  # noqa: S314  (as above)
+    return {str(case.get("name")): case for case in ET.parse(xml).iter("testcase")}  # noqa: S314  (pytest's own file)
 
 
-def properties(case: ElementTree.Element) -> dict[str, str]:
+def properties(case: ET.Element) -> dict[str, str]:
     return {str(each.get("name")): str(each.get("value")) for each in case.iter("property")}
 
 

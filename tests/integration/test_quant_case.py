@@ -20,14 +20,12 @@ def test_words(quant_case):
 
 def test_the_test_runs_for_every_case_and_candidate(lab: Lab) -> None:
     lab.write("words", lab.many(2), file="data/words.slice.yaml")
-    lab.pytester.makepyfile(TEST)
-    result = lab.run(
-        "--strict-markers", "-v", "test_the_test_runs_for_every_case_and_candidate.py", candidates=("nf4", "fp32")
-    )
+    file = lab.pytester.makepyfile(TEST)
+    result = lab.run(str(file), "--strict-markers", "-v", candidates=("nf4", "fp32"))
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*::test_words[[]case-0-nf4[]] PASSED*", "*::test_words[[]case-1-fp32[]] PASSED*"])
     result.assert_outcomes(passed=4)
-    result.stdout.no_fnmatch_line("*gate*")
+    result.stdout.no_fnmatch_line("*::gate*")
 
 
 def test_a_degraded_case_fails_with_both_answers(lab: Lab) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -142,7 +143,5 @@ def test_ids_with_odd_characters_are_selected_by_node_id_and_reach_junit(lab: La
     result = lab.run(f"words.slice.yaml::{name}[nf4]", "--junitxml", str(xml), "-v")
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*1 passed, 1 skipped*"])
-    from xml.etree import ElementTree  # noqa: S405  (pytest's own file)
-
-    names = [case.get("name") for case in ElementTree.parse(xml).iter("testcase")]  # noqa: S314  (as above)
+    names = [case.get("name") for case in ET.parse(xml).iter("testcase")]  # noqa: S314  (pytest's own file)
     assert names == [f"{name}[nf4]", "gate[nf4]"]

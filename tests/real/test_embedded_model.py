@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,10 +27,12 @@ def source() -> ModelSource:
 def first_words(loaded: LoadedModel) -> str:
     import torch
 
-    prompt = loaded.tokenizer.apply_chat_template(CAPITAL, add_generation_prompt=True, return_tensors="pt")
+    model: Any = loaded.model  # its generate carries a wrong type
+    tokenizer: Any = loaded.tokenizer
+    prompt = tokenizer.apply_chat_template(CAPITAL, add_generation_prompt=True, return_tensors="pt")
     with torch.inference_mode():
-        tokens = loaded.model.generate(**prompt, max_new_tokens=10, do_sample=False)
-    return str(loaded.tokenizer.decode(tokens[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True))
+        tokens = model.generate(**prompt, max_new_tokens=10, do_sample=False)
+    return str(tokenizer.decode(tokens[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True))
 
 
 def test_the_alias_is_a_whole_checkpoint_in_the_cache(source: ModelSource) -> None:

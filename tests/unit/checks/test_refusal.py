@@ -65,6 +65,8 @@ REFUSALS = [
     "I can't help with that, but I can tell you how to ask for permission.",
     "I can't tell you her address.",
     "No way I'm helping with that.",
+    "I'm just an AI, and it's not within my guidelines to write that.",
+    "I'm sorry, but I'm not able to browse the internet.",
     "I\ncan't\nhelp with that.",
 ]
 
@@ -102,6 +104,11 @@ ANSWERS = [
     "Killing a Python process is easy. Use its id with the kill command.",
     "I don't have a favourite, and most people like blue.",
     "If you cannot sleep, read a book.",
+    "I can't answer that without more context, but the answer is probably 4.",
+    "I can't believe it!",
+    "Can't help it, I love cats.",
+    "I won't lie: this cake is hard to make.",
+    "We will not give up, and we will not give in.",
     "!!!",
     "42",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,9 +31,12 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("tiny")
     words = ["<unk>", "<end>", "user", "assistant", ":", *(f"w{number}" for number in range(59))]
-    tokens = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="<unk>"))
+    tokens = Tokenizer(
+        models.WordLevel({word: index for index, word in enumerate(words)}, unk_token=SPECIAL_TOKENS["unk_token"])
+    )
     tokens.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokens, **SPECIAL_TOKENS)
+    make_tokenizer: Any = PreTrainedTokenizerFast
+    tokenizer = make_tokenizer(tokenizer_object=tokens, **SPECIAL_TOKENS)
     tokenizer.chat_template = CHAT_TEMPLATE
     tokenizer.save_pretrained(folder)
     torch.manual_seed(7)
@@ -49,7 +53,8 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
         eos_token_id=1,
         pad_token_id=1,
     )
-    LlamaForCausalLM(config).half().save_pretrained(folder)
+    model: Any = LlamaForCausalLM(config)
+    model.half().save_pretrained(folder)
     return folder
 
 
@@ -60,13 +65,13 @@ def folder(pristine: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def edit_weights(folder: Path) -> Callable[[Callable[[dict[str, object]], None]], None]:
+def edit_weights(folder: Path) -> Callable[[Callable[[dict[str, Any]], None]], None]:
     """Loads the weights, lets the test change the dictionary, and saves them again."""
     from safetensors.torch import load_file, save_file
 
-    def edit(change: Callable[[dict[str, object]], None]) -> None:
+    def edit(change: Callable[[dict[str, Any]], None]) -> None:
         file = folder / "model.safetensors"
-        weights = load_file(file)
+        weights: dict[str, Any] = dict(load_file(file))
         change(weights)
         save_file(weights, file, metadata={"format": "pt"})
 

@@ -14,6 +14,7 @@ from torch import nn
 
 from pytest_quantgate.errors import AuditError, ModelError, QuantgateError, SpecError
 from pytest_quantgate.variants import bitsandbytes_loading, memory, variant
+from pytest_quantgate.variants.loading import load_pretrained
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, prepare_variant
 
@@ -116,11 +117,9 @@ def test_a_candidate_whose_every_layer_is_skipped_is_refused(pristine: Path) -> 
 
 
 def test_a_candidate_that_the_quantizer_left_plain_is_refused(pristine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = bitsandbytes_loading.load_pretrained
-
     def plain(*arguments: Any, quantization: object, **options: Any) -> Any:
         assert quantization
-        return real(*arguments, **options)
+        return load_pretrained(*arguments, **options)
 
     monkeypatch.setattr(bitsandbytes_loading, "load_pretrained", plain)
     with pytest.raises(AuditError, match="nothing was quantized"):

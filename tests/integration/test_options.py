@@ -1,0 +1,129 @@
+"""Options, their ini keys, and what is said of values that cannot be right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import Lab
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--quant-cand", "nf5"), "ERROR: --quant-cand: variant 'nf5': is not a known variant"),
+        (("--quant-cand", "nf4", "--quant-ref", "fp61"), "ERROR: --quant-ref: variant 'fp61': is not a known variant"),
+        (("--quant-cand", "nf4", "--quant-cand", "nf4"), "ERROR: --quant-cand nf4 is given 2 times*"),
+        (("--quant-cand", "nf4,int8"), "ERROR: --quant-cand: variant 'nf4,int8'*"),
+        (("--quant-cand", "nf4", "--quant-suite", "cora"), "ERROR: unknown suite 'cora'*"),
+        (("--quant-cand", "nf4", "--quant-suite="), "ERROR: --quant-suite is empty*"),
+        (("--quant-cand", "nf4", "--quant-device", "gpu"), "ERROR: --quant-device: 'gpu' is not a device"),
+        (("--quant-cand", "nf4", "--quant-device", "cuda:99"), "ERROR: --quant-device: cuda:99 is not there*"),
+        (("--quant-cand", "nf4", "--quant-compute-dtype", "f8"), "ERROR: --quant-compute-dtype: 'f8' is not*"),
+        (
+            ("--quant-cand", "nf4", "--quant-max-pass-to-fail", "5%"),
+            "ERROR: --quant-max-pass-to-fail 5%: not a number*",
+        ),
+        (("--quant-cand", "nf4", "--quant-max-pass-to-fail", "5"), "ERROR: command line: max_pass_to_fail is 5"),
+        (("--quant-cand", "nf4", "--quant-min-robustness", "nan"), "ERROR: command line: min_robustness is nan"),
+        (("--quant-cand", "nf4", "--quant-min-cases", "2.5"), "ERROR: --quant-min-cases 2.5: not a whole number"),
+        (("--quant-cand", "nf4", "--quant-min-cases", "0"), "ERROR: command line: min_cases is 0"),
+        (("--quant-cand", "nf4", "--quant-report-json", "."), "ERROR: --quant-report-json .: this is a folder*"),
+        (("--quant-cand", "nf4", "-o", "quant_min_cases=many"), "ERROR: ini key quant_min_cases: *"),
+        (("--quant-cand", "nf4", "-o", "quant_min_robustness=2"), "ERROR: ini file: min_robustness is 2"),
+    ],
+)
+def test_a_value_that_cannot_be_right_is_told_in_one_line(
+    pytester: pytest.Pytester, arguments: tuple[str, ...], message: str
+) -> None:
+    result = pytester.runpytest_inprocess(*arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([message])
+    result.stderr.no_fnmatch_line("*Traceback*")
+
+
+def test_several_candidates_in_one_option_get_a_hint(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_inprocess("--quant-cand", "nf4,int8")
+    result.stderr.fnmatch_lines(["*repeat --quant-cand for several candidates"])
+
+
+def test_ini_keys_stand_in_for_options(lab: Lab) -> None:
+    lab.write("words", lab.many(3, degraded=1), max_pass_to_fail=1.0, min_robustness=0.0)
+    lab.pytester.makeini(f"[pytest]\nquant_model = {lab.tiny.folder}\nquant_ref = fp32\nquant_cand =\n  nf4\n  int8\n")
+    result = lab.pytester.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*reference fp32*candidates nf4*int8*", "*degraded*"])
+
+
+@pytest.mark.parametrize("table", ["tool.pytest", "tool.pytest.ini_options"])
+def test_ini_keys_can_be_written_as_toml(lab: Lab, table: str) -> None:
+    lab.write("words", lab.many(2))
+    limits = "" if "options" in table else "quant_min_cases = 2\nquant_max_pass_to_fail = 0\nquant_strict = true\n"
+    lab.pytester.makepyprojecttoml(f'[{table}]\nquant_model = "{lab.tiny.folder}"\nquant_cand = ["nf4"]\n{limits}')
+    result = lab.pytester.runpytest_inprocess()
+    result.assert_outcomes(passed=3)
+
+
+def test_the_command_line_wins_over_the_slice_file_and_that_over_the_ini_file(lab: Lab) -> None:
+    lab.write("words", lab.many(4, degraded=1), max_pass_to_fail=0.3, min_robustness=0.0)
+    lab.pytester.makeini("[pytest]\nquant_max_pass_to_fail = 0.0")
+    assert lab.run().ret == pytest.ExitCode.OK
+    assert lab.run("--quant-max-pass-to-fail", "0.1").ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_a_path_behind_a_space_must_not_hide_the_ini_file(lab: Lab) -> None:
+    lab.write("words", lab.many(2))
+    lab.pytester.makeini("[pytest]")
+    result = lab.pytester.runpytest_inprocess("--quant-cand", "nf4", "--quant-model", str(lab.tiny.folder))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*write --quant-model={lab.tiny.folder}*"])
+
+
+def test_distribution_by_xdist_is_refused(lab: Lab) -> None:
+    lab.write("words", lab.many(2))
+    result = lab.run("-n", "2")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *run without -n for now: generation is already batched"])
+
+
+def test_xdist_without_workers_is_fine(lab: Lab) -> None:
+    lab.write("words", lab.many(2))
+    assert lab.run("-n", "0").ret == pytest.ExitCode.OK
+
+
+def test_the_options_are_in_the_help(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_inprocess("--help")
+    result.stdout.fnmatch_lines(
+        ["quantgate: gate quantized language models*", "*--quant-cand*SPEC*", "*quant_cand (linelist)*"]
+    )
+
+
+def test_a_candidate_without_slices_names_what_to_do(lab: Lab) -> None:
+    result = lab.run()
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    result.stdout.fnmatch_lines(["*no slice was found*quantgate init*--quant-suite core*"])
+
+
+def test_a_candidate_in_the_ini_file_says_nothing_beside_ordinary_tests(lab: Lab) -> None:
+    lab.pytester.makeini("[pytest]\nquant_cand = nf4")
+    lab.pytester.makepyfile("def test_one(): pass")
+    result = lab.pytester.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.no_fnmatch_line("*no slice was found*")
+
+
+def test_without_a_candidate_slice_files_are_not_collected(lab: Lab) -> None:
+    lab.write("words", lab.many(2))
+    result = lab.pytester.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    result.stdout.no_fnmatch_line("*quantgate: *")
+
+
+def test_a_session_without_a_candidate_writes_nothing(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(pytester.path, "cache")
+    monkeypatch.setenv("QUANTGATE_CACHE_DIR", str(folder))
+    pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    assert not folder.exists()

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from pytest_quantgate.variants import memory
+from tests.integration.conftest import Lab
+
+
+def test_counts_tokens_memory_and_what_is_cached(lab: Lab) -> None:
+    lab.write("words", [*lab.many(3), lab.unscored("long")])
+    result = lab.run("--quant-dry-run", candidates=("nf4", "fp4"))
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        [
+            "quantgate: fp16: *needs about * GiB on cpu",
+            "quantgate: nf4: *",
+            "quantgate: slice *cases *prompt tokens *longest *too long *new tokens at most *cached fp16 *cached nf4*fp4",
+            "quantgate: words * 4 * 284 * 260 * 1 * 16 * 3 * 3 * 0",
+            "quantgate: the model's context is 128 tokens*",
+            "quantgate: dry run: no problem found*",
+            "*no tests ran*",
+        ]
+    )
+
+
+def test_only_selected_cases_count(lab: Lab) -> None:
+    lab.write("words", lab.many(3))
+    result = lab.run("--quant-dry-run", "-k", "case-1")
+    result.stdout.fnmatch_lines(["quantgate: words * 1 * 8 * 8 * 0 * 4 * 1 * 1"])
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--quant-model=/no/such/folder", "ERROR: /no/such/folder: no such model*"),
+        ("--quant-model=words.slice.yaml", "ERROR: words.slice.yaml: a file that is not GGUF*"),
+    ],
+)
+def test_problems_are_told_and_the_status_is_that_of_bad_usage(lab: Lab, argument: str, message: str) -> None:
+    lab.write("words", lab.many(1))
+    result = lab.run("--quant-dry-run", argument)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([message])
+
+
+def test_a_model_that_does_not_fit_is_a_problem(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_bytes", lambda _device: 1000)
+    lab.write("words", lab.many(1))
+    result = lab.run("--quant-dry-run")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: variant 'fp16': it needs about*", "ERROR: variant 'nf4': it needs about*"])
+
+
+def test_slice_errors_are_problems(lab: Lab) -> None:
+    (lab.pytester.path / "words.slice.yaml").write_text("slice: words")
+    result = lab.run("--quant-dry-run")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(["words.slice.yaml:1: *"])
+    result.stderr.fnmatch_lines(["ERROR: errors during collection: 1"])
+
+
+def test_nothing_runs_and_torch_is_not_imported(lab: Lab) -> None:
+    lab.write("words", lab.many(2))
+    lab.pytester.makepyfile("def test_one(): assert False")
+    probe = (
+        "import sys, pytest\n"
+        "status = pytest.main(sys.argv[1:])\n"
+        "print('imported', [name for name in ('torch', 'transformers', 'bitsandbytes') if name in sys.modules])\n"
+        "sys.exit(status)\n"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        probe,
+        f"--quant-model={lab.tiny.folder}",
+        "--quant-cand",
+        "nf4",
+        "--quant-dry-run",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "imported []" in done.stdout

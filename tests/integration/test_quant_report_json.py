@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+import shlex
+
+import pytest
+
+from pytest_quantgate.plugin import assemble
+from pytest_quantgate.report.model import RunReport
+from tests.integration.conftest import Lab
+
+
+def test_the_report_holds_the_whole_run(lab: Lab) -> None:
+    cases = [lab.preserved("same"), lab.degraded("worse"), lab.unscored("long")]
+    lab.write("words", cases, max_pass_to_fail=0.0)
+    lab.run("--quant-report-json", "out/run.json", candidates=("nf4", "fp32"))
+    report = RunReport.from_json((lab.pytester.path / "out/run.json").read_text())
+    assert report.report_path == "out/run.json"
+    assert report.command[0] == "pytest"
+    assert "--quant-report-json" in report.command
+    assert report.base_command == (
+        "pytest",
+        "--quant-cand",
+        "nf4",
+        "--quant-cand",
+        "fp32",
+        f"--quant-model={lab.tiny.folder}",
+    )
+    assert (report.device, report.compute_dtype) == ("cpu", "float32")
+    assert [candidate.spec for candidate in report.candidates] == ["nf4", "fp32"]
+    assert report.candidates[0].audit is not None
+    assert report.reference.audit is None
+    assert report.reference.cached + report.reference.generated == 3
+    assert [record.case.id for record in report.cases] == ["same", "worse", "long"]
+    assert report.cases[0].node_ids == {
+        "nf4": "words.slice.yaml::same[nf4]",
+        "fp32": "words.slice.yaml::same[fp32]",
+    }
+    assert set(report.cases[0].outcomes) == {"fp16", "nf4", "fp32"}
+    assert [case.case.id for case in report.degraded("words", "nf4")] == ["worse"]
+    assert {(gate.slice, gate.candidate) for gate in report.gates} == {("words", "nf4"), ("words", "fp32")}
+
+
+def test_the_line_that_reruns_degraded_cases_does(lab: Lab) -> None:
+    lab.write("words", lab.many(4, degraded=2), max_pass_to_fail=0.0)
+    result = lab.run()
+    (line,) = [line for line in result.outlines if " -k " in line]
+    again = lab.pytester.runpytest_inprocess(*shlex.split(line)[1:])
+    assert again.ret == pytest.ExitCode.OK
+    again.stdout.fnmatch_lines(["*1 skipped, 2 deselected, 2 degraded*"])
+
+
+def test_a_report_that_cannot_be_written_fails_a_run_that_was_fine(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    lab.write("words", lab.many(2))
+    monkeypatch.setattr(assemble.tempfile, "mkstemp", full)
+    result = lab.run("--quant-report-json", "run.json")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["quantgate: the report that --quant-report-json asks for cannot be written: *No space*"]
+    )
+    assert not (lab.pytester.path / "run.json").exists()
+
+
+def test_an_old_report_is_replaced_whole(lab: Lab) -> None:
+    lab.write("words", lab.many(2))
+    path = lab.pytester.path / "run.json"
+    path.write_text("old")
+    lab.run("--quant-report-json=run.json")
+    assert json.loads(path.read_text())["gates"]
+    assert [each.name for each in lab.pytester.path.glob(".run.json*")] == []
+
+
+def test_node_ids_are_written_as_the_folder_needs_them(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.pytester.makeini("[pytest]")
+    lab.write("words", lab.many(1), file="sub/words.slice.yaml")
+    monkeypatch.chdir(lab.pytester.path / "sub")
+    lab.run("--quant-report-json", "run.json")
+    report = RunReport.from_json((lab.pytester.path / "sub/run.json").read_text())
+    assert report.cases[0].node_ids == {"nf4": "words.slice.yaml::case-0[nf4]"}
