@@ -48,7 +48,8 @@ def build_tiny_model(folder: Path, *, seed: int = 0, context: int = CONTEXT) -> 
     pad, unknown, end, *roles = SPECIAL
     core = Tokenizer(models.WordLevel(vocabulary, unk_token=unknown))
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer: Any = PreTrainedTokenizerFast(
+    fast: Any = PreTrainedTokenizerFast  # its constructor carries no types
+    tokenizer = fast(
         tokenizer_object=core,
         pad_token=pad,
         unk_token=unknown,

@@ -126,6 +126,8 @@ def _why_undecided(
     reasons = [problem] if problem is not None else []
     if selected < total:
         reasons.append(f"partial selection: {selected} of {total} cases")
+    if problem is not None:
+        return reasons  # what is missing is missing because of it
     if len(comparisons) < selected:
         reasons.append(f"missing cases: {selected - len(comparisons)} of {selected} gave no result")
     if counts.n < policy.min_cases:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_quantgate.plugin import options
+from pytest_quantgate.plugin import settings
 
 if TYPE_CHECKING:
     from pytest_quantgate.plugin.fixture import QuantCase
@@ -23,7 +23,7 @@ MARKER = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the ``--quant-*`` options and their ini keys."""
-    options.add(parser)
+    settings.add(parser)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -36,7 +36,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and everything else only when a candidate is named."""
     config.addinivalue_line("markers", MARKER)
-    if options.wanted(config):
+    if settings.wanted(config):
         from pytest_quantgate.plugin.session import install
 
         install(config)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_quantgate.plugin.options import SETTINGS
+from pytest_quantgate.plugin.settings import SETTINGS
 from pytest_quantgate.report.model import (
     AuditRecord,
     CaseRecord,
@@ -125,7 +125,7 @@ def _cases(run: QuantRun) -> tuple[CaseRecord, ...]:
     node_ids: dict[tuple[str, str], dict[str, str]] = {}
     refs: dict[tuple[str, str], CaseRef] = {}
     outcomes: dict[tuple[str, str], dict[str, Outcome]] = {}
-    for nodeid, ref in run.selected_cases():
+    for nodeid, ref in run.tally.all_selected():
         key = ref.slice, ref.case.id
         refs.setdefault(key, ref)
         node_ids.setdefault(key, {})[ref.candidate] = run.from_here(nodeid)

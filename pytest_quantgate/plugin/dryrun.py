@@ -24,6 +24,11 @@ TURN_TOKENS = 4
 
 UNKNOWN = "?"
 
+LEGEND = (
+    "per slice: cases, tokens of all prompts (about) and of the longest, prompts longer than the context, tokens of "
+    "all answers at most, answers that are cached by variant"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
@@ -70,8 +75,8 @@ class DryRun:
         self._say("dry run: no problem found, nothing was loaded and nothing was run")
         return True
 
-    def _say(self, text: str) -> None:
-        terminal.line(self._run.config, text)
+    def _say(self, text: str, prefix: str = "quantgate: ") -> None:
+        terminal.line(self._run.config, text, prefix=prefix)
 
     def _show_memory(self) -> list[str]:
         from pytest_quantgate.variants.memory import check_memory
@@ -92,7 +97,7 @@ class DryRun:
 
         run = self._run
         by_slice: dict[str, list[CaseRef]] = {}
-        for ref in run.wanted.values():
+        for ref in run.tally.wanted.values():
             by_slice.setdefault(ref.slice, []).append(ref)
         if not by_slice:
             return
@@ -101,9 +106,10 @@ class DryRun:
         with terminal.warnings_as_lines(run.config), CompletionCache(default_cache_path()) as cache:
             rows = [_row(run, name, refs, tokens, cache) for name, refs in by_slice.items()]
         specs = dict.fromkeys((run.options.reference, *run.options.candidates))
-        head = ["slice", "cases", "prompt tokens", "longest", "too long", "new tokens at most"]
-        for text in _columns([[*head, *(f"cached {spec}" for spec in specs)], *rows]):
-            self._say(text)
+        head = ["slice", "cases", "prompts", "longest", "too long", "answers"]
+        self._say(LEGEND)
+        for text in _columns([[*head, *specs], *rows]):
+            self._say(text, prefix="  ")
         if tokens.context is not None:
             self._say(
                 f"the model's context is {tokens.context} tokens; prompt tokens are counted without the chat template"

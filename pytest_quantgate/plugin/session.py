@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,12 +11,13 @@ from pytest_quantgate.errors import QuantgateError, nearest
 from pytest_quantgate.outcomes.model import Transition
 from pytest_quantgate.plugin import collect, options, terminal
 from pytest_quantgate.plugin.answers import AnswerBook
-from pytest_quantgate.plugin.book import GATE, CaseRef, SliceBook
+from pytest_quantgate.plugin.book import CaseRef, SliceBook
 from pytest_quantgate.plugin.collect import CaseItem, DegradedError, SliceFile
-from pytest_quantgate.plugin.gates import Gate, PlainFailure, emit
+from pytest_quantgate.plugin.gates import Gate, PlainFailure, emit, judge
+from pytest_quantgate.plugin.tally import STATUSES, TRANSITION, Tally, transition_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Generator, Iterable
     from pathlib import Path
 
     from pytest_quantgate.outcomes.model import Comparison
@@ -26,14 +26,6 @@ if TYPE_CHECKING:
     from pytest_quantgate.variants.device import Placement
 
 RUN_KEY = pytest.StashKey["QuantRun"]()
-TRANSITION = "quant_transition"
-
-STATUSES = {
-    (Transition.DEGRADED.value, "passed"): ("degraded", "D", ("DEGRADED", {"yellow": True})),
-    (Transition.IMPROVED.value, "passed"): ("improved", "I", ("IMPROVED", {"green": True})),
-    (Transition.UNSCORED.value, "skipped"): ("unscored", "U", ("UNSCORED", {"yellow": True})),
-}
-"""What pytest calls a case, by transition and outcome, where that is not just passed or failed."""
 
 
 def install(config: pytest.Config) -> None:
@@ -50,6 +42,10 @@ def install(config: pytest.Config) -> None:
 
     try:
         register_backends(config)
+        if "SOURCE_DATE_EPOCH" in os.environ:
+            from pytest_quantgate.report.model import timestamp
+
+            timestamp()  # refused now rather than after minutes of generation
         settled = options.resolve(config)
         run = QuantRun(config, settled, placements(settled))
     except QuantgateError as error:
@@ -73,7 +69,7 @@ class QuantRun:
     Attributes:
         book: The slices that were seen.
         gated: Node id of the collected file of each slice; slices that only tests name have no gate.
-        wanted: The selected cases, by node id; cases of Python tests too.
+        tally: Which cases were selected and which gave a result.
         answers: What the variants answered.
         gates: The gate results, when the run has ended.
         report: The whole run, when it has ended.
@@ -86,14 +82,12 @@ class QuantRun:
         self.places = places
         self.book = SliceBook(config)
         self.gated: dict[str, str] = {}
-        self.wanted: dict[str, CaseRef] = {}
+        self.tally = Tally()
         self.answers = AnswerBook(options)
         self.gates: tuple[Gate, ...] = ()
         self.report: RunReport | None = None
         self.report_problem: str | None = None
         self.nothing_collected = False
-        self._selected: dict[tuple[str, str], dict[str, CaseRef]] = defaultdict(dict)
-        self._arrived: set[tuple[str, str, str]] = set()
         self._marks: dict[str, pytest.MarkDecorator] = {}
         self._suite_arguments = _take_suite_arguments(config, options)
 
@@ -156,10 +150,10 @@ class QuantRun:
         if session.config.option.collectonly or stopped or self.options.dry_run:
             return (yield)
         self.select(session.items)
-        if not self.wanted:
+        if not self.tally.wanted:
             return (yield)
         self._generate()
-        session.testscollected += len(self._selected)  # a gate is one more result; progress ends at 100%
+        session.testscollected += len(self.tally.selected)  # a gate is one more result; progress ends at 100%
         try:
             result = yield
         except (session.Failed, session.Interrupted):  # -x and the like; Ctrl-C passes by
@@ -173,16 +167,14 @@ class QuantRun:
         for item in items:
             ref = ref_of(item)
             if ref is not None:
-                self.wanted[item.nodeid] = ref
-                if isinstance(item, CaseItem):
-                    self._selected[ref.slice, ref.candidate][ref.case.id] = ref
+                self.tally.select(item.nodeid, ref, gated=isinstance(item, CaseItem))
 
     def _generate(self) -> None:
         from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
 
         with terminal.warnings_as_lines(self.config), CompletionCache(default_cache_path()) as cache:
             try:
-                self.answers.make(tuple(self.wanted.values()), cache, terminal.progress(self.config))
+                self.answers.make(tuple(self.tally.wanted.values()), cache, terminal.progress(self.config))
             except KeyboardInterrupt:
                 kept = self.answers.kept(cache)
                 terminal.line(self.config, f"interrupted: {kept} answers are kept, the same command goes on from there")
@@ -235,14 +227,8 @@ class QuantRun:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note which cases gave a result; what was skipped by a mark was deselected by the user."""
-        ref = self.wanted.get(report.nodeid)
-        if ref is None:
-            return
-        if report.when == "call" and transition_of(report) is not None:
-            self._arrived.add((ref.slice, ref.candidate, ref.case.id))
-        elif report.when == "setup" and report.skipped:
-            self._selected[ref.slice, ref.candidate].pop(ref.case.id, None)
+        """Note which cases gave a result."""
+        self.tally.note(report)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport | pytest.CollectReport) -> Any:
@@ -255,45 +241,12 @@ class QuantRun:
         """Judge and report the gates, and write the run."""
         from pytest_quantgate.plugin.assemble import assemble, write
 
-        self.gates = tuple(
-            self._judge(slice_, candidate, refs) for (slice_, candidate), refs in self._selected.items() if refs
-        )
+        self.gates = tuple(judge(self, *key) for key in self.tally.selected)
         for gate in self.gates:
             emit(self.config, gate)
         self.report = assemble(self)
         if self.options.report_json is not None:
             self.report_problem = write(self.report, self.options.report_json)
-
-    def _judge(self, name: str, candidate: str, refs: dict[str, CaseRef]) -> Gate:
-        from pytest_quantgate.cases.model import Location
-        from pytest_quantgate.gate.evaluate import evaluate
-        from pytest_quantgate.gate.policy import resolve_policy
-
-        slice_ = self.book.named(name)
-        trouble = self.answers.trouble(candidate)
-        arrived = [ref for ref in self.arrived() if ref.slice == name and ref.candidate == candidate]
-        result = evaluate(
-            name,
-            candidate,
-            [self.comparison(ref) for ref in arrived],
-            resolve_policy(self.options.command_line, slice_.policy, self.options.ini, slice_name=name),
-            selected=len(refs),
-            total=len(slice_.cases),
-            problem=None if trouble is None else trouble.reason,
-        )
-        return Gate(
-            nodeid=f"{self.gated[name]}::{GATE}[{candidate}]",
-            location=Location(self.gated[name], slice_.location.line),
-            result=result,
-            broken=trouble is not None or len(arrived) < len(refs),
-            details="" if trouble is None else trouble.details,
-        )
-
-    def selected_cases(self) -> Iterable[tuple[str, CaseRef]]:
-        """Node id and case of the selected items of slice files, in order."""
-        for nodeid, ref in self.wanted.items():
-            if ref.case.id in self._selected.get((ref.slice, ref.candidate), ()):
-                yield nodeid, ref
 
     def from_here(self, nodeid: str) -> str:
         """A node id as the command line takes it in the folder where pytest was started."""
@@ -303,14 +256,13 @@ class QuantRun:
             return nodeid
         return f"{os.path.relpath(file, self.config.invocation_params.dir)}{separator}{rest}"
 
-    def arrived(self) -> Sequence[CaseRef]:
-        """The cases of slice files that gave a result which can be compared, in the order of the items."""
+    def arrived(self) -> list[CaseRef]:
+        """The cases of slice files that gave a result which can be compared, gate by gate."""
         return [
             ref
-            for (_, candidate), refs in self._selected.items()
+            for name, candidate in self.tally.selected
             if self.answers.trouble(candidate) is None
-            for ref in refs.values()
-            if (ref.slice, ref.candidate, ref.case.id) in self._arrived
+            for ref in self.tally.arrived(name, candidate)
         ]
 
     # --- the terminal
@@ -337,14 +289,6 @@ def ref_of(item: pytest.Item) -> CaseRef | None:
     callspec = getattr(item, "callspec", None)
     ref = callspec.params.get("quant_case") if callspec is not None else None
     return ref if isinstance(ref, CaseRef) else None
-
-
-def transition_of(report: pytest.TestReport | pytest.CollectReport) -> str | None:
-    """The transition that a report carries."""
-    for name, value in getattr(report, "user_properties", ()):
-        if name == TRANSITION:
-            return str(value)
-    return None
 
 
 def _take_suite_arguments(config: pytest.Config, options: Options) -> tuple[str, ...]:

@@ -33,12 +33,12 @@ def reporter(config: pytest.Config) -> pytest.TerminalReporter | None:
     return cast("pytest.TerminalReporter | None", config.pluginmanager.get_plugin("terminalreporter"))
 
 
-def line(config: pytest.Config, text: str) -> None:
+def line(config: pytest.Config, text: str, *, prefix: str = "quantgate: ") -> None:
     """Write one message on lines of its own."""
     terminal = reporter(config)
     if terminal is not None:
         terminal.ensure_newline()
-        terminal.write_line(f"quantgate: {text}")
+        terminal.write_line(f"{prefix}{text}")
 
 
 def progress(config: pytest.Config) -> Progress:

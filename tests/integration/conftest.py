@@ -139,7 +139,8 @@ class Lab:
     def run(self, *arguments: str, candidates: tuple[str, ...] = ("nf4",)) -> pytest.RunResult:
         """Run pytest on the folder, in this process."""
         named = [word for spec in candidates for word in ("--quant-cand", spec)]
-        return self.pytester.runpytest_inprocess(f"--quant-model={self.tiny.folder}", *named, *arguments)
+        words = (f"--quant-model={self.tiny.folder}", *named, *arguments)
+        return self.pytester.runpytest_inprocess(*words, no_reraise_ctrlc=True)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_quantgate.variants.registry import unregister
 from tests.integration.conftest import Lab
 
 
@@ -27,15 +28,31 @@ def test_a_conftest_can_add_a_check(lab: Lab) -> None:
 
 
 def test_a_conftest_can_add_a_backend(lab: Lab) -> None:
+    lab.pytester.syspathinsert()
+    lab.pytester.makepyfile(
+        half_backend="""
+        from pytest_quantgate.variants.plain import BACKEND as PLAIN
+        from pytest_quantgate.variants.spec import VariantSpec
+
+        class Half:
+            def describe(self, spec):
+                return PLAIN.describe(VariantSpec("fp16"))
+
+        BACKEND = Half()
+        """
+    )
     lab.pytester.makeconftest(
         """
         from pytest_quantgate.variants.registry import Entry
 
         def pytest_quantgate_register_backends(registry):
-            registry.register("plain", Entry("pytest_quantgate.variants.plain:BACKEND"))
+            registry.register("half", Entry("half_backend:BACKEND"))
         """
     )
     lab.write("words", lab.many(1))
-    result = lab.run("--co", candidates=("plain",))
+    try:
+        result = lab.run("--co", candidates=("half",))
+    finally:
+        unregister("half")
     assert result.ret == pytest.ExitCode.OK, result.stderr.str()
-    result.stdout.fnmatch_lines(["*<CaseItem case-0[[]plain[]]>"])
+    result.stdout.fnmatch_lines(["*<CaseItem case-0[[]half[]]>"])

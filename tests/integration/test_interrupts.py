@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from pytest_quantgate.generation import run as generation
+from pytest_quantgate.variants.variant import Variant
 from tests.integration.conftest import Lab
 
 
 def test_an_interrupt_while_answers_are_made_says_what_is_kept(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     real = generation.answer
 
-    def interrupted(variant: generation.Variant, *arguments: object) -> object:
+    def interrupted(variant: Variant, *arguments: object) -> object:
         if str(variant.spec) == "nf4":
             raise KeyboardInterrupt
         return real(variant, *arguments)  # type: ignore[arg-type]  # handed on as it came

@@ -80,6 +80,13 @@ def test_a_path_behind_a_space_must_not_hide_the_ini_file(lab: Lab) -> None:
     result.stderr.fnmatch_lines([f"*write --quant-model={lab.tiny.folder}*"])
 
 
+def test_a_date_that_is_none_is_told_before_anything_runs(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    result = lab.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: SOURCE_DATE_EPOCH: 'yesterday' is not*"])
+
+
 def test_distribution_by_xdist_is_refused(lab: Lab) -> None:
     lab.write("words", lab.many(2))
     result = lab.run("-n", "2")

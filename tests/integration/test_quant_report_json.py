@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import json
 import shlex
+import tempfile
 
 import pytest
 
-from pytest_quantgate.plugin import assemble
 from pytest_quantgate.report.model import RunReport
 from tests.integration.conftest import Lab
 
@@ -55,7 +55,7 @@ def test_a_report_that_cannot_be_written_fails_a_run_that_was_fine(lab: Lab, mon
         raise OSError(28, "No space left on device")
 
     lab.write("words", lab.many(2))
-    monkeypatch.setattr(assemble.tempfile, "mkstemp", full)
+    monkeypatch.setattr(tempfile, "mkstemp", full)
     result = lab.run("--quant-report-json", "run.json")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(

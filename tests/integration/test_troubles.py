@@ -20,13 +20,15 @@ def model(lab: Lab) -> Path:
     return Path(shutil.copytree(lab.tiny.folder, lab.pytester.path / "model"))
 
 
-def assert_nothing_passed(result: pytest.RunResult, reason: str, *, cases: int = 2, gates: int = 1) -> None:
+def assert_nothing_passed(result: pytest.RunResult, reason: str) -> None:
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [
-            f"*: {reason}",
-            f"FAILED words.slice.yaml::gate* - INCONCLUSIVE: {reason}",
-            f"*{gates} failed, {cases} unscored*",
+            f"quantgate: error: {reason}",
+            "*: INCONCLUSIVE",
+            f"  {reason}",
+            "FAILED words.slice.yaml::gate*",
+            "*1 failed, 2 unscored*",
         ]
     )
     for lines in (result.stdout, result.stderr):

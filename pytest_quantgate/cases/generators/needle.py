@@ -1,7 +1,8 @@
 """The ``needle`` generator: retrieval of one stated fact from a long text, at set lengths and depths.
 
-Each text is filler with one needle at each depth ("The access code for the Harbour archive is 48213.");
-each case asks for one of them at the end of the same message, and the other codes are its distractors.
+Each text is filler with one needle at each depth ("The phone number of the Harbour hotel is 48213.");
+each case asks for one of them at the end of the same message, and the other numbers are its distractors.
+The needles of a text tell of different things: small models mix up several of one kind even in short texts.
 Cases over one text share its cluster and a long common prefix, which an engine can prefill once.
 """
 
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.cases import fields
 from pytest_quantgate.cases.generators.filler import Pack, sentences
-from pytest_quantgate.cases.generators.words import ARCHIVES
+from pytest_quantgate.cases.generators.words import NAMES, SUBJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,18 +26,17 @@ if TYPE_CHECKING:
 # Measured with SmolLM2's tokenizer (BPE, vocabulary of 49,152): the messages of the built-in slice come out
 # within 4% of the length asked for at 512 tokens, 2% at 1,024, and 0.5% from 2,048 on.
 _TOKENS_PER_WORD: Final = 1.235  # of filler, punctuation included
-_TOKENS_PER_NEEDLE: Final = 16  # every digit is a token
-_TOKENS_OF_FRAME: Final = 31  # introduction and question
+_TOKENS_PER_NEEDLE: Final = 15  # every digit is a token
+_TOKENS_OF_FRAME: Final = 28  # introduction and question
 
-_INTRODUCTION: Final = "Read the text and remember the access codes in it."
-_NEEDLE: Final = "The access code for the {name} archive is {code}."
-_QUESTION: Final = "What is the access code for the {name} archive? Answer with the number only."
+_INTRODUCTION: Final = "Read the text and remember the numbers in it."
+_QUESTION: Final = "What is the {subject}? Answer with the number only."
 _PARAGRAPH: Final = 6  # sentences
 
 _KEYS: Final = ("seed", "depths", "lengths")
 _LENGTH_KEYS: Final = ("tokens", "texts", "questions")
 _LEAST_TOKENS, _MOST_TOKENS = 256, 131_072
-_MOST_DEPTHS, _MOST_TEXTS, _MOST_SEED = 10, 100, 2**63 - 1
+_MOST_DEPTHS, _MOST_TEXTS, _MOST_SEED = len(SUBJECTS), 100, 2**63 - 1
 # Every question repeats its text in memory; 4 million tokens are about 20 MB.
 _MOST_TOKENS_IN_ALL: Final = 4_000_000
 
@@ -54,11 +54,11 @@ class _Length:
 class _Fact:
     """One needle of a text."""
 
-    name: str
-    code: str
+    subject: str
+    number: str
 
     def __str__(self) -> str:
-        return _NEEDLE.format(name=self.name, code=self.code)
+        return f"The {self.subject} is {self.number}."
 
 
 def needle(parameters: Node, problems: Problems) -> Sequence[Mapping[str, object]]:
@@ -148,24 +148,24 @@ def _cases_of_text(
     for question in range(length.questions):
         asked = (turn + question) % len(depths)
         fact = facts[asked]
-        others = [other.code for other in facts if other is not fact]
+        others = [other.number for other in facts if other is not fact]
         yield {
             "id": f"{cluster}-depth{depths[asked]}",
-            "prompt": f"{_INTRODUCTION}\n\n{text}\n\n{_QUESTION.format(name=fact.name)}",
-            "checks": [{"needle": {"text": fact.code, "distractors": others}}],
+            "prompt": f"{_INTRODUCTION}\n\n{text}\n\n{_QUESTION.format(subject=fact.subject)}",
+            "checks": [{"needle": {"text": fact.number, "distractors": others}}],
             "tags": [f"len_{length.tokens}", f"depth_{depths[asked]}"],
             "cluster": cluster,
         }
 
 
 def _facts(rng: Random, count: int) -> list[_Fact]:
-    names = Pack(rng, ARCHIVES)
-    codes: dict[str, None] = {}
-    while len(codes) < count:
+    names, subjects = Pack(rng, NAMES), Pack(rng, SUBJECTS)
+    numbers: dict[str, None] = {}
+    while len(numbers) < count:
         # Five different digits: a run of equal ones is hard to copy for reasons that are not retrieval.
         digits = Pack(rng, "123456789")
-        codes["".join(digits.deal() for _ in range(5))] = None
-    return [_Fact(names.deal(), code) for code in codes]
+        numbers["".join(digits.deal() for _ in range(5))] = None
+    return [_Fact(subjects.deal().format(name=names.deal()), number) for number in numbers]
 
 
 def _text(rng: Random, facts: Sequence[_Fact], depths: Sequence[int], tokens: int) -> str:

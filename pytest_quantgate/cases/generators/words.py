@@ -1,6 +1,6 @@
 """What the filler text is made of: sentence patterns, and the phrases that fill their slots.
 
-No phrase holds a digit or speaks of codes and archives: in a text, only the needles do.
+No phrase of the filler holds a digit: in a text, only the needles do.
 """
 
 from __future__ import annotations
@@ -146,9 +146,17 @@ SCENT: Final = _phrases("""
     candle wax; seaweed and salt; cut grass; ginger biscuits; damp stone; apple peel; turpentine; warm milk
 """)
 
-ARCHIVES: Final = _phrases("""
+NAMES: Final = _phrases("""
     Harbour; Granite; Willow; Copper; Meadow; Falcon; Juniper; Lantern; Orchid; Thunder; Velvet; Cedar; Marble
     Sparrow; Crystal; Ember; Glacier; Horizon; Ivory; Jasmine; Maple; Nectar; Obsidian; Prairie; Quartz
     Raven; Saffron; Timber; Valley; Walnut
 """)
-"""Names of archives, each the subject of one needle of a text."""
+"""What the subject of a needle is called."""
+
+SUBJECTS: Final = _phrases("""
+    access code for the {name} archive; phone number of the {name} hotel; serial number of the {name} engine
+    population of {name} island; licence number of the {name} taxi; account number of the {name} bakery
+    order number of the {name} carpet; price of the {name} piano; weight of the {name} bell
+    postal code of the {name} school
+""")
+"""What a needle tells the number of; all different in one text, at most one of each."""

@@ -23,10 +23,10 @@ from pytest_quantgate.cases.suites import suite_files
 from pytest_quantgate.checks.registry import builtin_registry
 from tests.unit.cases.conftest import Folder
 
-DIGEST = "f6206b2bf21b4af0b246dc7914f1421e93ab0c8d5d3ad773110c87bbd0d445db"
+DIGEST = "5e82aa12f73f0fed556e323c343e5ec4b93140593bbe016558da2bdae3fba110"
 # Tokens of the built-in slice's user messages, fewest and most for each length, counted with the tokenizer
 # of SmolLM2-135M-Instruct; DIGEST pins the messages, so the counts hold until it changes.
-MEASURED = {512: (496, 515), 1024: (1008, 1029), 2048: (2036, 2055), 4096: (4106, 4109), 7900: (7919, 7925)}
+MEASURED = {512: (500, 516), 1024: (1006, 1033), 2048: (2045, 2059), 4096: (4107, 4113), 7900: (7910, 7929)}
 CHAT_TEMPLATE_TOKENS = 31  # SmolLM2's, with its own system message
 
 
@@ -76,10 +76,8 @@ def test_the_distinct_texts_fit_the_time_of_a_ci_run(long_context: Slice) -> Non
 def test_each_answer_stands_once_in_its_text_beside_its_distractors(long_context: Slice) -> None:
     for case in long_context.cases:
         (check,) = case.checks
-        stated = re.findall(r"The access code for the (\w+) archive is (\d{5})\.", case.prompt)
-        asked = re.search(
-            r"What is the access code for the (\w+) archive\? Answer with the number only\.$", case.prompt
-        )
+        stated = re.findall(r"The ([a-z][\w ]+) is (\d{5})\.", case.prompt)
+        asked = re.search(r"What is the ([\w ]+)\? Answer with the number only\.$", case.prompt)
         assert asked is not None
         assert dict(stated)[asked[1]] == check.arguments["text"]
         assert sorted([check.arguments["text"], *check.arguments["distractors"]]) == sorted(code for _, code in stated)
@@ -174,9 +172,9 @@ def test_problems_of_parameters_have_their_own_lines(folder: Folder) -> None:
     ]
 
 
-def test_filler_speaks_of_no_numbers_and_no_codes() -> None:
+def test_filler_holds_no_numbers_and_no_open_slots() -> None:
     text = " ".join(islice(sentences(Random(0)), 2000))
-    assert re.findall(r"\d|\bcode|\barchive|[{}]|\s\s", text) == []
+    assert re.findall(r"\d|[{}]|\s\s", text) == []
 
 
 def test_filler_repeats_no_sentence_within_a_long_text() -> None:

@@ -1,0 +1,30 @@
+"""Draw a run's report as an SVG: `python docs/report_picture.py RUN.json docs/report.svg`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from pytest_quantgate.report.model import RunReport
+from pytest_quantgate.report.terminal import render
+
+WIDTH = 100
+
+
+def main(source: Path, target: Path) -> None:
+    """Render the report as the terminal shows it, and keep it as a picture that loads nothing from elsewhere."""
+    report = RunReport.from_json(source.read_text(encoding="utf-8"))
+    console = Console(record=True, width=WIDTH, file=StringIO(), force_terminal=True)
+    console.print(Text.from_ansi(render(report, width=WIDTH, color=True)), soft_wrap=False)
+    svg = console.export_svg(title=" ".join(report.base_command), unique_id="quantgate")
+    # rich's template fetches a web font; a picture in a README must not
+    target.write_text(re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,93 @@
+"""Runs in processes of their own: killed, beside each other, and with everything cached."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_quantgate.generation.cache import CompletionCache
+from pytest_quantgate.paths import CACHE_VARIABLE
+from tests.integration.conftest import Lab
+
+KILLED = 6
+"""Answers that are stored when the run is killed."""
+
+KILL = f"""
+import os, signal
+from pytest_quantgate.generation.cache import CompletionCache
+
+put, stored = CompletionCache.put, 0
+
+def put_and_die(self, identity, completions):
+    global stored
+    put(self, identity, completions)
+    stored += len(completions)
+    if stored >= {KILLED}:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+CompletionCache.put = put_and_die
+"""
+
+PROBE = """
+import sys, pytest
+status = pytest.main(sys.argv[1:])
+print("imported", [name for name in ("torch", "transformers", "bitsandbytes") if name in sys.modules])
+sys.exit(status)
+"""
+
+
+@pytest.fixture
+def cache(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache for this test alone."""
+    folder = lab.pytester.path / "cache"
+    monkeypatch.setenv(CACHE_VARIABLE, str(folder))
+    return folder
+
+
+def command(lab: Lab, *arguments: str) -> list[str]:
+    words = ["-p", "no:hypothesispytest", f"--quant-model={lab.tiny.folder}", "--quant-cand=nf4", *arguments]
+    return [sys.executable, "-c", PROBE, *words]
+
+
+def run(lab: Lab, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(lab, *arguments), capture_output=True, text=True, check=False)
+
+
+def test_a_killed_run_loses_at_most_the_batch_in_flight(lab: Lab, cache: Path) -> None:
+    lab.write("words", lab.many(8))
+    conftest = lab.pytester.makeconftest(KILL)
+    killed = run(lab)
+    assert killed.returncode == -9, killed.stdout + killed.stderr
+    with CompletionCache(cache / "completions.sqlite3") as kept:
+        stored = kept.info().completions
+    assert stored >= KILLED
+    conftest.unlink()
+    again = run(lab, "--quant-report-json=run.json")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert f"fp16: {8 - stored} answers to generate, {stored} cached" in again.stdout or "fp16: all 8" in again.stdout
+
+
+def test_two_runs_share_the_cache(lab: Lab, cache: Path) -> None:
+    lab.write("words", lab.many(8))
+    runs = [
+        subprocess.Popen(
+            command(lab, f"--basetemp=tmp{number}"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for number in range(2)
+    ]
+    for each in runs:
+        out, err = each.communicate()
+        assert each.returncode == 0, out + err
+        assert "warning" not in out
+    with CompletionCache(cache / "completions.sqlite3") as kept:
+        assert kept.info().completions == 16
+
+
+def test_a_run_with_everything_cached_imports_no_torch(lab: Lab) -> None:
+    lab.write("words", lab.many(8, degraded=1), max_pass_to_fail=0.0)
+    done = run(lab)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "imported []" in done.stdout
