@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant"]
 
+GATE_ID = "gate"
+"""The last part of a gate result's node id; no case may have it as its id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final, get_args
 
 from pytest_quantgate.cases import fields
-from pytest_quantgate.cases.model import Case, CheckSpec, Location, Message, Role
+from pytest_quantgate.cases.model import GATE_ID, Case, CheckSpec, Location, Message, Role
 from pytest_quantgate.cases.nodes import Node, plain
 from pytest_quantgate.cases.problems import quoted
 from pytest_quantgate.errors import nearest
@@ -75,6 +75,8 @@ class CaseReader:
         case_id = fields.name(node, "'id'", self._problems)
         if case_id is None:
             return None
+        if case_id == GATE_ID:
+            self._problems.add(node.line, f"id {quoted(GATE_ID)} is taken: it names the slice's gate result")
         if case_id in self._first_lines:
             first = self._first_lines[case_id]
             self._problems.add(node.line, f"duplicate id {quoted(case_id)} (first on line {first})")

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from pytest_quantgate.cases.model import Case, Slice
     from pytest_quantgate.checks.registry import CheckRegistry
 
-GATE = "gate"
-"""Name of the synthetic test that reports a slice's gate; no case may have it as its id."""
-
 
 @dataclass(frozen=True, slots=True)
 class CaseRef:
@@ -75,28 +72,21 @@ class SliceBook:
             shown: How errors name it; by default relative to the folder where pytest was started.
 
         Raises:
-            SliceError: With every problem of the file, and when its slice or a case has a name that is taken.
+            SliceError: With every problem of the file, and when another file has a slice of that name.
         """
         key = path.resolve()
         if key not in self._by_file:
             loaded = load_slice(path, self.registry, shown=shown or self._shown(path))
-            self._refuse_taken_names(loaded, key)
+            self._refuse_duplicate(loaded, key)
             self._by_file[key] = loaded
             self._by_name[loaded.name] = (key, loaded)
         return self._by_file[key]
 
-    def _refuse_taken_names(self, loaded: Slice, key: Path) -> None:
-        problems = [
-            Problem(case.location.path, case.location.line, f"id {GATE!r} is taken: it names the slice's gate result")
-            for case in loaded.cases
-            if case.id == GATE
-        ]
+    def _refuse_duplicate(self, loaded: Slice, key: Path) -> None:
         other, first = self._by_name.get(loaded.name, (key, loaded))
         if other != key:
             message = f"duplicate slice {loaded.name!r} (first at {first.location})"
-            problems.append(Problem(loaded.location.path, loaded.location.line, message))
-        if problems:
-            raise SliceError(problems)
+            raise SliceError([Problem(loaded.location.path, loaded.location.line, message)])
 
     def _shown(self, path: Path) -> str:
         try:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from pytest_quantgate.cases.model import Location
+from pytest_quantgate.cases.model import GATE_ID, Location
 from pytest_quantgate.gate.evaluate import Verdict, evaluate
 from pytest_quantgate.gate.policy import resolve_policy
-from pytest_quantgate.plugin.book import GATE
 
 if TYPE_CHECKING:
     from pytest_quantgate.gate.evaluate import GateResult
@@ -63,7 +62,7 @@ def judge(run: QuantRun, name: str, candidate: str) -> Gate:
         problem=None if trouble is None else trouble.reason,
     )
     return Gate(
-        nodeid=f"{run.gated[name]}::{GATE}[{candidate}]",
+        nodeid=f"{run.gated[name]}::{GATE_ID}[{candidate}]",
         location=Location(run.gated[name], slice_.location.line),
         result=result,
         broken=trouble is not None or len(arrived) < selected,

@@ -63,7 +63,8 @@ TAIL = "checks: [json]"
             id="assistant last",
         ),
         pytest.param(
-            f"{{id: a, messages: [{{role: user, content: p}}, {{role: system, content: s}}, {{role: user, content: p}}], {TAIL}}}",
+            "{id: a, checks: [json], messages: "
+            "[{role: user, content: p}, {role: system, content: s}, {role: user, content: p}]}",
             "only the first message can be the system's",
             id="system in the middle",
         ),
@@ -149,3 +150,8 @@ def test_arguments_that_do_not_fit_a_check_are_told_each(folder: Folder) -> None
 def test_a_repeated_id_is_told_with_its_first_line(folder: Folder) -> None:
     text = f"slice: s\ncases:\n - {{id: a, prompt: p, {TAIL}}}\n - {{id: a, prompt: q, {TAIL}}}\n"
     assert folder.problems(text) == [told(4, "duplicate id 'a' (first on line 3)")]
+
+
+def test_the_id_of_gate_results_is_taken(folder: Folder) -> None:
+    text = f"slice: s\ncases:\n - {{id: gate, prompt: p, {TAIL}}}\n"
+    assert folder.problems(text) == [told(3, "id 'gate' is taken: it names the slice's gate result")]
