@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS audits (
 ) WITHOUT ROWID;
 """
 BUSY_SECONDS = 30.0
+ASIDE = ".damaged-"
 CHUNK = 500  # parameters of one IN (...) list; SQLite allows at least 999
 
 
@@ -58,7 +59,7 @@ class CacheInfo:
 
 def default_cache_path() -> Path:
     """The completion cache in the user's cache folder."""
-    return cache_folder() / "completions.sqlite3"
+    return cache_folder() / f"completions-{SCHEMA_VERSION}.sqlite3"
 
 
 class CompletionCache:
@@ -141,13 +142,15 @@ class CompletionCache:
         return CacheInfo(self.path, completions, variants, size)
 
     def clear(self) -> int:
-        """Forget every answer and give the space back; the number of answers that were forgotten."""
+        """Forget every answer and what was set aside; the number of answers that were forgotten."""
         count = self.info().completions
         self._write("DELETE FROM completions", [()])
         self._write("DELETE FROM audits", [()])
         with contextlib.suppress(sqlite3.Error):
             self._database.execute("VACUUM")
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for aside in self.path.parent.glob(f"{self.path.name}{ASIDE}*"):
+            aside.unlink(missing_ok=True)
         return count
 
     def _read(self, query: str, parameters: tuple[str, ...]) -> list[tuple[Any, ...]]:
@@ -182,7 +185,7 @@ class CompletionCache:
             return memory
 
     def _set_aside(self) -> Path:
-        aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
+        aside = self.path.with_name(f"{self.path.name}{ASIDE}{time.time_ns()}")
         self.path.replace(aside)
         for suffix in ("-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)

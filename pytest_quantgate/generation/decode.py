@@ -7,16 +7,15 @@ is finished gives its place to a waiting prompt at once. In float32 an answer do
 from __future__ import annotations
 
 import gc
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
-from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.generation.completion import FinishReason
+from pytest_quantgate.generation.prefill import Prefilled, Prefiller, Waiting, next_batch, queue_of
 from pytest_quantgate.generation.prompts import Prompt, in_groups
 from pytest_quantgate.generation.slots import Layer, SlotPool, capacity_for
 
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 PREFILL_TOKENS = 2048  # tokens of one prefill, padding included; a longer prompt is prefilled alone
-PADDING = 0.10  # largest share of a prefill that may be padding
 ADMIT_SHARE = 1 / 8  # share of rows that must be free before decoding is interrupted for a prefill
 
 
@@ -73,15 +71,6 @@ class _Row:
 
     def done(self, reason: FinishReason) -> Decoded:
         return Decoded(self.prompt, tuple(self.token_ids), tuple(self.margins), reason)
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A prompt in the queue, with the group whose beginning it shares (``shared`` 0: none)."""
-
-    prompt: Prompt
-    group: int
-    shared: int
 
 
 class Decoder:
@@ -147,81 +136,42 @@ class Decoder:
 
     @torch.inference_mode()
     def _attempt(self, prompts: Sequence[Prompt]) -> Iterator[Step]:
-        groups = in_groups(prompts)
-        waiting = deque(
-            _Waiting(prompt, number, group.shared) for number, group in enumerate(groups) for prompt in group.prompts
-        )
-        prefix = _Prefix(self._model)
+        waiting = queue_of(in_groups(prompts))
+        prefiller = Prefiller(self._model)
         rows: list[_Row] = []
         pool: SlotPool | None = None
-        self._rows_in_use = 1
         while waiting or rows:
             if waiting and pool is not None and len(rows) == pool.rows:
                 self._make_pool_wider(pool, rows, waiting)
-            if waiting and (pool is None or not rows or _worth_a_prefill(pool, len(waiting))):
-                batch = self._next_batch(waiting, None if pool is None else pool.rows - pool.active)
-                self._rows_in_use = max(len(rows) + len(batch), 1)
-                layers, logits = prefix.prefill(batch) if batch[0].shared else self._prefill(batch)
-                if pool is None:
-                    longest = max(item.prompt.total for item in (*batch, *waiting))
-                    shape = self._shape(layers[0], longest, len(batch), len(batch) + len(waiting))
-                    self._rows_in_use = shape[0]
-                    pool = SlotPool(layers[0], *shape)
-                fresh = [_Row(item.prompt) for item in batch]
-                finished = []
-                for index, (row, reason) in enumerate(zip(fresh, self._take(fresh, logits), strict=True)):
-                    if reason is not None:
-                        finished.append(row.done(reason))
-                    else:
-                        source, position = (layers[index], 0) if batch[0].shared else (layers[0], index)
-                        pool.add(source, position, len(row.prompt.token_ids))
-                        rows.append(row)
-                del layers
-                yield Step(tuple(finished), len(batch))
-            elif pool is not None:
-                self._rows_in_use = len(rows)
+            self._rows_in_use = 1 if pool is None else pool.rows
+            if pool is not None and rows and not (waiting and _worth_a_prefill(pool, len(waiting))):
                 yield self._step(pool, rows)
+                continue
+            # The first prefill is of one prompt: it tells what a column takes, and so how many rows fit.
+            free = 1 if pool is None else pool.rows - pool.active
+            batch = next_batch(waiting, free, self._prefill_tokens)
+            prefilled = prefiller.prefill(batch)
+            if not waiting or waiting[0].group != batch[0].group:
+                prefiller.forget()
+            if pool is None:
+                longest = max(item.prompt.total for item in (*batch, *waiting))
+                shape = self._shape(prefilled.layers[0], longest, 1, 1 + len(waiting))
+                self._rows_in_use = shape[0]
+                pool = SlotPool(prefilled.layers[0], *shape)
+            yield self._admit(pool, rows, batch, prefilled)
+            del prefilled
 
-    def _next_batch(self, waiting: deque[_Waiting], free: int | None) -> list[_Waiting]:
-        """Take from the queue what one prefill should hold: one group, or prompts of nearly the same length."""
-        head = waiting[0]
-        longest = len(head.prompt.token_ids)
-        limit = self._max_rows or len(waiting)
-        limit = limit if free is None else min(limit, free)
-        batch: list[_Waiting] = []
-        tokens = 0
-        while waiting and len(batch) < limit:
-            item = waiting[0]
-            tokens += len(item.prompt.token_ids)
-            padded = longest * (len(batch) + 1)
-            alike = item.group == head.group if head.shared else not item.shared and tokens >= (1 - PADDING) * padded
-            if batch and not (alike and padded <= self._prefill_tokens):
-                break
-            batch.append(waiting.popleft())
-        return batch
-
-    def _prefill(self, batch: Sequence[_Waiting]) -> tuple[list[list[Layer]], torch.Tensor]:
-        """Prefill prompts of nearly equal length, padded on the left; logits are ``(batch, vocabulary)``."""
-        device = self._model.device
-        lengths = torch.tensor([len(item.prompt.token_ids) for item in batch])
-        longest = int(lengths.max())
-        ids = torch.zeros(len(batch), longest, dtype=torch.long)
-        for row, item in enumerate(batch):
-            ids[row, longest - len(item.prompt.token_ids) :] = torch.tensor(item.prompt.token_ids)
-        columns = torch.arange(longest)
-        padding = (longest - lengths)[:, None]
-        mask = columns >= padding
-        cache = DynamicCache()
-        output = self._model(
-            input_ids=ids.to(device),
-            # Without padding no mask is given: attention then uses its causal kernel, which needs no square of memory.
-            attention_mask=None if bool(mask.all()) else mask.to(device),
-            position_ids=(columns - padding).clamp(min=0).to(device),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        return [_layers(cache)], output.logits[:, -1]
+    def _admit(self, pool: SlotPool, rows: list[_Row], batch: Sequence[Waiting], prefilled: Prefilled) -> Step:
+        """Take the first token of each prefilled prompt; those that go on become rows of the pool."""
+        fresh = [_Row(item.prompt) for item in batch]
+        finished = []
+        for index, (row, reason) in enumerate(zip(fresh, self._take(fresh, prefilled.logits), strict=True)):
+            if reason is not None:
+                finished.append(row.done(reason))
+            else:
+                pool.add(*prefilled.row(index), len(row.prompt.token_ids))
+                rows.append(row)
+        return Step(tuple(finished), len(batch))
 
     def _step(self, pool: SlotPool, rows: list[_Row]) -> Step:
         """One token for every active row."""
@@ -269,9 +219,9 @@ class Decoder:
         rows = self._kv_bytes // (per_column * capacity)
         if self._max_rows is not None:
             rows = min(rows, self._max_rows)
-        return max(1, least, min(rows, most)), capacity
+        return max(least, min(rows, most)), capacity
 
-    def _make_pool_wider(self, pool: SlotPool, rows: Sequence[_Row], waiting: Sequence[_Waiting]) -> None:
+    def _make_pool_wider(self, pool: SlotPool, rows: Sequence[_Row], waiting: Sequence[Waiting]) -> None:
         """Once the long prompts are through, their columns serve more rows."""
         longest = max(prompt.total for prompt in (*(row.prompt for row in rows), *(item.prompt for item in waiting)))
         if capacity_for(longest) * 2 <= pool.capacity:
@@ -282,59 +232,12 @@ class Decoder:
                 pool.resize(*shape)
 
 
-class _Prefix:
-    """The common beginning of one group, kept while its prompts are prefilled."""
-
-    def __init__(self, model: PreTrainedModel) -> None:
-        self._model = model
-        self._group: int | None = None
-        self._cache = DynamicCache()
-
-    def prefill(self, batch: Sequence[_Waiting]) -> tuple[list[list[Layer]], torch.Tensor]:
-        """Prefill prompts of one group: the shared part once, then each one's own end.
-
-        Returns:
-            For each prompt its layers, with a batch dimension of 1, and logits ``(batch, vocabulary)``.
-        """
-        shared = batch[0].shared
-        if self._group != batch[0].group:
-            self._group, self._cache = batch[0].group, DynamicCache()
-            self._forward(batch[0].prompt.token_ids[:shared])
-        layers, logits = [], []
-        for item in batch:
-            end = item.prompt.token_ids[shared:]
-            logits.append(self._forward(end))
-            layers.append(_layers(self._cache))
-            self._cache.crop(-len(end))
-        return layers, torch.cat(logits)
-
-    def _forward(self, token_ids: Sequence[int]) -> torch.Tensor:
-        begin = self._cache.get_seq_length()
-        device = self._model.device
-        output = self._model(
-            input_ids=torch.tensor([token_ids]).to(device),
-            position_ids=torch.arange(begin, begin + len(token_ids))[None].to(device),
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        logits: torch.Tensor = output.logits[:, -1]
-        return logits
-
-
 def _worth_a_prefill(pool: SlotPool, waiting: int) -> bool:
     """Whether enough rows are free to interrupt the others for a prefill."""
     return pool.rows - pool.active >= max(1, min(waiting, int(pool.rows * ADMIT_SHARE)))
 
 
-def _layers(cache: DynamicCache) -> list[Layer]:
-    return [
-        (layer.keys, layer.values)
-        for layer in cache.layers
-        if isinstance(layer, DynamicLayer) and layer.keys is not None and layer.values is not None
-    ]
-
-
 def _is_out_of_memory(error: BaseException) -> bool:
-    # On a CPU torch raises a plain RuntimeError; its text is the only sign.
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in str(error)
+    # On a CPU, and from CUDA's libraries, torch raises a plain RuntimeError; its text is the only sign.
+    signs = ("DefaultCPUAllocator", "bad_alloc", "ALLOC_FAILED")
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(sign in str(error) for sign in signs)

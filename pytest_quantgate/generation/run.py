@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_quantgate.errors import ModelError
+from pytest_quantgate.errors import ModelError, QuantgateError
 from pytest_quantgate.generation.cache import CompletionCache
 from pytest_quantgate.generation.completion import Completion, Request
 from pytest_quantgate.generation.progress import Progress
@@ -64,6 +65,7 @@ def answer(variant: Variant, requests: Sequence[Request], cache: CompletionCache
                 cache.put(identity, fresh)
                 completions.update(fresh)
 
+            _free()  # a variant that failed leaves its memory behind as long as its error is looked at
             loaded = load_variant(variant)
             cache.put_audit(identity, loaded.audit.to_json())
             _generate(loaded, missing, keep, progress)
@@ -71,13 +73,17 @@ def answer(variant: Variant, requests: Sequence[Request], cache: CompletionCache
             _free()
     finally:
         progress.finish()
+    return Answers(completions, _audit(cache, identity), cached=len(by_digest) - len(missing), generated=len(missing))
+
+
+def _audit(cache: CompletionCache, identity: str) -> Audit | None:
     stored = cache.get_audit(identity)
-    return Answers(
-        completions,
-        Audit.from_json(stored) if stored is not None else None,
-        cached=len(by_digest) - len(missing),
-        generated=len(missing),
-    )
+    if stored is None:
+        return None
+    try:
+        return Audit.from_json(stored)
+    except QuantgateError:  # written by another version; the answers hold all the same
+        return None
 
 
 def _generate(
@@ -146,7 +152,6 @@ def _refuse_other_state(config: PreTrainedConfig, name: str) -> None:
 
 def _free() -> None:
     gc.collect()
-    import torch
-
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()

@@ -113,6 +113,8 @@ class SlotPool(Cache):
         for slot in self._slots():
             for memory in (slot.keys, slot.values):
                 memory[:active, :, window + columns : cursor + columns] = memory[:active, :, window:cursor].clone()
+                if columns > 0:  # what opens up on the left was never written, see add
+                    memory[:active, :, : window + columns] = 0
         self.starts = [start + columns for start in self.starts]
         self.cursor += columns
 

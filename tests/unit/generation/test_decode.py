@@ -101,6 +101,43 @@ def test_answers_do_not_depend_on_what_else_is_asked(model: PreTrainedModel) -> 
     assert together == alone
 
 
+def test_memory_that_was_never_written_is_never_read(model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(2)
+    text = tuple(chance.randrange(4, VOCABULARY) for _ in range(400))
+    # The short one decodes alone until the second text, longer than it, moves it to the right.
+    prompts = [
+        Prompt("shared-long", text, 1),
+        Prompt("shared-short", (*text[:210], 7), 60),
+        Prompt("other", tuple(chance.randrange(4, VOCABULARY) for _ in range(350)), 30),
+        *mixed_prompts(),
+    ]
+    expected = tokens_of(decode(model, prompts))
+    new_empty = torch.Tensor.new_empty
+
+    def poisoned(tensor: torch.Tensor, *shape: int) -> torch.Tensor:
+        return new_empty(tensor, *shape).fill_(float("nan"))
+
+    monkeypatch.setattr(torch.Tensor, "new_empty", poisoned)
+    for kv_bytes in (1, 1 << 19, 1 << 21, 1 << 30):
+        assert tokens_of(decode(model, prompts, kv_bytes)) == expected
+
+
+def test_key_value_memory_keeps_to_its_budget(model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+    new_empty = torch.Tensor.new_empty
+
+    def counted(tensor: torch.Tensor, *shape: int) -> torch.Tensor:
+        fresh = new_empty(tensor, *shape)
+        held.append(fresh.nbytes)
+        return fresh
+
+    monkeypatch.setattr(torch.Tensor, "new_empty", counted)
+    prompts = [Prompt(str(n), tuple(range(4, 20 + n % 3)), 3 if n else 400) for n in range(60)]
+    decode(model, prompts, kv_bytes=1 << 21)
+    layers_and_sides = 2 * model.config.num_hidden_layers
+    assert max(held) * layers_and_sides <= 1 << 21
+
+
 def test_sliding_window_attention_gives_the_answers_of_generate() -> None:
     torch.manual_seed(3)
     model = evaluating(MistralForCausalLM(MistralConfig(**SHAPE, sliding_window=16)))
