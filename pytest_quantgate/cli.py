@@ -13,9 +13,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from pytest_quantgate.commands.streams import flush, tell, write
 from pytest_quantgate.errors import QuantgateError, QuantgateWarning, SliceError, UsageError
 
 OK, PROBLEMS, BAD_USAGE = 0, 1, 2
+
+LAYOUT = "\n\t"
+"""What messages are laid out with; every other control character is somebody else's."""
 
 OVERVIEW = """\
 Gates quantized language models, slice by slice. The gate itself runs inside pytest:
@@ -92,27 +96,57 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that knows ASCII only must not end in a traceback
             stream.reconfigure(errors="backslashreplace")
-    arguments = _parser().parse_args(argv)
-    run: Callable[[argparse.Namespace], int] = arguments.run
-    try:
-        with _plain_warnings():
-            status = run(arguments)
-            sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever read the output has seen enough; the interpreter must not fail on flushing it at exit.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
-    except QuantgateError as error:
-        print(f"quantgate: {error}", file=sys.stderr)
+    if sys.stdout is None:  # closed by whoever started the command
+        tell("quantgate: standard output is closed", sys.stderr)
         return BAD_USAGE
-    except KeyboardInterrupt:
-        return 130  # what a shell reports for a command that was interrupted
+    status = OK
+    try:
+        try:
+            status = _run(argv)
+        finally:
+            flush(sys.stdout)
+    except BrokenPipeError:
+        return status  # whoever read the output has seen enough
+    except UsageError as error:
+        return _refused(error)
     return status
 
 
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        with _plain_warnings():
+            arguments = _parser().parse_args(argv)
+            run: Callable[[argparse.Namespace], int] = arguments.run
+            return run(arguments)
+    except QuantgateError as error:
+        return _refused(error)
+    except KeyboardInterrupt:
+        return 130  # what a shell reports for a command that was interrupted
+
+
+def _refused(error: QuantgateError) -> int:
+    message = str(error)
+    if error.where:  # a file's name can hold line breaks, with which it would look like more than a name
+        message = message.replace(error.where, _visible(error.where), 1)
+    tell(f"quantgate: {_visible(message, keep=LAYOUT)}", sys.stderr)
+    return BAD_USAGE
+
+
+def _visible(text: str, keep: str = "") -> str:
+    from pytest_quantgate.report.text import visible
+
+    return visible(text, keep=keep)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Repeats an argument, which may be a file's name, only with its control characters made visible."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(_visible(message, keep=LAYOUT))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="quantgate",
         description=OVERVIEW,
         epilog=EPILOG,
@@ -157,14 +191,14 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         from importlib.metadata import version
 
-        print(f"quantgate {version('pytest-quantgate')}")
+        write(f"quantgate {version('pytest-quantgate')}", sys.stdout)
         parser.exit()
 
 
 def _init(arguments: argparse.Namespace) -> int:
     from pytest_quantgate.commands.init import init
 
-    print(init(arguments.folder))
+    write(_visible(init(arguments.folder), keep=LAYOUT), sys.stdout)
     return OK
 
 
@@ -172,11 +206,11 @@ def _validate(arguments: argparse.Namespace) -> int:
     from pytest_quantgate.commands.validate import validate
 
     try:
-        print(validate(arguments.paths))
+        write(validate(arguments.paths), sys.stdout)
     except SliceError as error:
-        print(error)
+        write("\n".join(_visible(str(problem)) for problem in error.problems), sys.stdout)
         count = len(error.problems)
-        print(f"{count} problem{'s' if count > 1 else ''}", file=sys.stderr)
+        tell(f"{count} problem{'s' if count > 1 else ''}", sys.stderr)
         return PROBLEMS
     return OK
 
@@ -193,7 +227,7 @@ def _report(arguments: argparse.Namespace) -> int:
         raise UsageError(f"cannot be read: {error}", where=str(path), hint=hint) from None
     color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     run = RunReport.from_json(text, where=str(path))
-    print(render(run, width=shutil.get_terminal_size().columns, color=color).rstrip("\n"))
+    write(render(run, width=shutil.get_terminal_size().columns, color=color).rstrip("\n"), sys.stdout)
     return OK
 
 
@@ -201,21 +235,21 @@ def _cache(arguments: argparse.Namespace) -> int:
     from pytest_quantgate.commands.cache import clear, info
 
     if arguments.action == "info":
-        print(info())
+        write(_visible(info()), sys.stdout)
     else:
         if not (arguments.yes or _agreed("Forget all kept answers? [y/N] ")):
-            print("nothing was forgotten")
+            write("nothing was forgotten", sys.stdout)
             return OK
-        print(clear())
+        write(_visible(clear()), sys.stdout)
     return OK
 
 
 def _agreed(question: str) -> bool:
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError("cannot ask without a terminal", hint="say yes beforehand: quantgate cache clear --yes")
     try:
         return input(question).strip().lower() in ("y", "yes")
-    except EOFError:
+    except (EOFError, OSError, UnicodeDecodeError):  # the terminal went away, or said what is no text
         return False
 
 
@@ -230,7 +264,9 @@ def _plain_warnings() -> Iterator[None]:
     """The project's warnings as one line on standard error, without the source line that Python adds."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", QuantgateWarning)
-        warnings.showwarning = lambda message, *_, **__: print(f"quantgate: warning: {message}", file=sys.stderr)
+        warnings.showwarning = lambda message, *_, **__: tell(
+            f"quantgate: warning: {_visible(str(message), keep=LAYOUT)}", sys.stderr
+        )
         yield
 
 

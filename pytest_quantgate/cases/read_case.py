@@ -29,6 +29,11 @@ _RESERVED_TAGS: Final = frozenset(
 )
 
 
+def marker_name(tag: str) -> str:
+    """The marker that a tag becomes: pytest takes neither dashes nor a leading underscore."""
+    return tag.replace("-", "_").lstrip("_") or "tag"
+
+
 class CaseReader:
     """Reads the cases of one slice.
 
@@ -162,7 +167,7 @@ class CaseReader:
             if not _TAG.fullmatch(tag):
                 message = f"tag {quoted(tag)} cannot be a marker: use letters, digits, '_' and '-', no digit first"
                 self._problems.add(item.line, message)
-            elif tag in _RESERVED_TAGS:
+            elif marker_name(tag) in _RESERVED_TAGS:
                 self._problems.add(item.line, f"tag {tag!r} has a meaning of its own in pytest: choose another")
             elif tag in found:
                 self._problems.add(item.line, f"duplicate tag {tag!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,8 @@ def schema_grader() -> Callable[[str, Mapping[str, Any]], Finding]:
             return unscored("a number in the answer is too long to be read")
         try:
             error = jsonschema.exceptions.best_match(_validator(schema).iter_errors(value))
+        except RecursionError:
+            return unscored("the schema refers to itself too often to be followed")
         except Unresolvable as missing:
             return unscored(f"the schema refers to {quoted(str(missing.ref))}, which it does not hold")
         if error is None:
@@ -185,8 +187,7 @@ def _problems_of(schema: dict[str, Any]) -> Iterator[str]:
         odd = next(iter(schema), None)
         hint = f"{quoted(odd)} is no keyword; {nearest(odd, keywords)}" if odd else "use the check 'json'"
         yield f"constrains nothing: {hint}"
-    for reference in _unresolved(schema):
-        yield f"refers to {quoted(reference)}, which it does not hold; nothing is fetched"
+    yield from _reference_problems(schema)
 
 
 def _validator(schema: Mapping[str, Any]) -> Validator:
@@ -204,28 +205,55 @@ def _published() -> Registry[Any]:
     return registry
 
 
-def _unresolved(schema: Mapping[str, Any]) -> Iterator[str]:
-    """The references of a schema that lead nowhere, once each."""
+def _reference_problems(schema: dict[str, Any]) -> Iterator[str]:
+    """References that lead nowhere, or back to where they stand before any part of the answer is looked at."""
     from referencing.exceptions import Unresolvable
     from referencing.jsonschema import DRAFT202012
 
-    references: list[str] = []
+    resolver = _published().resolver_with_root(DRAFT202012.create_resource(schema))
+    leads_to: dict[str, set[str]] = {}
+    for reference in _references(schema):
+        try:
+            leads_to[reference] = set(_applied(resolver.lookup(reference).contents))
+        except Unresolvable:
+            yield f"refers to {quoted(reference)}, which it does not hold; nothing is fetched"
+    # what leads only to references that end, ends; what is then left runs in circles
+    while ending := [reference for reference, others in leads_to.items() if others.isdisjoint(leads_to)]:
+        for reference in ending:
+            del leads_to[reference]
+    if leads_to:
+        yield f"refers to itself without end, through {quoted(min(leads_to))}: no answer could be judged"
+
+
+def _references(schema: dict[str, Any]) -> Iterable[str]:
+    """The references anywhere in a schema, once each."""
+    found: dict[str, None] = {}
     waiting: list[Any] = [schema]
     while waiting:
         item = waiting.pop()
         if isinstance(item, dict):
             if item is not schema and "$id" in item:
-                return  # its references have another base: left to the grading, which says so too
+                return ()  # its references have another base: left to the grading, which says so too
             waiting.extend(item.values())
-            references += [item["$ref"]] if isinstance(item.get("$ref"), str) else []
+            if isinstance(item.get("$ref"), str):
+                found[item["$ref"]] = None
         elif isinstance(item, list):
             waiting.extend(item)
-    resolver = _published().resolver_with_root(DRAFT202012.create_resource(schema))
-    for reference in dict.fromkeys(references):
-        try:
-            resolver.lookup(reference)
-        except Unresolvable:
-            yield reference
+    return found
+
+
+def _applied(schema: Any) -> Iterator[str]:
+    """The references that are followed to judge a value by a schema, at the same value."""
+    waiting = [schema]
+    while waiting:
+        item = waiting.pop()
+        if not isinstance(item, dict):
+            continue
+        if isinstance(item.get("$ref"), str):
+            yield item["$ref"]
+        for keyword in ("allOf", "anyOf", "oneOf"):
+            waiting.extend(item.get(keyword, ()))
+        waiting.extend(item.get(keyword) for keyword in ("not", "if", "then", "else"))
 
 
 def _located(error: ValidationError | SchemaError) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +11,16 @@ from pytest_quantgate.checks.finding import Finding, followed, quoted, unscored,
 
 REGEX_SECONDS = 0.5
 """Processor time that one search may take; a pattern that backtracks without end is stopped there."""
+
+PATTERN_CHARACTERS = 2_000
+"""Longest pattern: much longer ones take minutes to compile."""
+
+PATTERN_STEPS = 10_000
+"""Largest pattern when its repeats are written out, as compiling does with them."""
+
+# What the size of a pattern depends on: escapes, the counts of repeats, and every other character.
+_PATTERN_PART = re.compile(r"\\.|\{(?P<least>[\d\s]*)(?:,[\d\s]*)?\}|.", re.DOTALL)
+_HIDDEN_COUNT = re.compile(r"\(\?[a-zA-Z0-9-]*x.*\{[\d\s,]*#", re.DOTALL)  # in verbose patterns: {10#comment
 
 _WRAPPING = " \t\r\n\"'`*_~\u201c\u201d\u2018\u2019«».,:;!?…()[]{}"
 """What models put around a bare answer: quotes, emphasis, brackets, closing punctuation."""
@@ -69,7 +81,8 @@ def regex(answer: str, *, pattern: str, full: bool = False, ignore_case: bool = 
     """
     import regex as engine
 
-    compiled = engine.compile(pattern, engine.IGNORECASE if ignore_case else 0)
+    # not kept: a compiled pattern may take megabytes, and a slice has as many patterns as it likes
+    compiled = engine.compile(pattern, engine.IGNORECASE if ignore_case else 0, cache_pattern=False)
     try:
         if full:
             match = compiled.fullmatch(answer.strip(), timeout=REGEX_SECONDS)
@@ -83,13 +96,45 @@ def regex(answer: str, *, pattern: str, full: bool = False, ignore_case: bool = 
 
 
 def regex_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
-    """The pattern compiles."""
+    """The pattern is of a size that can be compiled, and compiles."""
     import regex as engine
 
+    pattern = arguments["pattern"]
+    if len(pattern) > PATTERN_CHARACTERS:
+        yield f"argument 'pattern' is longer than {PATTERN_CHARACTERS:,} characters"
+        return
+    if _steps(pattern) > PATTERN_STEPS:
+        yield (
+            f"argument 'pattern' is too large with its repeats written out (over {PATTERN_STEPS:,} steps): "
+            f"lower the counts in {quoted(pattern)}"
+        )
+        return
     try:
-        engine.compile(arguments["pattern"])
+        engine.compile(pattern, cache_pattern=False)
     except (engine.error, RecursionError, OverflowError) as error:
-        yield f"argument 'pattern' does not compile: {error} in {quoted(arguments['pattern'])}"
+        yield f"argument 'pattern' does not compile: {error} in {quoted(pattern)}"
+
+
+def _steps(pattern: str) -> int:
+    """At most how large a pattern becomes when its repeats are written out, each as often as it must match.
+
+    That is how it is compiled: ``((a{1000}){1000}){1000}`` would take hundreds of gigabytes. Groups are not
+    matched up: a repeat behind one counts for everything before it. So the result may be too large, but no
+    bracket in a set or in a comment makes it too small.
+    """
+    if _HIDDEN_COUNT.search(pattern):
+        return PATTERN_STEPS + 1
+    steps, before = 0, ""
+    for part in _PATTERN_PART.finditer(pattern):
+        times = int("".join((part["least"] or "").split()) or 0)
+        if times and (before == ")" or before.isspace()):  # white space: a group may end before it
+            steps *= times
+        else:
+            steps += times or 1
+        if steps > PATTERN_STEPS:
+            break
+        before = part.group()
+    return steps
 
 
 def one_of(answer: str, *, options: Sequence[str], ignore_case: bool = True) -> Finding:
@@ -116,7 +161,7 @@ def one_of_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
         yield "argument 'options' is empty: no answer could be right"
     if any(not option.strip() for option in options):
         yield "argument 'options' holds a blank text"
-    twice = sorted({option for option in options if options.count(option) > 1})
+    twice = sorted(option for option, times in Counter(options).items() if times > 1)
     if twice:
         yield f"argument 'options' holds {_joined(twice)} more than once"
 

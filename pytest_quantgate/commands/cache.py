@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from pytest_quantgate.errors import UsageError
 from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
+from pytest_quantgate.paths import CACHE_VARIABLE
 
 
 def info() -> str:
     """How many answers are kept, of how many variants, and where."""
     path = default_cache_path()
-    if not path.exists():  # opening it would make it
+    if not _is_there(path):  # opening it would make it
         return f"{path}: no answers are kept yet"
     with CompletionCache(path) as cache:
         held = cache.info()
@@ -19,10 +23,18 @@ def info() -> str:
 def clear() -> str:
     """Forget every answer; converted models stay, as they cost minutes and are bound to their file's digest."""
     path = default_cache_path()
-    if not path.exists():
+    if not _is_there(path):
         return f"{path}: no answers were kept"
     with CompletionCache(path) as cache:
         return f"{path}: {_count(cache.clear(), 'answer')} forgotten"
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # a folder above it that may not be entered
+        hint = f"set {CACHE_VARIABLE} to a folder that can be read and written"
+        raise UsageError(f"cannot be read: {error.strerror or error}", where=str(path), hint=hint) from None
 
 
 def _count(number: int, thing: str) -> str:

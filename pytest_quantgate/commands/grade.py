@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TextIO
@@ -16,52 +16,58 @@ from pytest_quantgate.cases.nodes import Node
 from pytest_quantgate.cases.problems import Problems
 from pytest_quantgate.cases.read_case import CaseReader
 from pytest_quantgate.checks.registry import CheckRegistry, builtin_registry
+from pytest_quantgate.commands.streams import tell, write
 from pytest_quantgate.errors import UsageError
 from pytest_quantgate.generation.completion import Completion
 from pytest_quantgate.outcomes.grading import outcome_of
+from pytest_quantgate.report.text import visible
 
 STDIN = "-"
 # What grading depends on; lines may carry more (model, tags, timings), which does not concern it.
 CASE_KEYS = ("id", "prompt", "messages", "system", "checks")
 
 
-def grade(name: str, out: TextIO, err: TextIO) -> bool:
+def grade(name: str, out: TextIO, err: TextIO | None) -> bool:
     """Grade every line that can be graded.
 
     Args:
         name: The file, or ``-`` for standard input.
         out: Gets one line of JSON per graded answer.
-        err: Gets ``FILE:LINE: what is wrong`` for every line that cannot be graded.
+        err: Gets ``FILE:LINE: what is wrong`` for every line that cannot be graded; None when there is no such stream.
 
     Returns:
         Whether every line was graded.
 
     Raises:
-        UsageError: When the file cannot be read.
+        BrokenPipeError: When nobody reads ``out`` any more.
+        UsageError: When the file cannot be read, or ``out`` not be written.
     """
-    shown = "<stdin>" if name == STDIN else name
-    registry = builtin_registry()
+    shown = "<stdin>" if name == STDIN else visible(name)
+    return _grade_lines(_lines_of(name, shown), shown, builtin_registry(), out, err)
+
+
+def _lines_of(name: str, shown: str) -> Iterator[bytes]:
+    """One by one: such files may be larger than memory."""
+    if name == STDIN and sys.stdin is None:
+        raise UsageError("closed", where=shown, hint="give it the answers: quantgate grade - < answers.jsonl")
     try:
         with nullcontext(sys.stdin.buffer) if name == STDIN else Path(name).open("rb") as file:
-            # Line by line: such files may be larger than memory.
-            return _grade_lines(file, shown, registry, out, err)
-    except BrokenPipeError:
-        raise
+            yield from file
     except OSError as error:
         hint = "name a file with one JSON object per line: quantgate grade --help"
         raise UsageError(f"cannot be read: {error.strerror or error}", where=shown, hint=hint) from None
 
 
-def _grade_lines(lines: Iterable[bytes], shown: str, registry: CheckRegistry, out: TextIO, err: TextIO) -> bool:
+def _grade_lines(lines: Iterable[bytes], shown: str, registry: CheckRegistry, out: TextIO, err: TextIO | None) -> bool:
     good = True
     for number, line in enumerate(lines, start=1):
         problems = Problems(shown)
         node = _object_of(line, problems)
         answer = None if node is None else _answer_of(node, registry, problems)
         if answer is not None:
-            print(json.dumps(_graded(*answer, registry)), file=out)
+            write(json.dumps(_graded(*answer, registry)), out)
         for problem in problems.found():  # each line was read alone, as line 1
-            print(f"{shown}:{number}: {problem.message}", file=err)
+            tell(visible(f"{shown}:{number}: {problem.message}"), err)
             good = False
     return good
 

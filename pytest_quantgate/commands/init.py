@@ -37,7 +37,7 @@ def init(folder: Path) -> str:
     """
     try:
         return "\n".join([*_write_slice(folder), *_configure(folder), "", *_next_steps(folder)])
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise UsageError(str(error), where=str(folder), hint="name a folder that you can write to") from None
 
 
@@ -108,16 +108,25 @@ def find_configuration(folder: Path) -> tuple[Path, str, frozenset[str]] | None:
 
 def _tables(file: Path) -> dict[str, frozenset[str]]:
     """The keys of each table that pytest may read."""
-    text = file.read_text(encoding="utf-8")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UsageError("not UTF-8", where=str(file), hint="save it as UTF-8, then run this again") from None
+    except OSError as error:
+        hint = "make it readable, then run this again"
+        raise UsageError(f"cannot be read: {error.strerror or error}", where=str(file), hint=hint) from None
     try:
         if file.suffix != ".toml":
             parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
             parser.read_string(text)
             return {section: frozenset(parser[section]) for section in parser.sections()}
         document = tomllib.loads(text)
-    except (configparser.Error, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"cannot be read: {error}", where=str(file), hint="mend it, then run this again") from None
-    tool = document.get("tool", {}).get("pytest")
+    except (configparser.Error, ValueError, RecursionError, AttributeError) as error:
+        # AttributeError is what configparser makes of a continuation line below a key without a value
+        reason = "a line continues a key that has no value" if isinstance(error, AttributeError) else error
+        raise UsageError(f"cannot be read: {reason}", where=str(file), hint="mend it, then run this again") from None
+    tools = document.get("tool")
+    tool = tools.get("pytest") if isinstance(tools, dict) else None
     tables = {
         "pytest": document.get("pytest"),
         "tool.pytest": tool,

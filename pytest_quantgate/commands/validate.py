@@ -8,6 +8,7 @@ from pathlib import Path
 from pytest_quantgate.cases.load import SLICE_SUFFIX, load_slices
 from pytest_quantgate.checks.registry import builtin_registry
 from pytest_quantgate.errors import UsageError
+from pytest_quantgate.report.text import visible
 
 
 def validate(paths: Sequence[Path]) -> str:
@@ -26,18 +27,23 @@ def validate(paths: Sequence[Path]) -> str:
     files = list(dict.fromkeys(file for path in paths for file in _slice_files(path)))
     slices = load_slices(files, builtin_registry())
     return "\n".join(
-        f"{item.location.path}: {item.name}, {len(item.cases)} case{'' if len(item.cases) == 1 else 's'}"
+        visible(f"{item.location.path}: {item.name}, {len(item.cases)} case{'' if len(item.cases) == 1 else 's'}")
         for item in slices
     )
 
 
 def _slice_files(path: Path) -> Iterator[Path]:
-    if path.is_dir():
+    try:
+        is_folder, is_there = path.is_dir(), path.exists()
+    except OSError as error:  # a name too long, a folder that may not be entered
+        reason = f"cannot be read: {error.strerror or error}"
+        raise UsageError(reason, where=str(path), hint="name a slice file, or a folder that holds some") from None
+    if is_folder:
         found = sorted(path.rglob(f"*{SLICE_SUFFIX}"))
         if not found:
             raise UsageError("no slice file below this folder", where=str(path), hint=f"they end in {SLICE_SUFFIX}")
         yield from found
-    elif not path.exists():
+    elif not is_there:
         raise UsageError("no such file or folder", where=str(path), hint="`quantgate init` writes a first slice")
     elif not path.name.endswith(SLICE_SUFFIX):
         # It might well be valid, and pytest would still never run it.

@@ -1,15 +1,13 @@
-"""The run as one report value, and its file."""
+"""The run as one report value."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_quantgate.plugin.options import is_there
 from pytest_quantgate.plugin.settings import SETTINGS
 from pytest_quantgate.report.model import (
     AuditRecord,
@@ -54,28 +52,6 @@ def assemble(run: QuantRun) -> RunReport:
     )
 
 
-def write(report: RunReport, path: Path) -> str | None:
-    """Write the report whole or not at all.
-
-    Returns:
-        Why it could not be written; None when it was.
-    """
-    try:
-        text = report.to_json()
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-            temporary.chmod(0o666 & ~_umask())  # mkstemp lets nobody else read it
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except (OSError, ValueError) as error:
-        return f"the report that --quant-report-json asks for cannot be written: {error}"
-    return None
-
-
 def base_command(config: pytest.Config) -> tuple[str, ...]:
     """The command without selection: a rerun adds -k or node ids to it."""
     words = ["pytest"]
@@ -83,9 +59,13 @@ def base_command(config: pytest.Config) -> tuple[str, ...]:
         words += ["-c", str(config.option.inifilename)]
     if config.option.rootdir:
         words += ["--rootdir", str(config.option.rootdir)]
+    for plugin in config.option.plugins:
+        words += ["-p", plugin]
+    for override in config.option.override_ini or ():
+        words += ["-o", override]
     if config.args_source is pytest.Config.ArgsSource.ARGS:
         given: list[str] = config.option.file_or_dir
-        words += dict.fromkeys(path for argument in given if Path(path := argument.partition("::")[0]).exists())
+        words += dict.fromkeys(path for argument in given if is_there(path := argument.partition("::")[0]))
     for key, setting in SETTINGS.items():
         value = config.getoption(key)
         if not value or key in NOT_REPEATED:
@@ -95,7 +75,7 @@ def base_command(config: pytest.Config) -> tuple[str, ...]:
         else:
             for each in value if isinstance(value, list) else [value]:
                 # pytest takes a path behind a space for a test folder, and looks for its ini file there
-                words += [f"{setting.option}={each}"] if Path(each).exists() else [setting.option, str(each)]
+                words += [f"{setting.option}={each}"] if is_there(each) else [setting.option, each]
     return tuple(words)
 
 
@@ -138,12 +118,6 @@ def _cases(run: QuantRun) -> tuple[CaseRecord, ...]:
         CaseRecord(slice=key[0], case=ref.case, node_ids=node_ids[key], outcomes=outcomes.get(key, {}))
         for key, ref in refs.items()
     )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _version() -> str:

@@ -8,12 +8,14 @@ import pytest
 
 from pytest_quantgate.errors import SliceError, nearest
 from pytest_quantgate.plugin.book import CaseRef
+from pytest_quantgate.plugin.options import is_there
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from pytest_quantgate.cases.model import Slice
+    from pytest_quantgate.plugin.options import Options
     from pytest_quantgate.plugin.session import QuantRun
 
 
@@ -23,10 +25,12 @@ class _Cases(pytest.Collector):
     Attributes:
         run: The session's run.
         only: Names of the items to collect, with or without ``[candidate]``; None for all.
+        items: What was collected.
     """
 
     run: QuantRun
     only: frozenset[str] | None = None
+    items: tuple[CaseItem, ...] = ()
 
     def load(self) -> Slice:
         """The slice of this file."""
@@ -34,6 +38,10 @@ class _Cases(pytest.Collector):
 
     def collect(self) -> Iterator[CaseItem]:
         """The items, by case and then by candidate."""
+        self.items = tuple(self._collect())
+        return iter(self.items)
+
+    def _collect(self) -> Iterator[CaseItem]:
         slice_ = self.load()
         self.run.gated[slice_.name] = self.nodeid
         missing = set(self.only or ())
@@ -102,6 +110,15 @@ class CaseItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
 
+def ref_of(item: pytest.Item) -> CaseRef | None:
+    """What an item compares: a case of a slice file, or a Python test's ``quant_case``."""
+    if isinstance(item, CaseItem):
+        return item.ref
+    callspec = getattr(item, "callspec", None)
+    ref = callspec.params.get("quant_case") if callspec is not None else None
+    return ref if isinstance(ref, CaseRef) else None
+
+
 class DegradedError(Exception):
     """A degraded case, where these are to fail.
 
@@ -147,3 +164,20 @@ def suite_collectors(
         names = selected.get(nodeid)
         collector.only = None if names is None else frozenset(names)
         yield collector
+
+
+def take_suite_arguments(config: pytest.Config, options: Options) -> tuple[str, ...]:
+    """Take from pytest's arguments what names the suite's files, or everything when only the suite is to run."""
+    if options.suite is None:
+        return ()
+    if options.suite_only:
+        config.args[:] = []
+        return ()
+    folder = config.invocation_params.dir
+    taken = tuple(
+        argument
+        for argument in config.args
+        if argument.startswith(f"{options.suite}/") and not is_there(folder / argument.partition("::")[0])
+    )
+    config.args[:] = [argument for argument in config.args if argument not in taken]
+    return taken

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_quantgate.errors import QuantgateError
+from pytest_quantgate.errors import ModelError, QuantgateError
 from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.plugin import terminal
 
@@ -64,15 +64,24 @@ class DryRun:
             return None
         run = self._run
         run.select(session.items)
-        run.answers.prepare((run.options.reference, *run.options.candidates), self._say)
+        told: list[str] = []
+
+        def note(text: str) -> None:
+            told.append(text)
+            self._say(text)
+
+        run.answers.prepare((run.options.reference, *run.options.candidates), note)
         problems = [trouble.reason for trouble in run.answers.troubles.values()]
         problems += self._show_memory()
-        self._show_slices()
+        problems += self._show_slices()
+        if run.nothing_collected and run.options.explicit:
+            problems.append(terminal.NO_SLICES)
         if session.testsfailed:
             problems.append(f"errors during collection: {session.testsfailed}")
         if problems:
             raise pytest.UsageError(*problems)
-        self._say("dry run: no problem found, nothing was loaded and nothing was run")
+        done = "the model's files were made ready as told above" if told else "nothing was loaded"
+        self._say(f"dry run: no problem found; {done}, and nothing was run")
         return True
 
     def _say(self, text: str, prefix: str = "quantgate: ") -> None:
@@ -92,7 +101,7 @@ class DryRun:
                 problems.append(str(error))
         return problems
 
-    def _show_slices(self) -> None:
+    def _show_slices(self) -> list[str]:
         from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
 
         run = self._run
@@ -100,9 +109,15 @@ class DryRun:
         for ref in run.tally.wanted.values():
             by_slice.setdefault(ref.slice, []).append(ref)
         if not by_slice:
-            return
+            return []
+        problems = []
+        tokens = Tokens(None, None)
         prepared = run.answers.variants.get(run.options.reference)
-        tokens = Tokens(None, None) if prepared is None else _tokens(prepared.model.folder)
+        if prepared is not None:
+            try:
+                tokens = _tokens(prepared.model.folder)
+            except QuantgateError as error:
+                problems.append(str(error))
         with terminal.warnings_as_lines(run.config), CompletionCache(default_cache_path()) as cache:
             rows = [_row(run, name, refs, tokens, cache) for name, refs in by_slice.items()]
         specs = dict.fromkeys((run.options.reference, *run.options.candidates))
@@ -114,6 +129,7 @@ class DryRun:
             self._say(
                 f"the model's context is {tokens.context} tokens; prompt tokens are counted without the chat template"
             )
+        return problems
 
 
 def _row(run: QuantRun, name: str, refs: Sequence[CaseRef], tokens: Tokens, cache: CompletionCache) -> list[str]:
@@ -136,7 +152,11 @@ def _row(run: QuantRun, name: str, refs: Sequence[CaseRef], tokens: Tokens, cach
 
 
 def _tokens(folder: Path) -> Tokens:
-    """The model's tokenizer and context length, read from its files."""
+    """The model's tokenizer and context length, read from its files.
+
+    Raises:
+        ModelError: The tokenizer's file is damaged.
+    """
     from pytest_quantgate.variants.checkpoint import CONFIG, read_json
 
     try:
@@ -148,7 +168,10 @@ def _tokens(folder: Path) -> Tokens:
         return Tokens(None, context if isinstance(context, int) else None)
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(file))
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # noqa: BLE001  (it raises nothing more specific)
+        raise ModelError(f"cannot be read: {error}", where=str(file), hint="download or copy it again") from None
 
     def count(request: Request) -> int:
         texts = [message.content for message in request.messages]

@@ -46,6 +46,11 @@ class Gate:
         return "failed"
 
 
+def nodeid(run: QuantRun, name: str, candidate: str) -> str:
+    """The node id of the gate of a slice of that name."""
+    return f"{run.gated[name]}::{GATE_ID}[{candidate}]"
+
+
 def judge(run: QuantRun, name: str, candidate: str) -> Gate:
     """Judge one slice and candidate from the cases that gave a result."""
     slice_ = run.book.named(name)
@@ -62,7 +67,7 @@ def judge(run: QuantRun, name: str, candidate: str) -> Gate:
         problem=None if trouble is None else trouble.reason,
     )
     return Gate(
-        nodeid=f"{run.gated[name]}::{GATE_ID}[{candidate}]",
+        nodeid=nodeid(run, name, candidate),
         location=Location(run.gated[name], slice_.location.line),
         result=result,
         broken=trouble is not None or len(arrived) < selected,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -87,7 +88,7 @@ def resolve(config: pytest.Config) -> Options:
         reference=_spec(_text(config, "quant_ref") or "fp16", "quant_ref"),
         candidates=_candidates(config),
         explicit=bool(config.getoption("quant_cand")),
-        model=_text(config, "quant_model") or "smollm2",
+        model=_model(config),
         suite=suite,
         suite_only=config.getoption("quant_suite") is not None and not given_paths,
         slices=tuple(dict.fromkeys(_list(config, "quant_slice"))),
@@ -116,9 +117,14 @@ def refuse_hidden_ini(config: pytest.Config) -> None:
         return
     words = [str(argument) for argument in config.invocation_params.args]
     for option, value in pairwise(words):
-        if option.startswith("--quant-") and "=" not in option and (here / value).exists():
+        if option.startswith("--quant-") and "=" not in option and is_there(here / value):
             msg = f"{option}: pytest takes a path behind a space for tests and misses {ini}: write {option}={value}"
             raise pytest.UsageError(msg)
+
+
+def is_there(path: str | Path) -> bool:
+    """Whether a file or folder exists; a text that cannot be a file's name is none."""
+    return os.path.exists(path)  # noqa: PTH110  (Path.exists raises where a text is too long for a name)
 
 
 def _ini_files(folder: Path) -> Iterator[Path]:
@@ -154,20 +160,32 @@ def _spec(text: str, key: str) -> str:
         raise pytest.UsageError(msg) from None
 
 
+def _model(config: pytest.Config) -> str:
+    """The model; a relative path in the ini file is seen from the ini file, wherever pytest was started."""
+    from pytest_quantgate.variants.embedded import EMBEDDED
+
+    text = _text(config, "quant_model")
+    if text is None:
+        return "smollm2"
+    if config.getoption("quant_model") is not None or config.inipath is None or text in EMBEDDED:
+        return text
+    folder = config.inipath.parent
+    if folder == config.invocation_params.dir or text.startswith("~"):
+        return text
+    path = folder / text
+    is_path = text.startswith(".") or text.lower().endswith(".gguf") or is_there(path)
+    return os.path.normpath(path) if is_path else text
+
+
 def _report_path(config: pytest.Config) -> Path | None:
-    """Where the run is to be written; refused now rather than after minutes of generation."""
+    """Where the run is to be written."""
     text = _text(config, "quant_report_json")
     if text is None:
         return None
     path = config.invocation_params.dir / Path(text).expanduser()
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112  (as in is_there)
         msg = f"--quant-report-json {text}: this is a folder, name a file"
         raise pytest.UsageError(msg)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"--quant-report-json {text}: its folder cannot be made: {error}"
-        raise pytest.UsageError(msg) from None
     return path
 
 

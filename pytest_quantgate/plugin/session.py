@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_quantgate.cases.read_case import marker_name
 from pytest_quantgate.errors import QuantgateError, nearest
 from pytest_quantgate.outcomes.model import Transition
-from pytest_quantgate.plugin import collect, options, terminal
+from pytest_quantgate.plugin import collect, last_failed, options, report_file, terminal
 from pytest_quantgate.plugin.answers import AnswerBook
 from pytest_quantgate.plugin.book import CaseRef, SliceBook
-from pytest_quantgate.plugin.collect import CaseItem, DegradedError, SliceFile
+from pytest_quantgate.plugin.collect import CaseItem, DegradedError, SliceFile, ref_of
 from pytest_quantgate.plugin.gates import Gate, PlainFailure, emit, judge
 from pytest_quantgate.plugin.tally import STATUSES, TRANSITION, Tally, transition_of
 
@@ -52,6 +53,7 @@ def install(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     config.stash[RUN_KEY] = run
     config.pluginmanager.register(run, "quantgate-run")
+    last_failed.install(run)
     if settled.dry_run:
         from pytest_quantgate.plugin.dryrun import DryRun
 
@@ -73,7 +75,8 @@ class QuantRun:
         answers: What the variants answered.
         gates: The gate results, when the run has ended.
         report: The whole run, when it has ended.
-        report_problem: Why the report that was asked for is not there.
+        report_problem: Why there is no report, or not the file that was asked for.
+        nothing_collected: There is neither a slice nor a test that uses one.
     """
 
     def __init__(self, config: pytest.Config, options: Options, places: dict[str, Placement]) -> None:
@@ -89,9 +92,16 @@ class QuantRun:
         self.report_problem: str | None = None
         self.nothing_collected = False
         self._marks: dict[str, pytest.MarkDecorator] = {}
-        self._suite_arguments = _take_suite_arguments(config, options)
+        self._suite_arguments = collect.take_suite_arguments(config, options)
 
     # --- collection
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Before a real run, remove the report of an earlier one."""
+        looks_only = self.config.option.collectonly or self.options.dry_run
+        if self.options.report_json is not None and not looks_only:
+            report_file.clear(self.options.report_json)
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> SliceFile | None:
         """Collect slice files."""
@@ -119,14 +129,15 @@ class QuantRun:
         """Tags as markers, registered so that --strict-markers knows them."""
         for tag in tags:
             if tag not in self._marks:
-                name = tag.replace("-", "_").lstrip("_") or "tag"
+                name = marker_name(tag)
                 self.config.addinivalue_line("markers", f"{name}: cases tagged {tag} in a slice file")
                 self._marks[tag] = getattr(pytest.mark, name)
         return [self._marks[tag] for tag in tags]
 
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Deselect the slices that --quant-slice does not name."""
-        self.nothing_collected = not self.book.names and not session.testsfailed
+        files_skipped = self.config.getoption("lf", default=False)  # those in which nothing failed
+        self.nothing_collected = not (self.book.names or session.testsfailed or files_skipped)
         names = self.options.slices
         if not names:
             return
@@ -238,21 +249,24 @@ class QuantRun:
         return STATUSES.get((transition_of(report) or "", report.outcome))
 
     def _conclude(self) -> None:
-        """Judge and report the gates, and write the run."""
-        from pytest_quantgate.plugin.assemble import assemble, write
+        """Judge and report the gates, and write the run. A fault in the report must not hide the verdicts."""
+        from pytest_quantgate.plugin.assemble import assemble
 
         self.gates = tuple(judge(self, *key) for key in self.tally.selected)
         for gate in self.gates:
             emit(self.config, gate)
-        self.report = assemble(self)
-        if self.options.report_json is not None:
-            self.report_problem = write(self.report, self.options.report_json)
+        try:
+            self.report = assemble(self)
+            if self.options.report_json is not None:
+                self.report_problem = report_file.write(self.report, self.options.report_json)
+        except Exception as error:  # noqa: BLE001  (see above)
+            self.report_problem = f"internal error, the report cannot be made: {type(error).__name__}: {error}"
 
     def from_here(self, nodeid: str) -> str:
         """A node id as the command line takes it in the folder where pytest was started."""
         path, separator, rest = nodeid.partition("::")
         file = self.config.rootpath / path
-        if self.config.rootpath == self.config.invocation_params.dir or not file.exists():
+        if self.config.rootpath == self.config.invocation_params.dir or not options.is_there(file):
             return nodeid
         return f"{os.path.relpath(file, self.config.invocation_params.dir)}{separator}{rest}"
 
@@ -277,32 +291,7 @@ class QuantRun:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """A report that was asked for and could not be written fails a session that was otherwise fine."""
-        if self.report_problem is not None and exitstatus == pytest.ExitCode.OK:
+        """Fail a session that was otherwise fine where the report is missing, or a candidate met no slice."""
+        unmet = self.nothing_collected and self.options.explicit and not self.config.option.collectonly
+        if exitstatus == pytest.ExitCode.OK and (unmet or self.report_problem is not None):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def ref_of(item: pytest.Item) -> CaseRef | None:
-    """What an item compares: a case of a slice file, or a Python test's ``quant_case``."""
-    if isinstance(item, CaseItem):
-        return item.ref
-    callspec = getattr(item, "callspec", None)
-    ref = callspec.params.get("quant_case") if callspec is not None else None
-    return ref if isinstance(ref, CaseRef) else None
-
-
-def _take_suite_arguments(config: pytest.Config, options: Options) -> tuple[str, ...]:
-    """Take from pytest's arguments what names the suite's files, or everything when only the suite is to run."""
-    if options.suite is None:
-        return ()
-    if options.suite_only:
-        config.args[:] = []
-        return ()
-    folder = config.invocation_params.dir
-    taken = tuple(
-        argument
-        for argument in config.args
-        if argument.startswith(f"{options.suite}/") and not (folder / argument.partition("::")[0]).exists()
-    )
-    config.args[:] = [argument for argument in config.args if argument not in taken]
-    return taken

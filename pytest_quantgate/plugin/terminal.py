@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import warnings
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, cast
@@ -23,7 +24,7 @@ SHOWN = 3
 """Degraded cases of one slice and candidate that are shown without -v."""
 
 NO_SLICES = (
-    "quantgate: no slice was found. `quantgate init` writes a first slice file; --quant-suite core runs the slices "
+    "no slice was found. `quantgate init` writes a first slice file; --quant-suite core runs the slices "
     "that ship with the package."
 )
 
@@ -52,7 +53,9 @@ def progress(config: pytest.Config) -> Progress:
 
     terminal.ensure_newline()
     writer = config.get_terminal_writer()
-    return RichProgress(Console(width=writer.fullwidth, no_color=not writer.hasmarkup, highlight=False))
+    live = sys.stdout.isatty()  # FORCE_COLOR asks for color in a log, not for a bar that moves
+    console = Console(width=writer.fullwidth, no_color=not writer.hasmarkup, highlight=False, force_terminal=live)
+    return RichProgress(console)
 
 
 @contextlib.contextmanager
@@ -107,9 +110,15 @@ def side_by_side(run: QuantRun, ref: CaseRef, *, color: bool) -> str:
 def summary(run: QuantRun, terminal: pytest.TerminalReporter) -> None:
     """Degraded and unscored cases, and the report. A fault in here must not hide how the session ended."""
     if run.nothing_collected and (run.options.explicit or not terminal.stats):
-        terminal.write_line(NO_SLICES)
-    if run.report is None:
-        return
+        terminal.write_line(f"quantgate: {NO_SLICES}", red=run.options.explicit)
+    if run.report is not None:
+        _show(run, terminal)
+    if run.report_problem is not None:
+        terminal.ensure_newline()
+        terminal.write_line(f"quantgate: {run.report_problem}", red=True, bold=True)
+
+
+def _show(run: QuantRun, terminal: pytest.TerminalReporter) -> None:
     try:
         _degraded(run, terminal)
         _unscored(run, terminal)
@@ -166,8 +175,6 @@ def _report(run: QuantRun, terminal: pytest.TerminalReporter) -> None:
     color = run.config.get_terminal_writer().hasmarkup
     terminal.write(render(run.report, width=_width(run.config), color=color))
     terminal.ensure_newline()
-    if run.report_problem is not None:
-        terminal.write_line(f"quantgate: {run.report_problem}", red=True, bold=True)
 
 
 def _width(config: pytest.Config) -> int:

@@ -58,7 +58,8 @@ class VariantRecord:
         spec: Canonical spec.
         digest: Digest of its identity.
         identity: The facts that the digest covers.
-        audit: None when the variant was not audited: answers from the cache, or an unquantized variant.
+        audit: What was found when the variant was last loaded, in this run or in the one that filled the cache;
+            None for an unquantized variant, and when no audit is known.
         cached: Answers that came from the cache.
         generated: Answers that were made in this run.
         problem: What kept the variant from answering; None when nothing did.

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+MOST = 2**63 - 1
+"""Largest count: no real one comes near it, and computing with much larger ones overflows."""
+
 
 class MismatchError(Exception):
     """A value that is missing or of the wrong type; its message is the path and the expectation."""
@@ -47,18 +50,18 @@ class Fields:
         return None if self._get(key) is None else self.text(key)
 
     def count(self, key: str) -> int:
-        """A whole number, 0 or more."""
+        """A whole number, 0 or more, below 2**63."""
         value = self._get(key)
-        return value if type(value) is int and value >= 0 else self._refuse(key, "a count")
+        return value if type(value) is int and 0 <= value <= MOST else self._refuse(key, "a count")
 
     def optional_count(self, key: str) -> int | None:
-        """A whole number, 0 or more, or null."""
+        """A whole number, 0 or more, below 2**63, or null."""
         return None if self._get(key) is None else self.count(key)
 
     def number(self, key: str) -> float:
         """A finite number."""
         value = self._get(key)
-        if type(value) is int or (type(value) is float and isfinite(value)):
+        if (type(value) is int and abs(value) <= MOST) or (type(value) is float and isfinite(value)):
             return float(value)
         return self._refuse(key, "a finite number")
 
@@ -93,7 +96,10 @@ class Fields:
         values = self._list(key, {float, int, NoneType}, "a list of numbers")
         if set(map(type, values)) <= {float}:  # nearly always, and there may be a million of them
             return tuple(values)
-        return tuple(nan if value is None else float(value) for value in values)
+        try:
+            return tuple(nan if value is None else float(value) for value in values)
+        except OverflowError:
+            self._refuse(key, "a list of numbers that can be computed with")
 
     def mapping(self, key: str) -> Mapping[str, Any]:
         """An object with any JSON values."""

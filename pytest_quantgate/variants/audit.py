@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_quantgate.errors import AuditError, QuantgateError
+from pytest_quantgate.variants.modules import covers
 
 if TYPE_CHECKING:
     from torch import nn
 
 _REFERENCE_BYTES = 2  # per weight, as fp16 stores it
+_MIN_SHARE = 0.5  # of the weights that are to be quantized; what the quantizer leaves alone is far less
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,21 @@ class Audit:
             raise QuantgateError("the audit of a variant does not hold the facts it should") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of a loaded variant is quantized, counted in weights and not in modules.
+
+    Attributes:
+        weights: Weights of the model without embeddings, output head and the modules that the spec skips.
+        quantized: Those of replaced modules.
+        largest_left: Name of the module that holds most of the others.
+    """
+
+    weights: int
+    quantized: int
+    largest_left: str
+
+
 def measure(model: nn.Module, stored_bytes: Callable[[nn.Module], int | None]) -> Audit:
     """Counts modules, bits and bytes of a loaded model.
 
@@ -99,16 +116,47 @@ def measure(model: nn.Module, stored_bytes: Callable[[nn.Module], int | None]) -
     )
 
 
-def check_audit(audit: Audit, max_bits: float | None, spec: str) -> None:
+def measure_coverage(
+    model: nn.Module, stored_bytes: Callable[[nn.Module], int | None], skipped: Iterable[str]
+) -> Coverage:
+    """Counts the weights that are quantized and those that are not though they should be.
+
+    Linear modules are not all of a model: experts that are kept in one parameter are none.
+
+    Args:
+        model: As for ``measure``.
+        stored_bytes: As for ``measure``.
+        skipped: Names given to ``skip=``.
+    """
+    from torch import nn
+
+    skipped = tuple(skipped)
+    output_head = getattr(model, "get_output_embeddings", lambda: None)()
+    quantized = 0
+    left: dict[str, int] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Embedding) or module is output_head or any(covers(skip, name) for skip in skipped):
+            continue
+        own = sum(parameter.numel() for parameter in module.parameters(recurse=False))
+        if isinstance(module, nn.Linear) and stored_bytes(module) is not None:
+            quantized += module.in_features * module.out_features
+            own -= module.weight.numel()  # packed, so not the number of weights
+        left[name] = own
+    return Coverage(quantized + sum(left.values()), quantized, max(left, key=left.__getitem__, default=""))
+
+
+def check_audit(audit: Audit, coverage: Coverage, max_bits: float | None, spec: str) -> None:
     """Refuses a candidate that is not quantized as its spec says.
 
     Args:
         audit: What was found.
+        coverage: How much of it is quantized.
         max_bits: Bits per weight at which it is refused; None for a variant that quantizes nothing.
         spec: The variant, for the message.
 
     Raises:
-        AuditError: No module was replaced, weights take too many bits, or nothing was saved.
+        AuditError: No module was replaced, or most weights were left as they were, without ``skip=`` saying so;
+            weights take too many bits; or nothing was saved.
     """
     if max_bits is None:
         return
@@ -123,6 +171,14 @@ def check_audit(audit: Audit, max_bits: float | None, spec: str) -> None:
             f"nothing was quantized: {counts}",
             where=where,
             hint="check its skip= option; a model without linear layers that the quantizer knows cannot be gated",
+        )
+    if coverage.quantized < _MIN_SHARE * coverage.weights:
+        raise AuditError(
+            f"most weights were left as they were, only {coverage.quantized:,} of {coverage.weights:,} (embeddings and "
+            f"output head aside) were quantized: {counts}",
+            where=where,
+            hint=f"the quantizer does not know the layers of this model, such as {coverage.largest_left}: use another "
+            "model or variant, or name in skip= what is to stay as it is",
         )
     if not audit.bits_per_weight < max_bits:  # so written, it refuses NaN too
         raise AuditError(

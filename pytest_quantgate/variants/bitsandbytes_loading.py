@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
-from pytest_quantgate.errors import SpecError, nearest
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.loading import cast_parameters, dtype_of, load_pretrained, load_skeleton, quiet
+from pytest_quantgate.variants.modules import check_skips
 from pytest_quantgate.variants.spec import VariantSpec
 
 with quiet():  # it warns about optional kernels when it is imported
@@ -89,14 +89,12 @@ def _modules_to_skip(spec: VariantSpec, folder: Path) -> list[str] | None:
     if not skips:
         return None
     skeleton = load_skeleton(folder)
-    modules = [name for name, _ in skeleton.named_modules() if name]
-    for skip in skips:
-        if not any(f"{name}.".startswith(f"{skip}.") or name.endswith(skip) for name in modules):
-            raise SpecError(
-                f"the model has no module {skip!r}", where=f"variant {str(spec)!r}", hint=nearest(skip, modules)
-            )
+    modules = {name: module for name, module in skeleton.named_modules() if name}
+    check_skips(skips, modules, str(spec))
     head = cast("Any", skeleton).get_output_embeddings()
-    return [*skips, *(name for name, module in skeleton.named_modules() if module is head)]
+    # transformers looks for a bare name at the end of a layer's name only, not at the end of a block's above it
+    blocks = [name for name, module in modules.items() if name.endswith(skips) and any(module.children())]
+    return [*skips, *blocks, *(name for name, module in modules.items() if module is head)]
 
 
 def _drop_cast_message(record: logging.LogRecord) -> bool:

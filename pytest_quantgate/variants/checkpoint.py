@@ -16,7 +16,7 @@ GENERATION_CONFIG = "generation_config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
-CHAT_TEMPLATES = ("chat_template.jinja", "chat_template.json")
+CHAT_TEMPLATE = "chat_template.jinja"
 # any one of these groups makes a tokenizer
 VOCABULARIES = (("tokenizer.json",), ("tokenizer.model",), ("spiece.model",), ("vocab.json", "merges.txt"))
 TOKENIZER_FILES = (
@@ -31,9 +31,10 @@ _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
 def check_folder(folder: Path) -> None:
-    """Checks that a folder is a whole checkpoint that can be loaded without running code from it.
+    """Checks that a folder is a whole checkpoint with weights that run no code when they are read.
 
-    The weights' headers are read, not the weights.
+    The weights' headers are read, not the weights. Whether transformers knows the architecture, or would need
+    code from the checkpoint, shows when it is loaded.
 
     Args:
         folder: An existing folder.
@@ -42,7 +43,6 @@ def check_folder(folder: Path) -> None:
         ModelError: Something is missing, damaged, of a kind that is refused, or not supported yet.
     """
     config = read_json(folder / CONFIG)
-    _refuse_remote_code(folder / CONFIG, config)
     if "quantization_config" in config:
         method = config["quantization_config"]
         name = method.get("quant_method", "unknown") if isinstance(method, dict) else "unknown"
@@ -97,9 +97,8 @@ def chat_template_text(folder: Path) -> str | None:
     Raises:
         ModelError: A file that may hold it is not what its name says.
     """
-    for name in CHAT_TEMPLATES:
-        if (folder / name).is_file():
-            return read_text(folder / name)
+    if (folder / CHAT_TEMPLATE).is_file():
+        return read_text(folder / CHAT_TEMPLATE)
     if (folder / TOKENIZER_CONFIG).is_file():
         template = read_json(folder / TOKENIZER_CONFIG).get("chat_template")
         if template:
@@ -145,21 +144,12 @@ def _check_tokenizer(folder: Path) -> None:
     if not any(all((folder / name).is_file() for name in group) for group in VOCABULARIES):
         _require(folder, [VOCABULARIES[0][0]], "the tokenizer")
     if (folder / TOKENIZER_CONFIG).is_file():
-        _refuse_remote_code(folder / TOKENIZER_CONFIG, read_json(folder / TOKENIZER_CONFIG))
+        read_json(folder / TOKENIZER_CONFIG)
     if not chat_template_text(folder):
         raise ModelError(
             "the model has no chat template",
             where=str(folder),
-            hint=f"use an instruct model, or put its template into {CHAT_TEMPLATES[0]}",
-        )
-
-
-def _refuse_remote_code(path: Path, config: dict[str, Any]) -> None:
-    if "auto_map" in config:
-        raise ModelError(
-            "the model needs code from its own repository (auto_map), and remote code is never run",
-            where=str(path),
-            hint="use a model whose architecture is part of transformers",
+            hint=f"use an instruct model, or put its template into {CHAT_TEMPLATE}",
         )
 
 

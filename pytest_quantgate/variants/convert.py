@@ -11,7 +11,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from pytest_quantgate.errors import ModelError
-from pytest_quantgate.variants.loading import message_of, quiet
+from pytest_quantgate.variants.loading import quiet
+from pytest_quantgate.variants.source import message_of
 
 
 def convert_gguf(source: Path, folder: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +26,10 @@ _DTYPE_NAMES: dict[str, ComputeDtype] = {
     "fp16": "float16",
     "bf16": "bfloat16",
 }
+_DRIVER = "libcuda.so.1"
+_NAME_BYTES = 256
+_PROCESSORS = Path("/proc/cpuinfo")
+_UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +66,49 @@ def cuda_device_count() -> int:
 
 def _driver_device_count() -> int:
     try:
-        driver = ctypes.CDLL("libcuda.so.1")
+        driver = ctypes.CDLL(_DRIVER)
         count = ctypes.c_int(0)
         failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
     except (OSError, AttributeError):  # no driver, or something else under its name
         return 0
     return 0 if failed else count.value
+
+
+def hardware_of(placement: Placement) -> str:
+    """What of the hardware can turn an answer: the device's type, and its model where models round differently.
+
+    GPU models choose different kernels, and half precision shows the order in which a processor sums. In
+    float32 on a CPU that order rarely turns a token, so the processor is left out there and a cache may
+    travel between machines.
+    """
+    if placement.device_type == "cuda":
+        return f"cuda: {_gpu_name(int(placement.device.partition(':')[2]))}"
+    return "cpu" if placement.compute_dtype == "float32" else f"cpu: {_processor_name()}"
+
+
+def _gpu_name(index: int) -> str:
+    """The name that the driver gives a device, such as ``NVIDIA H100 80GB HBM3``."""
+    device = ctypes.c_int(0)
+    name = ctypes.create_string_buffer(_NAME_BYTES)
+    try:
+        driver = ctypes.CDLL(_DRIVER)
+        failed = (
+            driver.cuInit(0)
+            or driver.cuDeviceGet(ctypes.byref(device), index)
+            or driver.cuDeviceGetName(name, _NAME_BYTES, device)
+        )
+    except (OSError, AttributeError):  # as above
+        return _UNKNOWN
+    return _UNKNOWN if failed else name.value.decode(errors="replace")
+
+
+def _processor_name() -> str:
+    with suppress(OSError):
+        for line in _PROCESSORS.read_text(errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.machine() or _UNKNOWN
 
 
 def parse_device(text: str) -> str:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from datetime import datetime
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
 from pytest_quantgate.cases.model import digest_of
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants import checkpoint
-from pytest_quantgate.variants.device import Placement
+from pytest_quantgate.variants.device import Placement, hardware_of
 from pytest_quantgate.variants.digests import file_digest
+from pytest_quantgate.variants.registry import Entry
 from pytest_quantgate.variants.source import ModelSource
 from pytest_quantgate.variants.spec import VariantSpec
 
@@ -21,6 +24,7 @@ ENGINE = "1"
 
 _LIBRARIES = ("tokenizers", "torch", "transformers")
 _NONE = "none"
+_CLOCK = "strftime_now"  # what transformers calls the clock that it offers to templates
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +43,26 @@ class Identity:
         return digest_of(dict(self.fields))
 
 
-def identify(source: ModelSource, spec: VariantSpec, placement: Placement, libraries: Iterable[str] = ()) -> Identity:
+def identify(source: ModelSource, spec: VariantSpec, placement: Placement, entry: Entry) -> Identity:
     """Computes the identity of a variant.
 
     Weights are identified by their digest, or for a hub model by name and commit; all else by digests of
     the files, the settings, and the versions of the libraries that compute.
 
+    The device is its type, with the GPU's name on CUDA. On a CPU the processor is named in half precision only:
+    in float32 processors with other instruction sets round differently too, but that rarely turns a token.
+
+    A chat template that asks for the time puts today's date into every prompt, so the date becomes part of the
+    identity of its model: it is answered anew each day.
+
+    A backend of ours is identified by its name and ``ENGINE``; that of another plugin also by the version of
+    the distributions that provide it, or by its file where none does.
+
     Args:
         source: The model.
         spec: The variant.
         placement: How it is put to work.
-        libraries: Distributions that compute for this variant beside torch, transformers and tokenizers.
+        entry: The table's entry for the variant: its backend, and the libraries that it needs.
 
     Raises:
         ModelError: A file cannot be read.
@@ -59,10 +72,11 @@ def identify(source: ModelSource, spec: VariantSpec, placement: Placement, libra
     try:
         weights = f"{source.name}@{source.revision}" if source.revision else _files(_weights(folder))
         fields = {
+            "backend": entry.target,
             "chat_template": _NONE if template is None else hashlib.sha256(template.encode()).hexdigest(),
             "compute_dtype": placement.compute_dtype,
             "config": _files([folder / checkpoint.CONFIG]),
-            "device": placement.device_type,
+            "device": hardware_of(placement),
             "engine": ENGINE,
             "generation_config": _files([folder / checkpoint.GENERATION_CONFIG]),
             "kernels": placement.kernels,
@@ -70,10 +84,29 @@ def identify(source: ModelSource, spec: VariantSpec, placement: Placement, libra
             "tokenizer": _files(folder / name for name in checkpoint.TOKENIZER_FILES),
             "weights": weights,
         }
+        fields |= _third_party(entry.target)
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
-    fields |= {f"version:{name}": _version(name) for name in (*_LIBRARIES, *libraries)}
+    fields |= {f"version:{name}": _version(name) for name in (*_LIBRARIES, *entry.requires.values())}
+    if template and _CLOCK in template:
+        fields["date"] = _today()
     return Identity(dict(sorted(fields.items())))
+
+
+def _third_party(target: str) -> dict[str, str]:
+    """What identifies the code of a backend that is not ours."""
+    module = target.partition(":")[0]
+    package = module.partition(".")[0]
+    if package == __name__.partition(".")[0]:
+        return {}
+    if distributions := packages_distributions().get(package):
+        return {f"version:{name}": _version(name) for name in distributions}
+    file = getattr(import_module(module), "__file__", None)
+    return {"backend_file": _files([Path(file)]) if file else _NONE}
+
+
+def _today() -> str:
+    return datetime.now().astimezone().date().isoformat()
 
 
 def _weights(folder: Path) -> list[Path]:

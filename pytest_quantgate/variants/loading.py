@@ -14,8 +14,10 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from transformers.utils import logging as transformers_logging
 
 from pytest_quantgate.errors import ModelError
+from pytest_quantgate.variants.source import message_of
 
 _SHOWN_NAMES = 3
+_CONFIG_HINT = "check that its config.json belongs to its weights"
 _AUTO_MODEL: Any = AutoModelForCausalLM  # its methods carry no or wrong types
 _TRANSFORMERS_LOG: Any = transformers_logging
 
@@ -39,7 +41,8 @@ def load_pretrained(folder: Path, *, dtype: torch.dtype, device: str, quantizati
         quantization: A transformers quantization config.
 
     Raises:
-        ModelError: It does not load, or weights that the architecture needs are not in the files.
+        ModelError: It does not load, would need code from the checkpoint, or weights that the architecture needs are
+            not in the files.
     """
     options: dict[str, Any] = {"quantization_config": quantization} if quantization else {}
     with quiet():
@@ -61,11 +64,7 @@ def load_pretrained(folder: Path, *, dtype: torch.dtype, device: str, quantizati
                 hint="free some memory, or use a smaller model or device",
             ) from error
         except Exception as error:  # a checkpoint that does not fit fails in many ways
-            raise ModelError(
-                f"the model does not load: {message_of(error)}",
-                where=str(folder),
-                hint="check that its config.json belongs to its weights",
-            ) from error
+            raise _not_loaded("the model", error, folder, _CONFIG_HINT) from error
     if missing := sorted(info["missing_keys"]):
         more = f" and {len(missing) - _SHOWN_NAMES} more" if len(missing) > _SHOWN_NAMES else ""
         raise ModelError(
@@ -82,7 +81,7 @@ def load_skeleton(folder: Path) -> PreTrainedModel:
     """The architecture of a checkpoint without weights.
 
     Raises:
-        ModelError: transformers does not know the architecture.
+        ModelError: transformers does not know the architecture, or would need code from the checkpoint.
     """
     with quiet():
         try:
@@ -90,7 +89,7 @@ def load_skeleton(folder: Path) -> PreTrainedModel:
             with torch.device("meta"):
                 skeleton: PreTrainedModel = _AUTO_MODEL.from_config(config)
         except Exception as error:
-            raise ModelError(f"the model does not load: {message_of(error)}", where=str(folder)) from error
+            raise _not_loaded("the model", error, folder, _CONFIG_HINT) from error
     return skeleton
 
 
@@ -98,7 +97,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """Loads the tokenizer of a checkpoint, padding on the left as decoding needs it.
 
     Raises:
-        ModelError: It does not load.
+        ModelError: It does not load, or would need code from the checkpoint.
     """
     with quiet():
         try:
@@ -106,11 +105,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
                 str(folder), local_files_only=True, trust_remote_code=False, padding_side="left"
             )
         except Exception as error:
-            raise ModelError(
-                f"the tokenizer does not load: {message_of(error)}",
-                where=str(folder),
-                hint="copy the tokenizer files of the original model again",
-            ) from error
+            hint = "copy the tokenizer files of the original model again"
+            raise _not_loaded("the tokenizer", error, folder, hint) from error
 
 
 def cast_parameters(model: PreTrainedModel, dtype: torch.dtype) -> None:
@@ -124,10 +120,14 @@ def cast_parameters(model: PreTrainedModel, dtype: torch.dtype) -> None:
     model.config.dtype = dtype
 
 
-def message_of(error: Exception) -> str:
-    """The first line of an exception that says something, or its type."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+def _not_loaded(what: str, error: Exception, folder: Path, hint: str) -> ModelError:
+    if "trust_remote_code" in str(error):  # how transformers asks for leave to run code from the checkpoint
+        return ModelError(
+            "the model needs code from its own repository (auto_map), and remote code is never run",
+            where=str(folder),
+            hint="use a model whose architecture is part of transformers",
+        )
+    return ModelError(f"{what} does not load: {message_of(error)}", where=str(folder), hint=hint)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import psutil
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants.device import DTYPE_BYTES, Placement
 from pytest_quantgate.variants.headers import TensorHeader
+from pytest_quantgate.variants.modules import covers
 from pytest_quantgate.variants.registry import Description
 
 ALLOWANCE_BYTES = 1 << 30
@@ -25,8 +26,9 @@ _CGROUP = Path("/sys/fs/cgroup")
 def estimate_bytes(tensors: Iterable[TensorHeader], description: Description, placement: Placement) -> int:
     """Most bytes that loading and holding a variant should take, allowance included.
 
-    Matrices that are neither embedding nor output head count as quantized where the variant quantizes. The
-    largest tensor counts once more in fp16 and in the compute dtype, for being brought from one to the other.
+    Matrices that are neither embedding nor output head count as quantized where the variant quantizes;
+    experts do not, which transformers joins into parameters that quantizers leave alone. The largest tensor
+    counts once more in fp16 and in the compute dtype, for being brought from one to the other.
 
     Args:
         tensors: All tensors of the checkpoint.
@@ -81,8 +83,9 @@ def _is_quantized(tensor: TensorHeader, description: Description) -> bool:
     if len(tensor.shape) != _MATRIX or not tensor.name.endswith(".weight"):
         return False
     name = tensor.name.removesuffix(".weight")
-    kept = (*description.skipped, "lm_head")
-    return "embed" not in name and not any(f"{name}.".startswith(f"{skip}.") or name.endswith(skip) for skip in kept)
+    if "embed" in name or ".experts." in name:
+        return False
+    return not any(covers(skip, name) for skip in (*description.skipped, "lm_head"))
 
 
 def _container_bytes() -> int:

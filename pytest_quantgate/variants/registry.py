@@ -8,7 +8,7 @@ from enum import Enum
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
-from pytest_quantgate.errors import SpecError, UsageError, nearest
+from pytest_quantgate.errors import QuantgateError, SpecError, UsageError, nearest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,6 +111,9 @@ _TABLE: dict[str, Entry] = {
 }
 
 
+_REPAIR = "install or repair the plugin that registered it"
+
+
 def variant_names() -> tuple[str, ...]:
     """All variant names, sorted."""
     return tuple(sorted(_TABLE))
@@ -169,9 +172,30 @@ def backend_of(name: str) -> Backend:
     module, _, attribute = target.partition(":")
     try:
         return cast("Backend", getattr(import_module(module), attribute))
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # importing runs the plugin's code
         raise SpecError(
-            f"its backend {target} cannot be imported: {error}",
+            f"its backend {target} cannot be imported: {type(error).__name__}: {error}",
             where=f"variant {name!r}",
-            hint="install or repair the plugin that registered it",
+            hint=_REPAIR,
         ) from error
+
+
+def describe(spec: VariantSpec) -> Description:
+    """What a spec means, asked of its backend.
+
+    Raises:
+        SpecError: As for ``backend_of``, or the backend fails at it.
+    """
+    backend = backend_of(spec.name)
+    where, target = f"variant {str(spec)!r}", entry_of(spec.name).target
+    try:
+        description = backend.describe(spec)
+    except QuantgateError:
+        raise
+    except Exception as error:
+        raise SpecError(
+            f"its backend {target} cannot describe it: {type(error).__name__}: {error}", where=where, hint=_REPAIR
+        ) from error
+    if not isinstance(description, Description):
+        raise SpecError(f"its backend {target} does not describe it with a Description", where=where, hint=_REPAIR)
+    return description

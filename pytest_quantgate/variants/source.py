@@ -98,13 +98,14 @@ def _from_hub(name: str) -> ModelSource:
     except Exception as error:  # HTTP, network, cache and validation errors share no base
         alias = f"; or {nearest(name, EMBEDDED)}" if "/" not in name else ""
         raise ModelError(
-            f"the model is not on this machine and the hub did not give it: {_first_line(error)}",
+            f"the model is not on this machine and the hub did not give it: {message_of(error)}",
             where=name,
             hint=f"check the name and the network, log in with `hf auth login` if it is gated, or name a folder{alias}",
         ) from error
     return ModelSource(name, folder, revision=folder.name)
 
 
-def _first_line(error: Exception) -> str:
+def message_of(error: Exception) -> str:
+    """The first line of an exception that says something, or its type."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__

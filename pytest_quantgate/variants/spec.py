@@ -2,7 +2,7 @@
 
 A spec is a name, and after a colon options separated by commas. A flag stands alone; an option that takes
 module names lists them after ``=``, separated by ``+``. A module name stands for the module and all below
-it, or, like ``down_proj``, for every module whose name ends in it.
+it, or, like ``down_proj``, for every module whose name ends in it and all below those.
 """
 
 from __future__ import annotations

@@ -7,12 +7,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pytest_quantgate.errors import ModelError, SpecError
-from pytest_quantgate.variants.audit import Audit, check_audit, measure
+from pytest_quantgate.variants.audit import Audit, check_audit, measure, measure_coverage
 from pytest_quantgate.variants.checkpoint import read_tensors
-from pytest_quantgate.variants.device import ComputeDtype, Kernels, Placement, place
+from pytest_quantgate.variants.device import Placement, place
 from pytest_quantgate.variants.identity import Identity, identify
 from pytest_quantgate.variants.memory import check_memory, estimate_bytes
-from pytest_quantgate.variants.registry import backend_of, entry_of
+from pytest_quantgate.variants.modules import check_skips, modules_of
+from pytest_quantgate.variants.registry import backend_of, describe, entry_of
 from pytest_quantgate.variants.source import ModelSource
 from pytest_quantgate.variants.spec import VariantSpec, parse_spec
 
@@ -27,25 +28,26 @@ class Variant:
     Attributes:
         spec: Its precision.
         model: Its source.
-        device: ``cpu`` or ``cuda:N``.
-        compute_dtype: Dtype of the arithmetic.
-        kernels: See ``Placement``.
+        placement: Its device and arithmetic.
         identity: Everything that its answers depend on.
         needed_bytes: Memory that loading it should take at most, a stated allowance included.
     """
 
     spec: VariantSpec
     model: ModelSource
-    device: str
-    compute_dtype: ComputeDtype
-    kernels: Kernels
+    placement: Placement
     identity: Identity
     needed_bytes: int
 
     @property
+    def device(self) -> str:
+        """``cpu`` or ``cuda:N``."""
+        return self.placement.device
+
+    @property
     def summary(self) -> str:
         """One line for people: what is quantized and how, and what is left out."""
-        return backend_of(self.spec.name).describe(self.spec).summary
+        return describe(self.spec).summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ def prepare_variant(spec: str, model: ModelSource, *, device: str = "auto", comp
         compute_dtype: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
 
     Raises:
-        SpecError: The spec is unknown or malformed, or its library is not installed.
+        SpecError: The spec is unknown or malformed, its library is not installed, or it skips a module that
+            the model certainly does not have.
         UsageError: The device or dtype is unknown or not there.
         ModelError: The model's files changed since it was resolved and are not whole now.
     """
@@ -86,16 +89,17 @@ def prepare_variant(spec: str, model: ModelSource, *, device: str = "auto", comp
             raise SpecError(
                 f"{distribution} is not installed", where=f"variant {spec!r}", hint=f"pip install {distribution}"
             )
-    description = backend_of(parsed.name).describe(parsed)
+    description = describe(parsed)
     placement = place(description, device, compute_dtype)
+    tensors = read_tensors(model.folder)
+    if modules := modules_of(tensors):
+        check_skips(description.skipped, modules, str(parsed))
     return Variant(
         spec=parsed,
         model=model,
-        device=placement.device,
-        compute_dtype=placement.compute_dtype,
-        kernels=placement.kernels,
-        identity=identify(model, parsed, placement, entry.requires.values()),
-        needed_bytes=estimate_bytes(read_tensors(model.folder), description, placement),
+        placement=placement,
+        identity=identify(model, parsed, placement, entry),
+        needed_bytes=estimate_bytes(tensors, description, placement),
     )
 
 
@@ -114,11 +118,12 @@ def load_variant(variant: Variant) -> LoadedModel:
     from pytest_quantgate.variants.loading import load_tokenizer  # imports torch
 
     backend = backend_of(variant.spec.name)
-    placement = Placement(variant.device, variant.compute_dtype, variant.kernels)
+    description, placement = describe(variant.spec), variant.placement
     tokenizer = load_tokenizer(variant.model.folder)
     model = backend.load(variant.spec, variant.model.folder, placement)
     audit = measure(model, backend.stored_bytes)
-    check_audit(audit, backend.describe(variant.spec).max_bits, spec)
+    coverage = measure_coverage(model, backend.stored_bytes, description.skipped)
+    check_audit(audit, coverage, description.max_bits, spec)
     try:
         backend.finish(model, placement)
     except (MemoryError, RuntimeError) as error:  # RuntimeError is how torch says that memory ran out

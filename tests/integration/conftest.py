@@ -73,6 +73,14 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Tiny:
     return Tiny(folder, texts)
 
 
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache for this test alone."""
+    folder = tmp_path / "quantgate-cache"
+    monkeypatch.setenv(CACHE_VARIABLE, str(folder))
+    return folder
+
+
 @dataclass
 class Lab:
     """Writes slices whose cases move as a test wants them to, and runs pytest on them.
@@ -115,6 +123,18 @@ class Lab:
     def unscored(self, name: str, **more: Any) -> Case:
         """The prompt does not fit the model's context."""
         return self._case(name, {"exact": "anything"}, prompt=" ".join(WORDS[: 2 * CONTEXT]), **more)
+
+    def of_many_lengths(self, count: int) -> list[Case]:
+        """Cases whose answers are finished one after another, with 1, 3, 5... tokens, and pass however they read."""
+        return [
+            self._case(
+                f"case-{number}",
+                {"word_count": {"max": CONTEXT}},
+                prompt=" ".join(WORDS[number : number + 4]),
+                max_new_tokens=2 * number + 1,
+            )
+            for number in range(count)
+        ]
 
     def many(self, count: int, *, degraded: int = 0) -> list[Case]:
         """Preserved cases, the last of them degraded instead."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,35 @@ def test_a_candidate_without_slices_names_what_to_do(lab: Lab) -> None:
     result = lab.run()
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     result.stdout.fnmatch_lines(["*no slice was found*quantgate init*--quant-suite core*"])
+
+
+def test_a_candidate_without_slices_fails_beside_ordinary_tests(lab: Lab) -> None:
+    lab.pytester.makepyfile("def test_one(): pass")
+    result = lab.run()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*no slice was found*quantgate init*--quant-suite core*", "*1 passed*"])
+    assert lab.run("--co").ret == pytest.ExitCode.OK
+
+
+def test_a_model_in_the_ini_file_is_seen_from_there(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(lab.tiny.folder, lab.pytester.path / "models/tiny")
+    lab.pytester.makeini("[pytest]\nquant_model = models/tiny\nquant_cand = nf4")
+    lab.write("words", lab.many(2), file="sub/words.slice.yaml")
+    monkeypatch.chdir(lab.pytester.path / "sub")
+    result = lab.pytester.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines([f"quantgate: model {lab.pytester.path / 'models/tiny'},*"])
+
+
+@pytest.mark.parametrize("model", ["smollm2", "someone/tiny"])
+def test_an_alias_or_hub_id_in_the_ini_file_stays_as_it_is(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    lab.pytester.makeini(f"[pytest]\nquant_model = {model}\nquant_cand = nf4")
+    lab.pytester.mkdir("smollm2")
+    monkeypatch.chdir(lab.pytester.mkdir("sub"))
+    result = lab.pytester.runpytest_inprocess("--co")
+    result.stdout.fnmatch_lines([f"quantgate: model {model},*"])
 
 
 def test_a_candidate_in_the_ini_file_says_nothing_beside_ordinary_tests(lab: Lab) -> None:

@@ -6,10 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from pytest_quantgate.generation.cache import CompletionCache
-from pytest_quantgate.paths import CACHE_VARIABLE
+from pytest_quantgate.generation.cache import SCHEMA_VERSION, CompletionCache
 from tests.integration.conftest import Lab
 
 KILLED = 6
@@ -39,14 +36,6 @@ sys.exit(status)
 """
 
 
-@pytest.fixture
-def cache(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache for this test alone."""
-    folder = lab.pytester.path / "cache"
-    monkeypatch.setenv(CACHE_VARIABLE, str(folder))
-    return folder
-
-
 def command(lab: Lab, *arguments: str) -> list[str]:
     words = ["-p", "no:hypothesispytest", f"--quant-model={lab.tiny.folder}", "--quant-cand=nf4", *arguments]
     return [sys.executable, "-c", PROBE, *words]
@@ -56,21 +45,22 @@ def run(lab: Lab, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(lab, *arguments), capture_output=True, text=True, check=False)
 
 
-def test_a_killed_run_loses_at_most_the_batch_in_flight(lab: Lab, cache: Path) -> None:
-    lab.write("words", lab.many(8))
+def test_a_killed_run_loses_at_most_what_was_in_flight(lab: Lab, empty_cache: Path) -> None:
+    lab.write("words", lab.of_many_lengths(40))
     conftest = lab.pytester.makeconftest(KILL)
     killed = run(lab)
     assert killed.returncode == -9, killed.stdout + killed.stderr
-    with CompletionCache(cache / "completions.sqlite3") as kept:
+    with CompletionCache(empty_cache / f"completions-{SCHEMA_VERSION}.sqlite3") as kept:
         stored = kept.info().completions
-    assert stored >= KILLED
+    assert KILLED <= stored < 40
     conftest.unlink()
-    again = run(lab, "--quant-report-json=run.json")
+    again = run(lab)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert f"fp16: {8 - stored} answers to generate, {stored} cached" in again.stdout or "fp16: all 8" in again.stdout
+    assert f"fp16: {40 - stored} answers to generate, {stored} cached" in again.stdout
+    assert "nf4: 40 answers to generate, 0 cached" in again.stdout
 
 
-def test_two_runs_share_the_cache(lab: Lab, cache: Path) -> None:
+def test_two_runs_share_the_cache(lab: Lab, empty_cache: Path) -> None:
     lab.write("words", lab.many(8))
     runs = [
         subprocess.Popen(
@@ -82,7 +72,7 @@ def test_two_runs_share_the_cache(lab: Lab, cache: Path) -> None:
         out, err = each.communicate()
         assert each.returncode == 0, out + err
         assert "warning" not in out
-    with CompletionCache(cache / "completions.sqlite3") as kept:
+    with CompletionCache(empty_cache / f"completions-{SCHEMA_VERSION}.sqlite3") as kept:
         assert kept.info().completions == 16
 
 

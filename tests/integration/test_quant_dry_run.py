@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from pytest_quantgate.variants import memory
+from pytest_quantgate.variants import memory, source
+from pytest_quantgate.variants.source import ModelSource
 from tests.integration.conftest import Lab
 
 
@@ -30,6 +34,45 @@ def test_only_selected_cases_count(lab: Lab) -> None:
     lab.write("words", lab.many(3))
     result = lab.run("--quant-dry-run", "-k", "case-1")
     result.stdout.fnmatch_lines(["  words * 1 * 8 * 8 * 0 * 4 * 1 * 1"])
+
+
+def test_a_damaged_tokenizer_is_a_problem(lab: Lab) -> None:
+    model = Path(shutil.copytree(lab.tiny.folder, lab.pytester.path / "model"))
+    (model / "tokenizer.json").write_text("{")
+    lab.write("words", lab.many(1))
+    result = lab.run("--quant-dry-run", f"--quant-model={model}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *tokenizer.json: *"])
+    for lines in (result.stdout, result.stderr):
+        lines.no_fnmatch_line("*Traceback*")
+
+
+def test_a_model_that_had_to_be_converted_is_not_called_untouched(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def converted(*_: object, note: Callable[[str], None]) -> ModelSource:
+        note("x.gguf: converting")
+        return ModelSource("x.gguf", lab.tiny.folder)
+
+    lab.write("words", lab.many(1))
+    monkeypatch.setattr(source, "resolve_model", converted)
+    result = lab.run("--quant-dry-run")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["quantgate: x.gguf: converting", "quantgate: dry run: *made ready as told above*"])
+    result.stdout.no_fnmatch_line("*nothing was loaded*")
+
+
+def test_a_candidate_without_slices_is_a_problem(lab: Lab) -> None:
+    result = lab.run("--quant-dry-run")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: no slice was found*"])
+
+
+def test_an_earlier_report_and_its_folder_are_left_alone(lab: Lab) -> None:
+    lab.write("words", lab.many(1))
+    (lab.pytester.path / "run.json").write_text("old")
+    lab.run("--quant-dry-run", "--quant-report-json=run.json")
+    lab.run("--quant-dry-run", "--quant-report-json=new/run.json")
+    assert (lab.pytester.path / "run.json").read_text() == "old"
+    assert not (lab.pytester.path / "new").exists()
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,45 @@ def test_a_report_that_cannot_be_written_fails_a_run_that_was_fine(lab: Lab, mon
     assert not (lab.pytester.path / "run.json").exists()
 
 
+@pytest.mark.parametrize("function", ["plugin.assemble.assemble", "report.model.RunReport.to_json"])
+def test_a_fault_in_the_report_leaves_the_verdicts(lab: Lab, monkeypatch: pytest.MonkeyPatch, function: str) -> None:
+    def broken(*_: object) -> None:
+        raise TypeError("what a surprise")
+
+    lab.write("words", lab.many(2))
+    monkeypatch.setattr(f"pytest_quantgate.{function}", broken)
+    result = lab.run("--quant-report-json", "run.json", "-v")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*::gate[[]nf4[]] PASSED*", "quantgate: internal error*TypeError: what a surprise"])
+    result.stdout.no_fnmatch_line("*INTERNALERROR*")
+
+
+def test_an_earlier_report_is_gone_when_nothing_was_gated(lab: Lab) -> None:
+    lab.pytester.makepyfile("def test_one(): pass")
+    path = lab.pytester.path / "run.json"
+    path.write_text("old")
+    lab.run("--co", "--quant-report-json=run.json")
+    assert path.exists()
+    lab.run("--quant-report-json=run.json")
+    assert not path.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_runs(lab: Lab) -> None:
+    lab.write("words", lab.many(1))
+    result = lab.run("--quant-report-json=words.slice.yaml/run.json")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in result.errlines if line]
+    assert line.startswith("ERROR: --quant-report-json ")
+
+
+def test_a_rerun_asks_the_model_that_was_asked(lab: Lab) -> None:
+    lab.write("words", lab.many(2))
+    model, plugin = f"quant_model={lab.tiny.folder}", "no:nose"
+    lab.pytester.runpytest_inprocess("-o", model, "-p", plugin, "--quant-cand=nf4", "--quant-report-json", "run.json")
+    report = RunReport.from_json((lab.pytester.path / "run.json").read_text())
+    assert report.base_command == ("pytest", "-p", plugin, "-o", model, "--quant-cand", "nf4")
+
+
 def test_an_old_report_is_replaced_whole(lab: Lab) -> None:
     lab.write("words", lab.many(2))
     path = lab.pytester.path / "run.json"

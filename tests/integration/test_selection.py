@@ -1,8 +1,7 @@
-"""-k, -m, node ids, --quant-slice, -x, --lf and --co select what runs; a part of a slice has no verdict."""
+"""-k, -m, node ids, --quant-slice, -x and --co select what runs; a part of a slice has no verdict."""
 
 from __future__ import annotations
 
-import json
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -74,31 +73,6 @@ def test_stopping_early_leaves_gates_without_a_verdict(lab: Lab) -> None:
     result = lab.run("-x", "--quant-strict")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["FAILED words.slice.yaml::gate[[]nf4[]] - INCONCLUSIVE: missing cases: 2 of 3*"])
-
-
-def test_last_failed_selects_the_cases_that_failed(lab: Lab) -> None:
-    lab.write("words", lab.many(3, degraded=1), max_pass_to_fail=0.0)
-    assert lab.run("--quant-strict").ret == pytest.ExitCode.TESTS_FAILED
-    result = lab.run("--quant-strict", "--lf", "-v")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["words.slice.yaml::case-2[[]nf4[]] FAILED*", "*gate[[]nf4[]] SKIPPED*partial*"])
-    result.stdout.no_fnmatch_line("*case-1*")
-
-
-def test_after_a_failed_gate_last_failed_runs_its_slice_again(lab: Lab) -> None:
-    lab.write("words", lab.many(3, degraded=1), max_pass_to_fail=0.0)
-    assert lab.run().ret == pytest.ExitCode.TESTS_FAILED
-    result = lab.run("--lf")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*1 failed, 2 passed, 1 degraded*"])
-
-
-def test_a_gate_that_passes_leaves_last_failed(lab: Lab) -> None:
-    lab.write("words", lab.many(3, degraded=1), max_pass_to_fail=0.0)
-    lab.run()
-    lab.run("--quant-max-pass-to-fail", "0.5", "--quant-min-robustness", "0")
-    known = lab.pytester.path / ".pytest_cache/v/cache/lastfailed"
-    assert json.loads(known.read_text()) == {}
 
 
 def test_a_case_that_is_marked_to_be_skipped_counts_as_deselected(lab: Lab) -> None:

@@ -107,6 +107,14 @@ def test_a_fault_in_a_library_reaches_the_items_and_its_traceback_the_gate(
     )
 
 
+def test_a_candidate_too_long_for_a_file_name_ends_like_any_other(lab: Lab) -> None:
+    lab.write("words", lab.many(2))
+    modules = "+".join(f"model.layers.{number}.no_such_module" for number in range(20))
+    result = lab.run(candidates=(f"nf4:skip={modules}",))
+    assert_nothing_passed(result, "variant 'nf4:skip=model*")
+    result.stdout.no_fnmatch_line("*the report cannot be made*")
+
+
 def test_other_tests_run_all_the_same(lab: Lab) -> None:
     lab.write("words", lab.many(2))
     lab.pytester.makepyfile("def test_one(): pass")

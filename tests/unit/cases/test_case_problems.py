@@ -125,6 +125,11 @@ TAIL = "checks: [json]"
             "tag 'skip' has a meaning of its own in pytest: choose another",
             id="tag that would skip the case",
         ),
+        pytest.param(
+            f"{{id: a, prompt: p, {TAIL}, tags: [__xfail]}}",
+            "tag '__xfail' has a meaning of its own in pytest: choose another",
+            id="tag whose marker is one of pytest's",
+        ),
         pytest.param(f"{{id: a, prompt: p, {TAIL}, tags: [t, t]}}", "duplicate tag 't'", id="duplicate tag"),
         pytest.param(f"{{id: a, prompt: p, {TAIL}, cluster: [a]}}", "'cluster' must be text, not a list", id="cluster"),
     ],

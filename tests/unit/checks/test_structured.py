@@ -7,6 +7,7 @@ import pytest
 from pytest_quantgate.checks.model import CheckResult
 
 Grade = Callable[[str, object, str], CheckResult]
+FindProblems = Callable[[str, object], tuple[str, ...]]
 PERSON = {
     "type": "object",
     "required": ["name"],
@@ -104,9 +105,36 @@ def test_references_inside_the_schema_are_resolved(grade: Grade) -> None:
 
 
 def test_a_schema_whose_validation_never_ends_is_not_scored(grade: Grade) -> None:
-    result = grade("json_schema", {"allOf": [{"$ref": "#"}]}, "1")
+    inner = {"$id": "inner", "allOf": [{"$ref": "#"}]}  # another base: its references are not judged beforehand
+    result = grade("json_schema", {"not": inner}, "1")
     assert result.followed is None
-    assert "RecursionError" in result.reason
+    assert "refers to itself" in result.reason
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"allOf": [{"$ref": "#"}]},
+        {"anyOf": [{"type": "string"}, {"not": {"$ref": "#"}}]},
+        {"properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
+    ],
+)
+def test_a_schema_that_refers_to_itself_without_end_is_a_problem(problems: FindProblems, schema: object) -> None:
+    (problem,) = problems("json_schema", {"schema": schema})
+    assert "refers to itself without end, through '#" in problem
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"next": {"$ref": "#"}}},
+        {"items": {"anyOf": [{"type": "string"}, {"$ref": "#"}]}},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"items": {"$ref": "#/$defs/a"}}}},
+    ],
+)
+def test_a_schema_may_refer_to_itself_for_parts_of_the_answer(problems: FindProblems, schema: object) -> None:
+    assert problems("json_schema", {"schema": schema}) == ()
 
 
 def test_an_integer_that_python_does_not_read_is_json_but_not_scored_by_a_schema(grade: Grade) -> None:

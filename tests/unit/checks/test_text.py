@@ -7,6 +7,7 @@ import pytest
 from pytest_quantgate.checks.model import CheckResult
 
 Grade = Callable[[str, object, str], CheckResult]
+FindProblems = Callable[[str, object], tuple[str, ...]]
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,43 @@ def test_a_pattern_that_backtracks_without_end_is_not_scored(grade: Grade) -> No
 
 
 @pytest.mark.parametrize(
+    "pattern",
+    [
+        "a{1000000}",
+        "((((a{1000}){1000}){1000}){1000})",
+        "(?:a{300}[(]b){300}",
+        "(a{1000}{x){1000}",
+        "(?x)(a{10 00}) # a comment\n{1000}",
+        "(?x)(a{10#\n00}){1000}",
+    ],
+)
+def test_a_pattern_that_would_fill_the_memory_is_not_compiled(problems: FindProblems, pattern: str) -> None:
+    (problem,) = problems("regex", pattern)
+    assert "too large with its repeats written out (over 10,000 steps)" in problem
+
+
+def test_a_pattern_that_takes_long_to_compile_is_not_compiled(problems: FindProblems) -> None:
+    (problem,) = problems("regex", "(a|b)*" * 200_000)
+    assert problem == "check 'regex': argument 'pattern' is longer than 2,000 characters"
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+        r"(?:\d{1,3}\.){3}\d{1,3}",
+        r"(?s).{0,100000}",
+        r"^(?:\w+ ){5}\n(?:\w+ ){7}\n(?:\w+ ){5}$",
+        r"\S+(?:\s+\S+){199}",
+        r"(x\){100}\){100}",
+        "{a} {1,",
+    ],
+)
+def test_patterns_that_people_write_are_not_too_large(problems: FindProblems, pattern: str) -> None:
+    assert problems("regex", pattern) == ()
+
+
+@pytest.mark.parametrize(
     ("options", "answer", "followed"),
     [
         (["yes", "no"], "Yes", True),
@@ -97,6 +135,12 @@ def test_one_of_ignores_what_models_put_around_a_bare_answer(
     grade: Grade, options: list[str], answer: str, *, followed: bool
 ) -> None:
     assert grade("one_of", options, answer).followed is followed
+
+
+def test_options_that_are_given_twice_are_named_however_many_there_are(problems: FindProblems) -> None:
+    options = [str(number) for number in range(100_000)]
+    assert problems("one_of", options) == ()
+    assert problems("one_of", [*options, "7", "7"]) == ("check 'one_of': argument 'options' holds '7' more than once",)
 
 
 def test_one_of_takes_the_option_that_was_meant(grade: Grade) -> None:

@@ -94,14 +94,32 @@ def test_a_file_without_pytest_settings_is_no_configuration(name: str, text: str
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("pyproject.toml", b"= broken"), ("tox.ini", b"no section"), ("setup.cfg", b"\xff")]
+    ("name", "content"),
+    [
+        ("pyproject.toml", b"= broken"),
+        ("pyproject.toml", b"a = " + b"[" * 100_000),
+        ("pytest.ini", b"[pytest]\nkey\n  continued\n"),
+        ("tox.ini", b"no section"),
+        ("setup.cfg", b"\xff"),
+    ],
 )
 def test_a_broken_configuration_is_told_in_one_line(
     name: str, content: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path(name).write_bytes(content)
     assert main(["init"]) == 2
-    assert capsys.readouterr().err.startswith("quantgate: ")
+    assert capsys.readouterr().err.startswith(f"quantgate: {name}: ")
+
+
+def test_a_configuration_of_another_encoding_is_told_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("tox.ini").write_text("[pytest]\n", encoding="utf-16")
+    assert main(["init"]) == 2
+    assert capsys.readouterr().err == "quantgate: tox.ini: not UTF-8\n  save it as UTF-8, then run this again\n"
+
+
+def test_a_tool_table_that_is_none_holds_no_configuration(tmp_path: Path) -> None:
+    Path("pyproject.toml").write_text("tool = 3\n")
+    assert find_configuration(tmp_path) is None
 
 
 def test_a_place_that_is_a_file_is_told(capsys: pytest.CaptureFixture[str]) -> None:

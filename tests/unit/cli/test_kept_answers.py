@@ -78,3 +78,12 @@ def test_a_damaged_cache_is_a_warning_in_one_line(capsys: pytest.CaptureFixture[
     assert "0 answers" in out
     assert err.startswith("quantgate: warning: ")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("folder", ["~no-such-user/cache", "a" * 300])
+def test_a_folder_that_cannot_be_is_told_by_its_variable(
+    folder: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("QUANTGATE_CACHE_DIR", folder)
+    assert main(["cache", "info"]) == 2
+    assert capsys.readouterr().err.startswith("quantgate: QUANTGATE_CACHE_DIR: ")

@@ -64,3 +64,15 @@ def test_the_suites_in_the_package_are_valid(capsys: pytest.CaptureFixture[str])
 
     assert main(["validate", *pytest_quantgate.suites.__path__]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_a_name_that_is_too_long_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "a" * 300 + ".slice.yaml"]) == 2
+    assert "File name too long" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", [GOOD, BAD])
+def test_a_files_name_cannot_act_on_the_terminal(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("quant/\x1b]0;title\x07\n.slice.yaml").write_text(text)
+    main(["validate", "quant"])
+    assert capsys.readouterr().out.count("quant/\\x1b]0;title\\x07\\n.slice.yaml: ") == (1 if text is GOOD else 0)

@@ -159,7 +159,9 @@ def _paths(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int
 SMALL = json.loads(run(("format", [record("format", "a", PASSED, FAILED)])).to_json())
 
 
-@pytest.mark.parametrize("wrong", [None, True, -1, 1e999, "text", [None], {"a": None}], ids=str)
+@pytest.mark.parametrize(
+    "wrong", [None, True, -1, 10**400, 1e999, "text", [None], {"a": None}], ids=lambda wrong: str(wrong)[:20]
+)
 def test_a_value_of_a_wrong_type_is_refused_or_harmless(wrong: object) -> None:
     for path in _paths(SMALL)[1:]:
         document = json.loads(json.dumps(SMALL))

@@ -73,10 +73,10 @@ def test_pickles_are_refused_with_the_reason_and_the_way_out(folder: Path, name:
     assert "save_pretrained" in str(caught.value)
 
 
-@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
-def test_remote_code_is_refused(folder: Path, file: str) -> None:
-    set_key(folder / file, "auto_map", {"AutoModelForCausalLM": "modeling.Own"})
-    with pytest.raises(ModelError, match="remote code is never run"):
+def test_a_template_that_only_processors_read_is_none(folder: Path) -> None:
+    template = (folder / "chat_template.jinja").rename(folder / "chat_template.json")
+    template.write_text(json.dumps({"chat_template": "{{ messages }}"}))
+    with pytest.raises(ModelError, match="no chat template"):
         check_folder(folder)
 
 
@@ -87,10 +87,11 @@ def test_an_already_quantized_checkpoint_is_refused(folder: Path, value: object,
         check_folder(folder)
 
 
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000])
-def test_a_broken_config_is_one_clear_error(folder: Path, content: bytes) -> None:
-    (folder / "config.json").write_bytes(content)
-    with pytest.raises(ModelError, match=r"config\.json"):
+def test_a_broken_config_is_one_clear_error(folder: Path, file: str, content: bytes) -> None:
+    (folder / file).write_bytes(content)
+    with pytest.raises(ModelError, match=file):
         check_folder(folder)
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import ctypes
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,7 +10,7 @@ import pytest
 
 from pytest_quantgate.errors import UsageError
 from pytest_quantgate.variants import device
-from pytest_quantgate.variants.device import Placement, cuda_device_count, parse_device, place
+from pytest_quantgate.variants.device import Placement, cuda_device_count, hardware_of, parse_device, place
 from pytest_quantgate.variants.registry import backend_of
 from pytest_quantgate.variants.spec import parse_spec
 
@@ -107,3 +109,44 @@ def test_an_unknown_compute_dtype_has_a_nearest_one(monkeypatch: pytest.MonkeyPa
 def test_a_placement_knows_its_kind_of_device() -> None:
     assert Placement("cuda:1", "float16", "native").device_type == "cuda"
     assert Placement("cpu", "float32", "dense").device_type == "cpu"
+
+
+def driver_with(name: bytes) -> Callable[[str], object]:
+    """A driver whose second device has that name; it fails for others."""
+
+    def get(device: object, index: int) -> int:
+        device._obj.value = 7  # type: ignore[attr-defined]  # noqa: SLF001  (what ctypes.byref refers to)
+        return int(index != 1)
+
+    def get_name(buffer: ctypes.Array[ctypes.c_char], size: int, device: ctypes.c_int) -> int:
+        assert len(name) < size
+        assert device.value == 7
+        buffer.value = name
+        return 0
+
+    return lambda _: SimpleNamespace(cuInit=lambda _: 0, cuDeviceGet=get, cuDeviceGetName=get_name)
+
+
+@pytest.mark.parametrize(("index", "expected"), [(1, "cuda: NVIDIA H100 80GB HBM3"), (0, "cuda: unknown")])
+def test_a_gpu_is_known_by_the_name_that_the_driver_gives(
+    monkeypatch: pytest.MonkeyPatch, index: int, expected: str
+) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", driver_with(b"NVIDIA H100 80GB HBM3"))
+    assert hardware_of(Placement(f"cuda:{index}", "float16", "native")) == expected
+
+
+def test_a_gpu_without_a_driver_has_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "_DRIVER", "libnosuchdriver.so.1")
+    assert hardware_of(Placement("cuda:0", "float16", "native")) == "cuda: unknown"
+
+
+def test_a_processor_is_known_by_its_name_in_half_precision_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    facts = tmp_path / "cpuinfo"
+    facts.write_text("processor\t: 0\nmodel name\t: Fast 9000: X\n")
+    monkeypatch.setattr(device, "_PROCESSORS", facts)
+    assert hardware_of(Placement("cpu", "float32", "dense")) == "cpu"
+    assert hardware_of(Placement("cpu", "bfloat16", "dense")) == "cpu: Fast 9000: X"
+    facts.unlink()
+    assert hardware_of(Placement("cpu", "bfloat16", "dense")) != "cpu: "

@@ -4,14 +4,24 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from pytest_quantgate.variants import device
+from pytest_quantgate.variants import identity as identity_module
 from pytest_quantgate.variants.identity import Identity
+from pytest_quantgate.variants.registry import Entry, register, unregister
 from pytest_quantgate.variants.source import ModelSource, resolve_model
 from pytest_quantgate.variants.variant import prepare_variant
+
+OWN_DESCRIBE = """
+    def describe(self, spec):
+        return super().describe(type(spec)("fp16"))
+BACKEND = Own()
+"""
 
 
 def identity(folder: Path, spec: str = "fp16", dtype: str = "auto") -> Identity:
@@ -64,7 +74,9 @@ def test_the_same_model_elsewhere_is_the_same(folder: Path, tmp_path: Path) -> N
 
 
 def test_equal_specs_written_differently_are_the_same(folder: Path) -> None:
-    assert identity(folder, "nf4:skip=b+a,double") == identity(folder, " nf4:double,skip=a+b")
+    assert identity(folder, "nf4:skip=up_proj+down_proj,double") == identity(
+        folder, " nf4:double,skip=down_proj+up_proj"
+    )
 
 
 def test_a_hub_model_is_known_by_its_commit(folder: Path) -> None:
@@ -78,6 +90,63 @@ def test_versions_of_the_libraries_that_compute_are_part_of_it(folder: Path) -> 
 
     assert versions("fp16") == {"version:tokenizers", "version:torch", "version:transformers"}
     assert versions("nf4") == versions("fp16") | {"version:bitsandbytes"}
+
+
+def test_a_template_that_asks_for_the_time_makes_the_date_part_of_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "date" not in identity(folder).fields
+    (folder / "chat_template.jinja").write_text("{{ strftime_now('%d %b %Y') }}{{ messages[0]['content'] }}")
+    today = identity(folder)
+    assert date.fromisoformat(today.fields["date"])
+    monkeypatch.setattr(identity_module, "_today", lambda: "2030-01-02")
+    tomorrow = identity(folder)
+    assert tomorrow.fields["date"] == "2030-01-02"
+    assert tomorrow.digest != today.digest
+
+
+def test_the_hardware_is_part_of_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "cuda_device_count", lambda: 2)
+    monkeypatch.setattr(device, "_gpu_name", lambda index: f"GPU {index}")
+    source = resolve_model(str(folder))
+    found = [prepare_variant("fp16", source, device=name).identity.fields["device"] for name in ("cpu", "cuda:1")]
+    assert found == ["cpu", "cuda: GPU 1"]
+
+
+def test_a_backend_of_ours_is_known_by_its_name_alone(folder: Path) -> None:
+    fields = identity(folder).fields
+    assert fields["backend"] == "pytest_quantgate.variants.plain:BACKEND"
+    assert not any("quantgate" in name for name in fields)
+
+
+@pytest.fixture
+def own_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    file = tmp_path / "own_backend.py"
+    file.write_text(
+        "from pytest_quantgate.variants.plain import PlainBackend\nclass Own(PlainBackend):\n" + OWN_DESCRIBE
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    register("own", Entry("own_backend:BACKEND"))
+    yield file
+    unregister("own")
+    sys.modules.pop("own_backend", None)
+
+
+def test_a_backend_of_another_plugin_is_known_by_its_version(
+    folder: Path, own_backend: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity_module, "packages_distributions", lambda: {own_backend.stem: ["pytest"]})
+    fields = identity(folder, "own").fields
+    assert fields["backend"] == "own_backend:BACKEND"
+    assert fields["version:pytest"] == pytest.__version__
+    assert "backend_file" not in fields
+
+
+def test_a_backend_that_no_distribution_provides_is_known_by_its_file(folder: Path, own_backend: Path) -> None:
+    before = identity(folder, "own")
+    append(own_backend)
+    after = identity(folder, "own")
+    assert {name for name in before.fields if before.fields[name] != after.fields[name]} == {"backend_file"}
 
 
 def test_the_digest_depends_on_fields_and_not_on_their_order() -> None:

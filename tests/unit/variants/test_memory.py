@@ -44,6 +44,11 @@ def test_skipped_modules_take_full_weights(skip: str) -> None:
     assert estimate(f"int8:skip={skip}", LAYER) == 4
 
 
+def test_experts_take_full_weights() -> None:
+    expert = TensorHeader("model.layers.0.mlp.experts.3.up_proj.weight", "F16", (SIDE, SIDE))
+    assert estimate("int8", expert) == 4
+
+
 def test_what_does_not_fit_is_refused_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available_bytes", lambda _: 3 << 30)
     check_memory(3 << 30, "cpu", "fp16")

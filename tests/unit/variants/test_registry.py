@@ -9,6 +9,7 @@ from pytest_quantgate.variants.registry import (
     Entry,
     OptionKind,
     backend_of,
+    describe,
     entry_of,
     register,
     unregister,
@@ -69,5 +70,33 @@ def test_a_backend_that_cannot_be_imported_is_one_clear_error(target: str) -> No
 )
 def test_a_description_says_what_is_quantized_and_what_is_left(text: str, parts: list[str]) -> None:
     spec = parse_spec(text)
-    summary = backend_of(spec.name).describe(spec).summary
+    summary = describe(spec).summary
     assert all(part in summary for part in parts)
+
+
+class Faulty:
+    def describe(self, spec: object) -> object:
+        if "wrong" in str(spec):
+            return "four bits"
+        raise SpecError("own reason") if "own" in str(spec) else KeyError("bits")
+
+
+FAULTY = Faulty()
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("faulty", f"variant 'faulty': its backend {__name__}:FAULTY cannot describe it: KeyError: 'bits'"),
+        ("faulty-wrong", f"its backend {__name__}:FAULTY does not describe it"),
+        ("faulty-own", "own reason"),
+    ],
+)
+def test_a_backend_that_fails_to_describe_is_one_clear_error(name: str, part: str) -> None:
+    register(name, Entry(f"{__name__}:FAULTY"))
+    try:
+        with pytest.raises(SpecError) as caught:
+            describe(parse_spec(name))
+    finally:
+        unregister(name)
+    assert part in str(caught.value)

@@ -11,6 +11,7 @@ import torch
 from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
 from safetensors.torch import load_file
 from torch import nn
+from transformers import MixtralConfig, MixtralForCausalLM
 
 from pytest_quantgate.errors import AuditError, ModelError, QuantgateError, SpecError
 from pytest_quantgate.variants import bitsandbytes_loading, memory, variant
@@ -106,9 +107,22 @@ def test_skipped_modules_and_the_output_head_stay_as_they_are(pristine: Path) ->
     )
 
 
-def test_skipping_a_module_that_is_not_there_names_the_nearest(pristine: Path) -> None:
+def test_skipping_a_block_by_its_last_name_leaves_all_below_it_alone(pristine: Path) -> None:
+    assert loaded(pristine, "nf4:skip=self_attn").audit.modules_replaced == LINEAR_LAYERS - 2 * 4
+
+
+def test_skipping_a_module_that_is_not_there_is_found_before_loading(pristine: Path) -> None:
     with pytest.raises(SpecError, match=r"no module 'model\.layer\.0'\n.*did you mean 'model\.layers"):
-        loaded(pristine, "nf4:skip=model.layer.0")
+        prepared(pristine, "nf4:skip=model.layer.0")
+    assert prepared(pristine, "nf4:skip=lm_head")  # tied, so not in the files
+
+
+def test_skipping_a_module_is_checked_when_loading_where_the_files_do_not_tell(
+    pristine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(variant, "modules_of", lambda _: frozenset())
+    with pytest.raises(SpecError, match=r"no module 'down'\n.*did you mean 'down_proj'"):
+        loaded(pristine, "nf4:skip=down")
 
 
 def test_a_candidate_whose_every_layer_is_skipped_is_refused(pristine: Path) -> None:
@@ -131,7 +145,7 @@ def test_dense_kernels_hold_the_weights_that_native_ones_stand_for(
     pristine: Path, spec: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dense = loaded(pristine, spec)
-    assert dense.variant.kernels == "dense"
+    assert dense.variant.placement.kernels == "dense"
     assert layers(dense, Linear4bit) == 0
     assert not hasattr(dense.model.config, "quantization_config")
     monkeypatch.setattr(bitsandbytes_loading, "_spread_out", lambda *_: None)
@@ -146,7 +160,7 @@ def test_int8_runs_in_its_own_kernels_without_a_word(
     pristine: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     model = loaded(pristine, "int8")
-    assert model.variant.kernels == "native"
+    assert model.variant.placement.kernels == "native"
     assert layers(model, Linear8bitLt) == LINEAR_LAYERS
     assert torch.allclose(logits(model), logits(loaded(pristine, "fp16")), atol=0.05)
     assert caplog.text == ""
@@ -186,6 +200,56 @@ def test_an_unknown_architecture_is_an_error(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({"model_type": "of-tomorrow"}))
     with pytest.raises(ModelError, match=r"does not load.*of-tomorrow"):
         loaded(folder, "fp16")
+
+
+def test_a_model_that_needs_code_of_its_own_is_refused(folder: Path) -> None:
+    own = {"model_type": "own", "auto_map": {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}}
+    (folder / "config.json").write_text(json.dumps(own))
+    with pytest.raises(ModelError, match=r"remote code is never run\n.*part of transformers"):
+        loaded(folder, "fp16")
+
+
+def test_a_tokenizer_that_needs_code_of_its_own_is_refused(folder: Path) -> None:
+    own = {"tokenizer_class": "OwnTokenizer", "auto_map": {"AutoTokenizer": ["own.Tokenizer", None]}}
+    (folder / "tokenizer_config.json").write_text(json.dumps(own))
+    with pytest.raises(ModelError, match="remote code is never run"):
+        loaded(folder, "fp16")
+
+
+def test_a_model_that_transformers_knows_loads_without_the_code_beside_it(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"] = {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text("raise SystemExit")
+    assert loaded(folder, "fp16").model.config.model_type == "llama"
+
+
+@pytest.fixture
+def with_experts(folder: Path) -> Path:
+    """The tiny checkpoint, its model replaced by a mixture of experts."""
+    config = MixtralConfig(
+        vocab_size=64,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        num_local_experts=4,
+        max_position_embeddings=128,
+    )
+    network: Any = MixtralForCausalLM(config)
+    network.half().save_pretrained(folder)
+    return folder
+
+
+def test_a_candidate_whose_experts_the_quantizer_does_not_know_is_refused(with_experts: Path) -> None:
+    with pytest.raises(AuditError, match=r"most weights were left.* of .*linear modules replaced") as caught:
+        loaded(with_experts, "nf4")
+    assert "model.layers.0.mlp.experts" in str(caught.value)
+
+
+def test_experts_that_are_skipped_on_purpose_are_no_fault(with_experts: Path) -> None:
+    assert loaded(with_experts, "nf4:skip=mlp.experts").audit.modules_replaced == 4
 
 
 def test_a_broken_tokenizer_is_an_error(folder: Path) -> None:

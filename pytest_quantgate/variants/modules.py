@@ -1,0 +1,52 @@
+"""The module names that ``skip=`` takes: what they cover, and the error for one that covers nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from pytest_quantgate.errors import SpecError, nearest
+from pytest_quantgate.variants.headers import TensorHeader
+
+# the layout of an ordinary decoder, in which transformers keeps the checkpoint's names
+_PLAIN_LAYOUT = ("model.embed_tokens.", "model.layers.", "model.norm.", "lm_head.")
+_HEAD = "lm_head"  # not in the files when it is tied to the embedding
+
+
+def covers(skip: str, module: str) -> bool:
+    """Whether a name given to ``skip=`` stands for a module: its full name, or that of one above it, ends in it."""
+    return f"{skip}." in f"{module}."
+
+
+def check_skips(skips: Iterable[str], modules: Iterable[str], spec: str) -> None:
+    """Refuses names that cover no module.
+
+    Args:
+        skips: Names given to ``skip=``.
+        modules: Full names of the model's modules.
+        spec: The variant, for the message.
+
+    Raises:
+        SpecError: With the nearest module name.
+    """
+    known = sorted(modules)
+    for skip in skips:
+        if not any(covers(skip, module) for module in known):
+            last_parts = {module.rpartition(".")[2] for module in known}
+            near = get_close_matches(skip, known, n=1) or [part for part in last_parts if not part.isdigit()]
+            raise SpecError(f"the model has no module {skip!r}", where=f"variant {spec!r}", hint=nearest(skip, near))
+
+
+def modules_of(tensors: Iterable[TensorHeader]) -> frozenset[str]:
+    """The model's modules by the names of its tensors; empty where transformers may know them by others.
+
+    transformers joins experts, and renames some architectures, while it loads them.
+    """
+    found = {_HEAD}
+    for tensor in tensors:
+        if not tensor.name.startswith(_PLAIN_LAYOUT) or "expert" in tensor.name or "moe" in tensor.name:
+            return frozenset()
+        module = tensor.name
+        while module := module.rpartition(".")[0]:
+            found.add(module)
+    return frozenset(found)
