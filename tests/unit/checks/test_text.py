@@ -106,7 +106,7 @@ def test_a_pattern_that_takes_long_to_compile_is_not_compiled(problems: FindProb
         r"(?s).{0,100000}",
         r"^(?:\w+ ){5}\n(?:\w+ ){7}\n(?:\w+ ){5}$",
         r"\S+(?:\s+\S+){199}",
-        r"(x\){100}\){100}",
+        r"(x\){100}\){100})",
         "{a} {1,",
     ],
 )
