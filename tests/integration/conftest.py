@@ -49,7 +49,7 @@ class Tiny:
         return (prompt for prompt, text in self.texts["fp16"].items() if text != self.texts[other][prompt])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
@@ -57,7 +57,7 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def tiny(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Tiny:
     folder = build_tiny_model(tmp_path_factory.mktemp("tiny"))
     draw = random.Random(1)
