@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PREFILL_TOKENS = 2048  # tokens of one prefill, padding included; a longer prompt is prefilled alone
 ADMIT_SHARE = 1 / 8  # share of rows that must be free before decoding is interrupted for a prefill
+WIDE = 1024  # columns from which on attending to them costs more than the linear layers do
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ class Decoder:
             if waiting and pool is not None and len(rows) == pool.rows:
                 self._make_pool_wider(pool, rows, waiting)
             self._rows_in_use = 1 if pool is None else pool.rows
-            if pool is not None and rows and not (waiting and _worth_a_prefill(pool, len(waiting))):
+            if pool is not None and rows and not (waiting and _worth_a_prefill(pool, waiting)):
                 yield self._step(pool, rows)
                 continue
             # The first prefill is of one prompt: it tells what a column takes, and so how many rows fit.
@@ -232,9 +233,12 @@ class Decoder:
                 pool.resize(*shape)
 
 
-def _worth_a_prefill(pool: SlotPool, waiting: int) -> bool:
-    """Whether enough rows are free to interrupt the others for a prefill."""
-    return pool.rows - pool.active >= max(1, min(waiting, int(pool.rows * ADMIT_SHARE)))
+def _worth_a_prefill(pool: SlotPool, waiting: Sequence[Waiting]) -> bool:
+    """Whether to interrupt the rows for waiting prompts: enough room, and none that would be mostly padding."""
+    width = pool.cursor - pool.window
+    if width > WIDE and 2 * len(waiting[0].prompt.token_ids) < width:
+        return False
+    return pool.rows - pool.active >= max(1, min(len(waiting), int(pool.rows * ADMIT_SHARE)))
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -114,7 +114,8 @@ class RichProgress:
             )
 
     def _speed(self, now: float) -> str:
-        return f"{self._tokens / max(now - self._began, 1e-3):.0f} tokens/s"
+        seconds = now - self._began
+        return f"{self._tokens / seconds:.0f} tokens/s" if seconds >= 1 else "reading prompts"
 
     def _line(self, message: str) -> None:
         self._console.print(message, markup=False, highlight=False, soft_wrap=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_quantgate.errors import ModelError, QuantgateError
 from pytest_quantgate.generation.cache import CompletionCache
@@ -16,7 +16,9 @@ from pytest_quantgate.variants.audit import Audit
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+    from pytest_quantgate.generation.prompts import Prompt
 
 ATTENTION_LAYERS = {"full_attention", "sliding_attention"}
 
@@ -100,6 +102,8 @@ def _generate(
     config = model.config.get_text_config(decoder=True)
     _refuse_other_state(config, loaded.variant.model.name)
     prompts, refused = tokenize(tokenizer, requests, _context_length(config))
+    _refuse_unknown_tokens(model, prompts, loaded.variant.model.name)
+    stops = _stops(loaded)
     if refused:
         keep(refused)
         progress.advance(len(refused), 0)
@@ -118,7 +122,7 @@ def _generate(
             problem=problem,
         )
 
-    decoder = Decoder(model, _stops(loaded), key_value_budget(str(model.device)), progress.note)
+    decoder = Decoder(model, stops, key_value_budget(str(model.device)), progress.note)
     for step in decoder.run(prompts):
         if step.finished:
             keep({decoded.prompt.digest: completion(decoded) for decoded in step.finished})
@@ -127,9 +131,27 @@ def _generate(
 
 def _stops(loaded: LoadedModel) -> frozenset[int]:
     """Ids that end an answer: those of the generation config and the tokenizer's end of sequence."""
-    named = loaded.model.generation_config.eos_token_id
-    stops = {named} if isinstance(named, int) else set(named or ())
-    return frozenset(stops | {loaded.tokenizer.eos_token_id} - {None})
+    named: object = loaded.model.generation_config.eos_token_id
+    ids = named if isinstance(named, list) else [] if named is None else [named]
+    if not all(type(each) is int for each in ids):
+        raise ModelError(
+            f"eos_token_id is {named!r}, neither a token id nor a list of them",
+            where=loaded.variant.model.name,
+            hint="correct it in generation_config.json, or in config.json where there is none",
+        )
+    return frozenset({*ids, loaded.tokenizer.eos_token_id} - {None})
+
+
+def _refuse_unknown_tokens(model: PreTrainedModel, prompts: Iterable[Prompt], name: str) -> None:
+    embedding: Any = model.get_input_embeddings()
+    rows = embedding.weight.shape[0]
+    highest = max((max(prompt.token_ids) for prompt in prompts), default=0)
+    if highest >= rows:
+        raise ModelError(
+            f"the tokenizer gives token {highest} and the model knows {rows}, counted from 0",
+            where=name,
+            hint="copy the tokenizer files and config.json that belong to the weights",
+        )
 
 
 def _context_length(config: PreTrainedConfig) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_quantgate.errors import QuantgateError
@@ -44,10 +44,12 @@ class Trouble:
     @classmethod
     def of(cls, error: Exception) -> Trouble:
         """What to tell of an exception."""
-        if isinstance(error, QuantgateError):
-            return cls(str(error))
+        from pytest_quantgate.report.text import visible
+
+        if isinstance(error, QuantgateError):  # its words may be those of a model's files
+            return cls(visible(str(error), keep="\n"))
         details = "".join(traceback.format_exception(error))
-        return cls(f"internal error: {type(error).__name__}: {error}", details)
+        return cls(visible(f"internal error: {type(error).__name__}: {error}", keep="\n"), visible(details, keep="\n"))
 
 
 class AnswerBook:
@@ -144,8 +146,12 @@ class AnswerBook:
         return Comparison(ref.case.id, ref.case.cluster, reference, candidate)
 
     def _outcome(self, spec: str, ref: CaseRef, registry: CheckRegistry) -> Outcome:
+        from pytest_quantgate.report.text import visible
+
         key = (spec, ref.slice, ref.case.id)
         if key not in self._outcomes:
             completion = self.answers[spec].completions[Request.of(ref.case).digest]
+            if completion.problem is not None:  # a chat template may have worded it
+                completion = replace(completion, problem=visible(completion.problem))
             self._outcomes[key] = outcome_of(ref.case, completion, registry)
         return self._outcomes[key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_quantgate.plugin import hooks
 from pytest_quantgate.variants import registry
 
 if TYPE_CHECKING:
@@ -24,14 +25,18 @@ class BackendRegistry:
             entry: Where its backend is and what options it takes.
 
         Raises:
-            UsageError: The name is malformed, or belongs to another backend.
+            UsageError: The name is malformed or belongs to another backend, or the entry is none.
         """
         registry.register(name, entry)
 
 
 def register_backends(config: pytest.Config) -> None:
-    """Let other plugins add spec names, before the user's specs are read."""
-    config.hook.pytest_quantgate_register_backends(registry=BackendRegistry())
+    """Let other plugins add spec names, before the user's specs are read.
+
+    Raises:
+        pytest.UsageError: One of them fails at it.
+    """
+    hooks.call(config, "pytest_quantgate_register_backends", BackendRegistry())
 
 
 def placements(options: Options) -> dict[str, Placement]:
@@ -46,6 +51,6 @@ def placements(options: Options) -> dict[str, Placement]:
     found = {}
     for text in (options.reference, *options.candidates):
         spec = parse_spec(text)
-        description = registry.backend_of(spec.name).describe(spec)
+        description = registry.describe(spec)
         found[text] = place(description, options.device, options.compute_dtype)
     return found

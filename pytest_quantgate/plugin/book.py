@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import pytest
+
 from pytest_quantgate.cases.load import load_slice
 from pytest_quantgate.errors import Problem, SliceError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from pytest_quantgate.cases.model import Case, Slice
     from pytest_quantgate.checks.registry import CheckRegistry
@@ -39,20 +39,33 @@ class SliceBook:
 
     Args:
         config: The session's configuration; its plugins may add checks.
+
+    Attributes:
+        fault: The failure of a plugin that was to add checks.
     """
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self.fault: pytest.UsageError | None = None
         self._by_file: dict[Path, Slice] = {}
         self._by_name: dict[str, tuple[Path, Slice]] = {}
 
     @cached_property
     def registry(self) -> CheckRegistry:
-        """The built-in checks and those that plugins add."""
+        """The built-in checks and those that plugins add.
+
+        Raises:
+            pytest.UsageError: One of them fails at it.
+        """
         from pytest_quantgate.checks.registry import builtin_registry
+        from pytest_quantgate.plugin import hooks
 
         registry = builtin_registry()
-        self._config.hook.pytest_quantgate_register_checks(registry=registry)
+        try:
+            hooks.call(self._config, "pytest_quantgate_register_checks", registry)
+        except pytest.UsageError as error:
+            self.fault = error
+            raise
         return registry
 
     @property
@@ -74,7 +87,10 @@ class SliceBook:
         Raises:
             SliceError: With every problem of the file, and when another file has a slice of that name.
         """
-        key = path.resolve()
+        try:
+            key = path.resolve()
+        except (OSError, RuntimeError, ValueError):  # no path, or links in a circle; reading it tells
+            key = path
         if key not in self._by_file:
             loaded = load_slice(path, self.registry, shown=shown or self._shown(path))
             self._refuse_duplicate(loaded, key)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_quantgate.cases.model import GATE_ID
 from pytest_quantgate.errors import SliceError, nearest
 from pytest_quantgate.plugin.book import CaseRef
-from pytest_quantgate.plugin.options import is_there
+from pytest_quantgate.plugin.options import absolute, is_there
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,7 +25,8 @@ class _Cases(pytest.Collector):
 
     Attributes:
         run: The session's run.
-        only: Names of the items to collect, with or without ``[candidate]``; None for all.
+        only: Names of the items to collect, with or without ``[candidate]``, where that of a gate stands for all
+            of its cases; None for all.
         items: What was collected.
     """
 
@@ -44,12 +46,14 @@ class _Cases(pytest.Collector):
     def _collect(self) -> Iterator[CaseItem]:
         slice_ = self.load()
         self.run.gated[slice_.name] = self.nodeid
+        self.run.markers(tag for case in slice_.cases for tag in case.tags)
         missing = set(self.only or ())
         for case in slice_.cases:
             for candidate in self.run.options.candidates:
                 name = f"{case.id}[{candidate}]"
-                if self.only is None or name in self.only or case.id in self.only:
-                    missing -= {name, case.id}
+                names = {name, case.id, gate_name(candidate), GATE_ID}
+                if self.only is None or not self.only.isdisjoint(names):
+                    missing -= names
                     yield CaseItem.of(self, name, CaseRef(slice_.name, case, candidate))
         if missing:
             raise self.CollectError("\n".join(f"not found: {self.nodeid}::{name}" for name in sorted(missing)))
@@ -164,6 +168,36 @@ def suite_collectors(
         names = selected.get(nodeid)
         collector.only = None if names is None else frozenset(names)
         yield collector
+
+
+def gate_name(candidate: str) -> str:
+    """What the gate of a candidate is called below its slice file."""
+    return f"{GATE_ID}[{candidate}]"
+
+
+def take_gate_arguments(config: pytest.Config, options: Options) -> dict[Path, frozenset[str]]:
+    """Take gates from pytest's arguments, which knows no such items, and leave their files.
+
+    Returns:
+        By slice file, the gates to run. Files that other arguments name too, or folders above them, are left out:
+        all of what is named is to run, and the whole file is.
+    """
+    gates = {GATE_ID, *map(gate_name, options.candidates)}
+    folder = config.invocation_params.dir
+    taken: dict[Path, set[str]] = {}
+    others: set[Path] = set()
+    arguments: list[str] = []
+    for argument in config.args:
+        text, _, name = argument.partition("::")
+        path = absolute(folder / text)
+        if name in gates and is_there(path):
+            taken.setdefault(path, set()).add(name)
+            arguments.append(text)
+        else:
+            others.add(path)
+            arguments.append(argument)
+    config.args[:] = dict.fromkeys(arguments)
+    return {path: frozenset(names) for path, names in taken.items() if others.isdisjoint((path, *path.parents))}
 
 
 def take_suite_arguments(config: pytest.Config, options: Options) -> tuple[str, ...]:

@@ -79,7 +79,9 @@ class DryRun:
         if session.testsfailed:
             problems.append(f"errors during collection: {session.testsfailed}")
         if problems:
-            raise pytest.UsageError(*problems)
+            from pytest_quantgate.report.text import visible
+
+            raise pytest.UsageError(*(visible(problem, keep="\n") for problem in problems))
         done = "the model's files were made ready as told above" if told else "nothing was loaded"
         self._say(f"dry run: no problem found; {done}, and nothing was run")
         return True

@@ -94,7 +94,9 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     try:
         slices = [run.book.load(folder / name) for name in names]
     except SliceError as error:
-        raise _error(metafunc, str(error)) from None
+        from pytest_quantgate.report.text import visible
+
+        raise _error(metafunc, visible(str(error), keep="\n")) from None
     refs = [
         CaseRef(slice_.name, case, candidate)
         for slice_ in slices

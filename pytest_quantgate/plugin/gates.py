@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from pytest_quantgate.cases.model import GATE_ID, Location
+from pytest_quantgate.cases.model import Location
 from pytest_quantgate.gate.evaluate import Verdict, evaluate
 from pytest_quantgate.gate.policy import resolve_policy
+from pytest_quantgate.plugin.collect import gate_name
 
 if TYPE_CHECKING:
     from pytest_quantgate.gate.evaluate import GateResult
@@ -48,7 +49,7 @@ class Gate:
 
 def nodeid(run: QuantRun, name: str, candidate: str) -> str:
     """The node id of the gate of a slice of that name."""
-    return f"{run.gated[name]}::{GATE_ID}[{candidate}]"
+    return f"{run.gated[name]}::{gate_name(candidate)}"
 
 
 def judge(run: QuantRun, name: str, candidate: str) -> Gate:

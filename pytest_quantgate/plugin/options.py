@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -127,6 +128,11 @@ def is_there(path: str | Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110  (Path.exists raises where a text is too long for a name)
 
 
+def absolute(path: Path) -> Path:
+    """A path without ``.`` and ``..``, its links left as they are: so pytest names the files that it collects."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  (Path.absolute keeps "..")
+
+
 def _ini_files(folder: Path) -> Iterator[Path]:
     for name in ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini"):
         if (folder / name).is_file():
@@ -182,9 +188,18 @@ def _report_path(config: pytest.Config) -> Path | None:
     text = _text(config, "quant_report_json")
     if text is None:
         return None
-    path = config.invocation_params.dir / Path(text).expanduser()
-    if os.path.isdir(path):  # noqa: PTH112  (as in is_there)
-        msg = f"--quant-report-json {text}: this is a folder, name a file"
+    try:
+        path = config.invocation_params.dir / Path(text).expanduser()
+        kind = path.stat().st_mode
+    except FileNotFoundError:
+        return path
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: ~ of nobody; ValueError: a null character
+        reason = getattr(error, "strerror", None) or error
+        msg = f"--quant-report-json {text}: no report can be written there: {reason}"
+        raise pytest.UsageError(msg) from None
+    if not stat.S_ISREG(kind):  # it would be replaced by an ordinary file
+        what = "a folder" if stat.S_ISDIR(kind) else "not a regular file"
+        msg = f"--quant-report-json {text}: this is {what}, name a file"
         raise pytest.UsageError(msg)
     return path
 

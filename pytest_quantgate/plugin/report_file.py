@@ -35,7 +35,7 @@ def write(report: RunReport, path: Path) -> str | None:
     """
     try:
         text = report.to_json()
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".quantgate-")
         temporary = Path(name)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:

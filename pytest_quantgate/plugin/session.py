@@ -92,6 +92,7 @@ class QuantRun:
         self.report_problem: str | None = None
         self.nothing_collected = False
         self._marks: dict[str, pytest.MarkDecorator] = {}
+        self._gate_arguments = collect.take_gate_arguments(config, options)
         self._suite_arguments = collect.take_suite_arguments(config, options)
 
     # --- collection
@@ -109,14 +110,21 @@ class QuantRun:
             return None
         file: SliceFile = SliceFile.from_parent(parent, path=file_path)
         file.run = self
+        file.only = self._gate_arguments.get(file_path)
         return file
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-        """Put the suite below the session: as a path it would be lost where it lies in a virtual environment."""
+        """Put the suite below the session: as a path it would be lost where it lies in a virtual environment.
+
+        Raises:
+            pytest.UsageError: A plugin that was to add checks failed; no slice can be read.
+        """
         report = yield
+        if self.book.fault is not None:
+            raise self.book.fault
         suite = self.options.suite
         if suite is not None and isinstance(collector, pytest.Session) and report.passed:
             from pytest_quantgate.cases.suites import suite_files
@@ -127,12 +135,14 @@ class QuantRun:
 
     def markers(self, tags: Iterable[str]) -> list[pytest.MarkDecorator]:
         """Tags as markers, registered so that --strict-markers knows them."""
-        for tag in tags:
-            if tag not in self._marks:
-                name = marker_name(tag)
-                self.config.addinivalue_line("markers", f"{name}: cases tagged {tag} in a slice file")
-                self._marks[tag] = getattr(pytest.mark, name)
-        return [self._marks[tag] for tag in tags]
+        names = dict.fromkeys(tags)
+        fresh = {tag: marker_name(tag) for tag in names if tag not in self._marks}
+        # all lines before the first mark: pytest reads them all again for a name that it has not seen
+        for tag, name in fresh.items():
+            self.config.addinivalue_line("markers", f"{name}: cases tagged {tag} in a slice file")
+        for tag, name in fresh.items():
+            self._marks[tag] = getattr(pytest.mark, name)
+        return [self._marks[tag] for tag in names]
 
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Deselect the slices that --quant-slice does not name."""

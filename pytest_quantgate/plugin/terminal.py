@@ -36,10 +36,12 @@ def reporter(config: pytest.Config) -> pytest.TerminalReporter | None:
 
 def line(config: pytest.Config, text: str, *, prefix: str = "quantgate: ") -> None:
     """Write one message on lines of its own."""
+    from pytest_quantgate.report.text import visible
+
     terminal = reporter(config)
     if terminal is not None:
         terminal.ensure_newline()
-        terminal.write_line(f"{prefix}{text}")
+        terminal.write_line(visible(f"{prefix}{text}", keep="\n"))
 
 
 def progress(config: pytest.Config) -> Progress:

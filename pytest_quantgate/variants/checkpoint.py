@@ -26,6 +26,7 @@ TOKENIZER_FILES = (
     "added_tokens.json",
 )
 
+_OTHER_WEIGHTS = "transformers_weights"
 _SHARD_NAME = re.compile(r"[\w.-]+\.safetensors")  # a file beside the index, nothing elsewhere
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
@@ -51,6 +52,14 @@ def check_folder(folder: Path) -> None:
             where=str(folder / CONFIG),
             hint="name the unquantized model that it was made from",
         )
+    if config.get(_OTHER_WEIGHTS) is not None:
+        raise ModelError(
+            f"{_OTHER_WEIGHTS} names the file to load, and only {WEIGHTS} or its shards are checked and identified",
+            where=str(folder / CONFIG),
+            hint=f"remove the key, and name the weights {WEIGHTS}",
+        )
+    if (folder / GENERATION_CONFIG).exists():  # transformers goes on without one that it cannot read
+        read_json(folder / GENERATION_CONFIG)
     _check_tokenizer(folder)
     tensors = read_tensors(folder)
     strange = sorted({tensor.dtype for tensor in tensors} & {"F8_E4M3", "F8_E5M2", "F4", "U8", "I8"})

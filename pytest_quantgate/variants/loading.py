@@ -42,7 +42,7 @@ def load_pretrained(folder: Path, *, dtype: torch.dtype, device: str, quantizati
 
     Raises:
         ModelError: It does not load, would need code from the checkpoint, or weights that the architecture needs are
-            not in the files.
+            not in the files, or the files hold weights that it does not use.
     """
     options: dict[str, Any] = {"quantization_config": quantization} if quantization else {}
     with quiet():
@@ -66,11 +66,16 @@ def load_pretrained(folder: Path, *, dtype: torch.dtype, device: str, quantizati
         except Exception as error:  # a checkpoint that does not fit fails in many ways
             raise _not_loaded("the model", error, folder, _CONFIG_HINT) from error
     if missing := sorted(info["missing_keys"]):
-        more = f" and {len(missing) - _SHOWN_NAMES} more" if len(missing) > _SHOWN_NAMES else ""
         raise ModelError(
-            f"weights are missing from the files: {', '.join(missing[:_SHOWN_NAMES])}{more}",
+            f"weights are missing from the files: {_some(missing)}",
             where=str(folder),
             hint="check that its config.json belongs to its weights, and that no file is left out",
+        )
+    if unused := sorted(info["unexpected_keys"]):  # without those that transformers leaves out by design
+        raise ModelError(
+            f"the files hold weights that the model does not use: {_some(unused)}",
+            where=str(folder),
+            hint=_CONFIG_HINT,
         )
     model.eval().requires_grad_(requires_grad=False)
     loaded: PreTrainedModel = model
@@ -118,6 +123,11 @@ def cast_parameters(model: PreTrainedModel, dtype: torch.dtype) -> None:
         if buffer.dtype in (torch.float16, torch.bfloat16):  # float32 ones, such as rotary angles, stay exact
             buffer.data = buffer.data.to(dtype)
     model.config.dtype = dtype
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+    return f"{', '.join(names[:_SHOWN_NAMES])}{more}"
 
 
 def _not_loaded(what: str, error: Exception, folder: Path, hint: str) -> ModelError:

@@ -127,12 +127,23 @@ def register(name: str, entry: Entry) -> None:
         entry: Where its backend is and what options it takes.
 
     Raises:
-        UsageError: The name is malformed, or belongs to another backend.
+        UsageError: The name is malformed or belongs to another backend, or the entry is none.
     """
-    if not name or name != name.lower() or not name.replace("-", "_").replace(".", "_").isidentifier():
+    if (
+        not isinstance(name, str)
+        or not name
+        or name != name.lower()
+        or not name.replace("-", "_").replace(".", "_").isidentifier()
+    ):
         raise UsageError(
             "a variant name is lower-case letters, digits, '.', '_' and '-', and starts with a letter",
             where=f"variant {name!r}",
+        )
+    if not _is_entry(entry):
+        raise UsageError(
+            "is registered with something other than an Entry",
+            where=f"variant {name!r}",
+            hint='write Entry("package.module:attribute")',
         )
     known = _TABLE.setdefault(name, entry)
     if known != entry:
@@ -141,6 +152,13 @@ def register(name: str, entry: Entry) -> None:
             where=f"variant {name!r}",
             hint="choose another name",
         )
+
+
+def _is_entry(entry: object) -> bool:
+    """Whether another plugin's value is what its type says."""
+    if not isinstance(entry, Entry) or not isinstance(entry.target, str):
+        return False
+    return isinstance(entry.options, Mapping) and isinstance(entry.requires, Mapping)
 
 
 def unregister(name: str) -> None:

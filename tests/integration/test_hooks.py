@@ -56,3 +56,23 @@ def test_a_conftest_can_add_a_backend(lab: Lab) -> None:
         unregister("half")
     assert result.ret == pytest.ExitCode.OK, result.stderr.str()
     result.stdout.fnmatch_lines(["*<CaseItem case-0[[]half[]]>"])
+
+
+@pytest.mark.parametrize(
+    ("hook", "code", "message"),
+    [
+        ("backends", "registry.register('mine', 3)", "variant 'mine': is registered with something other than*"),
+        ("backends", "raise ValueError('x')", "ValueError: x"),
+        ("checks", "registry.register('exact', lambda answer: None)", "ValueError: check 'exact' is registered twice*"),
+    ],
+)
+def test_a_hook_that_fails_is_told_in_one_line(lab: Lab, hook: str, code: str, message: str) -> None:
+    for name in ("words", "others"):
+        lab.write(name, lab.many(1))
+    file = lab.pytester.makeconftest(f"def pytest_quantgate_register_{hook}(registry):\n    {code}\n")
+    result = lab.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in result.errlines if "ERROR" in line]
+    assert line.startswith(f"ERROR: {file}:2: pytest_quantgate_register_{hook} failed: ")
+    result.stderr.fnmatch_lines([f"*failed: {message}"])
+    result.stdout.no_fnmatch_line("*Traceback*")

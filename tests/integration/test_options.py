@@ -31,6 +31,8 @@ from tests.integration.conftest import Lab
         (("--quant-cand", "nf4", "--quant-min-cases", "2.5"), "ERROR: --quant-min-cases 2.5: not a whole number"),
         (("--quant-cand", "nf4", "--quant-min-cases", "0"), "ERROR: command line: min_cases is 0"),
         (("--quant-cand", "nf4", "--quant-report-json", "."), "ERROR: --quant-report-json .: this is a folder*"),
+        (("--quant-cand", "nf4", "--quant-report-json=~nobody-here/x"), "*no report can be written there: *"),
+        (("--quant-cand", "nf4", f"--quant-report-json={'a' * 300}"), "*no report can be written there: *too long"),
         (("--quant-cand", "nf4", "-o", "quant_min_cases=many"), "ERROR: ini key quant_min_cases: *"),
         (("--quant-cand", "nf4", "-o", "quant_min_robustness=2"), "ERROR: ini file: min_robustness is 2"),
     ],

@@ -65,10 +65,13 @@ def test_without_a_candidate_the_test_is_skipped(lab: Lab) -> None:
         (TEST.replace('("data/words.slice.yaml")', "()"), "*write the marker as*"),
         (TEST.replace("def test_words(quant_case)", "def test_words()"), "*does not use the fixture quant_case*"),
         (TEST.replace("data/words", "data/nothing"), "*nothing.slice.yaml:1: no such file*"),
+        (TEST.replace("data/words", "data/\\0"), r"*data/\x00.slice.yaml:1: cannot be read: *null byte"),
+        (TEST.replace("data/words", "data/circle"), "*circle.slice.yaml:1: cannot be read: *symbolic links"),
     ],
 )
 def test_a_marker_that_is_wrong_is_a_collection_error(lab: Lab, source: str, message: str) -> None:
     lab.write("words", lab.many(2), file="data/words.slice.yaml")
+    (lab.pytester.path / "data/circle.slice.yaml").symlink_to("circle.slice.yaml")
     file = lab.pytester.makepyfile(source)
     result = lab.run(str(file))
     assert result.ret == pytest.ExitCode.INTERRUPTED

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import tempfile
 
@@ -109,7 +110,7 @@ def test_an_old_report_is_replaced_whole(lab: Lab) -> None:
     path.write_text("old")
     lab.run("--quant-report-json=run.json")
     assert json.loads(path.read_text())["gates"]
-    assert [each.name for each in lab.pytester.path.glob(".run.json*")] == []
+    assert [each.name for each in lab.pytester.path.glob(".quantgate-*")] == []
 
 
 def test_node_ids_are_written_as_the_folder_needs_them(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,3 +120,20 @@ def test_node_ids_are_written_as_the_folder_needs_them(lab: Lab, monkeypatch: py
     lab.run("--quant-report-json", "run.json")
     report = RunReport.from_json((lab.pytester.path / "sub/run.json").read_text())
     assert report.cases[0].node_ids == {"nf4": "words.slice.yaml::case-0[nf4]"}
+
+
+def test_a_name_as_long_as_a_name_can_be_is_written(lab: Lab) -> None:
+    lab.write("words", lab.many(1))
+    path = lab.pytester.path / ("r" * 255)
+    assert lab.run(f"--quant-report-json={path}").ret == pytest.ExitCode.OK
+    assert json.loads(path.read_text())["gates"]
+
+
+def test_a_device_is_not_replaced(lab: Lab) -> None:
+    lab.write("words", lab.many(1))
+    pipe = lab.pytester.path / "pipe"
+    os.mkfifo(pipe)
+    result = lab.run(f"--quant-report-json={pipe}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --quant-report-json {pipe}: this is not a regular file*"])
+    assert pipe.is_fifo()

@@ -49,6 +49,7 @@ def test_a_suite_in_the_ini_file_is_added_to_what_is_collected(own_suite: Lab) -
         (("own/others.slice.yaml",), 2),
         (("own/words.slice.yaml::case-1[nf4]",), 1),
         (("own/words.slice.yaml::case-1", "own/others.slice.yaml"), 3),
+        (("own/others.slice.yaml::gate[nf4]",), 2),
         (("--quant-slice", "others"), 2),
         (("-k", "words::case-1[nf4]"), 1),
     ],

@@ -27,6 +27,24 @@ def test_one_case_runs_alone_and_its_gate_is_skipped(lab: Lab, arguments: tuple[
     result.stdout.fnmatch_lines(["*fp16: all 1 answers cached*", "SKIPPED*" + SKIPPED, "*1 skipped, *1 degraded*"])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "items"),
+    [
+        (("words.slice.yaml::gate[nf4]",), 3),
+        (("./words.slice.yaml::gate",), 6),
+        (("words.slice.yaml::gate[nf4]", "words.slice.yaml::gate[fp32]"), 6),
+        (("words.slice.yaml::gate[nf4]", "others.slice.yaml::case-0[fp32]"), 4),
+        (("words.slice.yaml::gate[nf4]", "words.slice.yaml::case-0[fp32]"), 6),
+    ],
+)
+def test_the_node_id_of_a_gate_selects_its_cases(lab: Lab, arguments: tuple[str, ...], items: int) -> None:
+    lab.write("words", lab.many(3))
+    lab.write("others", lab.many(3))
+    result = lab.run(*arguments, candidates=("nf4", "fp32"))
+    result.stdout.fnmatch_lines([f"collected {items} items", "words.slice.yaml*"])
+    assert "::gate" not in result.stderr.str()
+
+
 def test_tags_are_markers_even_under_strict_markers(lab: Lab) -> None:
     cases = [lab.preserved("one", tags=["two-words"]), lab.preserved("two", tags=["other"]), lab.preserved("three")]
     lab.write("words", cases)

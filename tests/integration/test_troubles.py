@@ -119,3 +119,45 @@ def test_other_tests_run_all_the_same(lab: Lab) -> None:
     lab.write("words", lab.many(2))
     lab.pytester.makepyfile("def test_one(): pass")
     lab.run("--quant-model=/no/model").assert_outcomes(passed=1, failed=1)
+
+
+def test_what_a_model_folder_says_cannot_act_on_the_terminal(lab: Lab, model: Path) -> None:
+    lab.write("words", lab.many(2))
+    template = (model / "chat_template.jinja").read_text()
+    (model / "chat_template.jinja").write_text("{{ raise_exception('\x1b]0;title\x07') }}")
+    refused = lab.run(f"--quant-model={model}", "-rs", "--junitxml=junit.xml")
+    assert refused.ret == pytest.ExitCode.TESTS_FAILED
+    (model / "chat_template.jinja").write_text(template)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "model_type": "\x1b]0;title\x07"}))
+    for result in (refused, lab.run(f"--quant-model={model}", "-rs")):
+        result.stdout.fnmatch_lines([r"*\x1b]0;title\x07*"])
+        assert not {"\x1b", "\x07"} & set(result.stdout.str())
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "reason"),
+    [
+        ("generation_config.json", {"eos_token_id": "</s>"}, "*eos_token_id is '</s>', neither a token id nor*"),
+        ("generation_config.json", {"eos_token_id": [[1]]}, "*eos_token_id is [[][[]1]], neither a token id nor*"),
+        ("config.json", {"num_hidden_layers": 1}, "*weights that the model does not use: model.layers.1.*"),
+    ],
+)
+def test_files_that_do_not_fit_together(
+    lab: Lab, model: Path, file: str, change: dict[str, object], reason: str
+) -> None:
+    lab.write("words", lab.many(2))
+    content = json.loads((model / file).read_text())
+    (model / file).write_text(json.dumps(content | change))
+    assert_nothing_passed(lab.run(f"--quant-model={model}"), reason)
+
+
+def test_a_tokenizer_of_another_model(lab: Lab, model: Path) -> None:
+    lab.write("words", lab.many(2))
+    weights = load_file(model / "model.safetensors")
+    for name in ("model.embed_tokens.weight", "lm_head.weight"):
+        weights[name] = weights[name][:10].copy()
+    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "vocab_size": 10}))
+    assert_nothing_passed(lab.run(f"--quant-model={model}"), "*the tokenizer gives token * and the model knows 10*")

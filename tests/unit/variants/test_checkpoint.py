@@ -108,3 +108,15 @@ def test_integer_weights_are_refused(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
     with pytest.raises(ModelError, match="not plain floating point"):
         check_folder(folder)
+
+
+def test_weights_of_another_name_are_refused(folder: Path) -> None:
+    set_key(folder / "config.json", "transformers_weights", "other.safetensors")
+    with pytest.raises(ModelError, match="transformers_weights names the file to load"):
+        check_folder(folder)
+
+
+def test_a_generation_config_that_cannot_be_read_is_an_error(folder: Path) -> None:
+    (folder / "generation_config.json").write_text("{")
+    with pytest.raises(ModelError, match=r"generation_config\.json: is not valid JSON"):
+        check_folder(folder)

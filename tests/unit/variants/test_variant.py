@@ -187,6 +187,26 @@ def test_missing_weights_are_an_error_and_not_made_up(folder: Path, edit_weights
 
 
 @pytest.mark.parametrize("spec", ["fp16", "nf4"])
+def test_weights_that_the_model_does_not_use_are_an_error(folder: Path, edit_weights: EditWeights, spec: str) -> None:
+    def add(weights: dict[str, Any]) -> None:
+        weights["model.layers.2.mlp.up_proj.weight"] = weights["model.norm.weight"].clone()
+
+    edit_weights(add)
+    with pytest.raises(ModelError, match=r"weights that the model does not use: model\.layers\.2\.mlp\.up_proj"):
+        loaded(folder, spec)
+
+
+@pytest.mark.parametrize("spec", ["fp16", "nf4"])
+def test_what_transformers_leaves_out_by_design_is_no_fault(folder: Path, edit_weights: EditWeights, spec: str) -> None:
+    def add(weights: dict[str, Any]) -> None:
+        weights["lm_head.weight"] = weights["model.embed_tokens.weight"].clone()  # tied
+        weights["model.layers.0.self_attn.rotary_emb.inv_freq"] = torch.ones(8)  # as old checkpoints have it
+
+    edit_weights(add)
+    assert loaded(folder, spec)
+
+
+@pytest.mark.parametrize("spec", ["fp16", "nf4"])
 def test_weights_of_another_shape_are_an_error(folder: Path, edit_weights: EditWeights, spec: str) -> None:
     def cut(weights: dict[str, Any]) -> None:
         weights["model.norm.weight"] = weights["model.norm.weight"][:32].clone()
