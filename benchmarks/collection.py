@@ -1,6 +1,6 @@
-"""How long pytest takes to collect a slice of many cases: `python benchmarks/collection.py [--cases 10000] [--runs 3]`.
+"""How long pytest takes to collect many cases: `python benchmarks/collection.py [--cases 10000] [--runs 3]`.
 
-The same pytest command without the slice file is run in turns, so that the difference is what collecting costs. No model
+The same command without the slice file is run in turns, so that the difference is what collecting costs. No model
 is needed: the folder named as one is never opened under --collect-only.
 """
 

@@ -10,6 +10,7 @@ import pytest
 from pytest_quantgate.cases.read_case import marker_name
 from pytest_quantgate.errors import QuantgateError, nearest
 from pytest_quantgate.outcomes.model import Transition
+from pytest_quantgate.paths import cache_folder
 from pytest_quantgate.plugin import collect, last_failed, options, report_file, terminal
 from pytest_quantgate.plugin.answers import AnswerBook
 from pytest_quantgate.plugin.book import CaseRef, SliceBook
@@ -42,11 +43,13 @@ def install(config: pytest.Config) -> None:
     from pytest_quantgate.plugin.backends import placements, register_backends
 
     try:
-        register_backends(config)
+        # What is wrong with the environment is refused now rather than after minutes of generation.
+        cache_folder()
         if "SOURCE_DATE_EPOCH" in os.environ:
             from pytest_quantgate.report.model import timestamp
 
-            timestamp()  # refused now rather than after minutes of generation
+            timestamp()
+        register_backends(config)
         settled = options.resolve(config)
         run = QuantRun(config, settled, placements(settled))
     except QuantgateError as error:

@@ -166,3 +166,11 @@ def test_a_session_without_a_candidate_writes_nothing(
     monkeypatch.setenv("QUANTGATE_CACHE_DIR", str(folder))
     pytester.runpytest_inprocess("-p", "no:cacheprovider")
     assert not folder.exists()
+
+
+def test_a_cache_folder_that_cannot_be_is_refused_at_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.write("words", lab.many(2))
+    monkeypatch.setenv("QUANTGATE_CACHE_DIR", "~no-such-user/cache")
+    result = lab.run()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *QUANTGATE_CACHE_DIR*"])
