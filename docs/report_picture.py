@@ -14,13 +14,16 @@ from pytest_quantgate.report.model import RunReport
 from pytest_quantgate.report.terminal import render
 
 WIDTH = 100
+NEXT_STEPS = "what to do next"
 
 
 def main(source: Path, target: Path) -> None:
     """Render the report as the terminal shows it, and keep it as a picture that loads nothing from elsewhere."""
     report = RunReport.from_json(source.read_text(encoding="utf-8"))
     console = Console(record=True, width=WIDTH, file=StringIO(), force_terminal=True)
-    console.print(Text.from_ansi(render(report, width=WIDTH, color=True)), soft_wrap=False)
+    shown = render(report, width=WIDTH, color=True)
+    verdicts = shown[: shown.index(NEXT_STEPS)]  # the commands below them are too long for a picture
+    console.print(Text.from_ansi(verdicts.rstrip()), soft_wrap=False)
     svg = console.export_svg(title=" ".join(report.base_command), unique_id="quantgate")
     # rich's template fetches a web font; a picture in a README must not
     target.write_text(re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL), encoding="utf-8")
