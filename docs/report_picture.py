@@ -25,8 +25,9 @@ def main(source: Path, target: Path) -> None:
     verdicts = shown[: shown.index(NEXT_STEPS)]  # the commands below them are too long for a picture
     console.print(Text.from_ansi(verdicts.rstrip()), soft_wrap=False)
     svg = console.export_svg(title=" ".join(report.base_command), unique_id="quantgate")
-    # rich's template fetches a web font; a picture in a README must not
-    target.write_text(re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL), encoding="utf-8")
+    # rich's template fetches a web font, which a picture in a README must not; not all viewers keep leading spaces
+    svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
+    target.write_text(svg.replace("<svg ", '<svg xml:space="preserve" ', 1), encoding="utf-8")
 
 
 if __name__ == "__main__":
