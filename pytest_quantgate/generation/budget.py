@@ -1,6 +1,9 @@
-"""How much memory keys and values may take: a share of what is left once the model is loaded."""
+"""How much memory keys and values may take, and giving back what nothing uses any more."""
 
 from __future__ import annotations
+
+import gc
+import sys
 
 from pytest_quantgate.variants.memory import available_bytes
 
@@ -16,3 +19,11 @@ def key_value_budget(device: str) -> int:
     """
     share = CPU_SHARE if device == "cpu" else CUDA_SHARE
     return int(available_bytes(device) * share)
+
+
+def release_memory() -> None:
+    """Give back what is no longer referred to, CUDA's reserve included; imports nothing."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

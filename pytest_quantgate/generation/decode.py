@@ -6,7 +6,6 @@ is finished gives its place to a waiting prompt at once. In float32 an answer do
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from pytest_quantgate.errors import ModelError
+from pytest_quantgate.generation.budget import release_memory
 from pytest_quantgate.generation.completion import FinishReason
 from pytest_quantgate.generation.prefill import Prefilled, Prefiller, Waiting, next_batch, queue_of
 from pytest_quantgate.generation.prompts import Prompt, in_groups
@@ -123,9 +123,7 @@ class Decoder:
 
     def _halve(self, longest: int) -> None:
         rows = self._rows_in_use
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        release_memory()
         if rows <= 1:
             raise ModelError(
                 f"memory ran out on a single prompt (the longest has {longest} tokens)",

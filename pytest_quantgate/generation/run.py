@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_quantgate.errors import ModelError, QuantgateError
+from pytest_quantgate.generation.budget import key_value_budget, release_memory
 from pytest_quantgate.generation.cache import CompletionCache
 from pytest_quantgate.generation.completion import Completion, Request
 from pytest_quantgate.generation.progress import Progress
@@ -67,12 +66,12 @@ def answer(variant: Variant, requests: Sequence[Request], cache: CompletionCache
                 cache.put(identity, fresh)
                 completions.update(fresh)
 
-            _free()  # a variant that failed leaves its memory behind as long as its error is looked at
+            release_memory()  # a variant that failed leaves its memory behind as long as its error is looked at
             loaded = load_variant(variant)
             cache.put_audit(identity, loaded.audit.to_json())
             _generate(loaded, missing, keep, progress)
             del loaded
-            _free()
+            release_memory()
     finally:
         progress.finish()
     return Answers(completions, _audit(cache, identity), cached=len(by_digest) - len(missing), generated=len(missing))
@@ -94,7 +93,6 @@ def _generate(
     keep: Callable[[Mapping[str, Completion]], None],
     progress: Progress,
 ) -> None:
-    from pytest_quantgate.generation.budget import key_value_budget
     from pytest_quantgate.generation.decode import Decoded, Decoder
     from pytest_quantgate.generation.prompts import tokenize
 
@@ -170,10 +168,3 @@ def _refuse_other_state(config: PreTrainedConfig, name: str) -> None:
     if others or getattr(config, "is_encoder_decoder", False):
         kinds = ", ".join(sorted(others)) or "an encoder"
         raise ModelError(f"only decoders that keep keys and values can be run, this model has {kinds}", where=name)
-
-
-def _free() -> None:
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()

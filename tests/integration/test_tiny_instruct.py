@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 
 from pytest_quantgate.report.model import RunReport
+from tests.integration.conftest import Tiny
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "tiny_instruct"
 SLICES = ("format", "long-context", "math", "refusals")
 
 
 @pytest.fixture
-def gated(pytester: pytest.Pytester, cache_folder: Path) -> Any:
+def gated(pytester: pytest.Pytester, tiny: Tiny) -> Any:
     """Run pytest over the slices; gives the exit status and the report."""
-    assert cache_folder.is_dir()
+    # The laboratory's model has loaded bitsandbytes by now, which cannot be imported again after an inner run.
+    assert tiny.folder.is_dir()
 
     def run(*arguments: str) -> tuple[int, RunReport]:
         target = pytester.path / "run.json"
