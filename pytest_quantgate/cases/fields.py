@@ -40,11 +40,43 @@ def mapping(
     for key in required:
         if key not in value:
             problems.add(node.line, f"{what} needs the key {key!r}")
-    unknown = [key for key in value if key not in valid]
-    for key in unknown:
+    others = [key for key in value if key not in valid]
+    for key in others:
         line = value[key].line
         problems.add(line, f"unknown key {quoted(key)} in {what}; {nearest(key[:LONGEST_NAME], valid)}")
-    return {key: item for key, item in value.items() if key in valid} if unknown else value
+    return {key: item for key, item in value.items() if key in valid} if others else value
+
+
+def named(
+    node: Node, what: str, key: str, problems: Problems, *, kind: str, known: Iterable[str]
+) -> tuple[str, Node] | None:
+    """Read a mapping that names, under one of its keys, who is to read the rest of it.
+
+    Args:
+        node: The node to read.
+        what: What it is, for messages: ``'generate'``.
+        key: Where the name stands.
+        problems: Where everything that is wrong with the name is noted.
+        kind: What it is the name of, for messages: ``generator``.
+        known: The names that it may be.
+
+    Returns:
+        The name, and the mapping without its key; None when there is no such name.
+    """
+    value = node.value
+    if not isinstance(value, dict):
+        wrong_type(node, f"{what} must be a mapping", problems)
+        return None
+    if key not in value:
+        problems.add(node.line, f"{what} needs the key {key!r}")
+        return None
+    given, valid = text(value[key], f"{key!r}", problems), tuple(known)
+    if given is None:
+        return None
+    if given not in valid:
+        unknown(value[key], kind, given, problems, known=valid)
+        return None
+    return given, Node({other: item for other, item in value.items() if other != key}, node.line)
 
 
 def items(node: Node, what: str, problems: Problems) -> list[Node] | None:
@@ -102,6 +134,48 @@ def integer(node: Node, what: str, problems: Problems, *, least: int, most: int 
     else:
         return value
     return None
+
+
+def integer_of(
+    pairs: Mapping[str, Node], key: str, problems: Problems, *, least: int, most: int | None = None
+) -> int | None:
+    """Read the whole number under a key; None also when the key is not there, which is no problem here."""
+    return integer(pairs[key], f"{key!r}", problems, least=least, most=most) if key in pairs else None
+
+
+def names_of(pairs: Mapping[str, Node], key: str, what: str, problems: Problems, *, known: Iterable[str]) -> list[str]:
+    """Read the list under a key that names some of what is known, each once.
+
+    Args:
+        pairs: The mapping that may have the key.
+        key: Where the list stands.
+        what: What its items are, for messages: ``language``.
+        problems: Where names that are unknown or listed twice are noted.
+        known: The names that it may hold.
+
+    Returns:
+        The names in the list's order; all that are known when the key is not there.
+    """
+    valid = tuple(known)
+    if key not in pairs:
+        return list(valid)
+    names: list[str] = []
+    for item in items(pairs[key], f"{key!r}", problems) or ():
+        given = text(item, f"a {what}", problems)
+        if given is None:
+            continue
+        if given not in valid:
+            unknown(item, what, given, problems, known=valid)
+        elif given in names:
+            problems.add(item.line, f"{what} {quoted(given)} is listed twice")
+        else:
+            names.append(given)
+    return names
+
+
+def unknown(node: Node, what: str, given: str, problems: Problems, *, known: Iterable[str]) -> None:
+    """Note a name that is none of those that are known, and the nearest of them."""
+    problems.add(node.line, f"unknown {what} {quoted(given)}; {nearest(given[:LONGEST_NAME], known)}")
 
 
 def fraction(node: Node, what: str, problems: Problems) -> float | None:

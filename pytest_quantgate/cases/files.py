@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.cases.problems import quoted
 
 if TYPE_CHECKING:
     from pytest_quantgate.cases.problems import Problems
+
+SLICE_SUFFIX: Final = ".slice.yaml"
 
 MAX_BYTES = 64 * 1024 * 1024
 """Largest file that is read; 10,000 ordinary cases take about 3 MB."""

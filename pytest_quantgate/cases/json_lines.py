@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.cases.nodes import MAX_DEPTH, Node, TooDeepError, node_of
-from pytest_quantgate.cases.strict_json import no_constant, unique_keys
+from pytest_quantgate.cases.strict_json import DECODER
 
 if TYPE_CHECKING:
     from pytest_quantgate.cases.problems import Problems
@@ -40,7 +40,7 @@ def read_json_lines(text: str, problems: Problems, most: int | None = None) -> l
             problems.add(line - 1, GIVEN_UP)
             break
         try:
-            node = node_of(_decoder.decode(content), line)
+            node = node_of(DECODER.decode(content), line)
         except json.JSONDecodeError as error:
             problems.add(line, f"bad JSON: {error.msg} (column {error.colno})")
         except (RecursionError, TooDeepError):
@@ -50,6 +50,3 @@ def read_json_lines(text: str, problems: Problems, most: int | None = None) -> l
         else:
             nodes.append(node)
     return nodes
-
-
-_decoder = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=no_constant)

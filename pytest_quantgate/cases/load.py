@@ -5,14 +5,13 @@ A slice file is untrusted: loading runs no code, follows no alias, and leaves it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pytest_quantgate.cases.catalog import CheckCatalog
-from pytest_quantgate.cases.files import read_text
+from pytest_quantgate.cases.files import SLICE_SUFFIX
 from pytest_quantgate.cases.problems import Problems, quoted
-from pytest_quantgate.cases.read_slice import read_slice
+from pytest_quantgate.cases.read_slice import read_slice_file
 from pytest_quantgate.cases.surroundings import Surroundings, TokenCounter
-from pytest_quantgate.cases.yaml_nodes import read_yaml
 from pytest_quantgate.errors import Problem, SliceError
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from pytest_quantgate.cases.sources.registry import SourceRegistry
 
 __all__ = ["SLICE_SUFFIX", "CheckCatalog", "load_slice", "load_slices"]
-
-SLICE_SUFFIX: Final = ".slice.yaml"
 
 
 def load_slice(
@@ -51,10 +48,7 @@ def load_slice(
         SliceError: The file, or a file of cases that it names, has problems; it carries all of them.
     """
     problems = Problems(str(path) if shown is None else shown)
-    text = read_text(path, problems)
-    document = None if text is None else read_yaml(text, problems)
-    surroundings = Surroundings(path.parent, catalog, count_tokens, sources)
-    loaded = None if document is None else read_slice(document, surroundings, problems)
+    loaded = read_slice_file(path, Surroundings(path.parent, catalog, count_tokens, sources), problems)
     if loaded is None or problems:
         raise SliceError(problems.found())
     return loaded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from pytest_quantgate.errors import Problem
@@ -35,6 +36,10 @@ class Problems:
     def extend(self, problems: Iterable[Problem]) -> None:
         """Take over the problems of a file that this one refers to."""
         self._found.update(dict.fromkeys(problems))
+
+    def beside(self, relative: str) -> Problems:
+        """None yet: those of the file at this path from the folder of this one, named as the user would name it."""
+        return Problems(str(PurePath(self.path).parent / relative))
 
     def found(self) -> tuple[Problem, ...]:
         """Everything noted so far."""

@@ -178,6 +178,4 @@ class CaseReader:
 
 def max_new_tokens(pairs: Mapping[str, Node], problems: Problems) -> int | None:
     """The limit that a case or the defaults set; None when they set none."""
-    if "max_new_tokens" not in pairs:
-        return None
-    return fields.integer(pairs["max_new_tokens"], "'max_new_tokens'", problems, least=1, most=MOST_NEW_TOKENS)
+    return fields.integer_of(pairs, "max_new_tokens", problems, least=1, most=MOST_NEW_TOKENS)

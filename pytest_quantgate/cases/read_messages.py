@@ -119,5 +119,5 @@ def _role(node: Node, problems: Problems) -> Role | None:
         if role == known:
             return known
     if role is not None:
-        problems.add(node.line, f"unknown role {quoted(role)}; {nearest(role[: fields.LONGEST_NAME], _ROLES)}")
+        fields.unknown(node, "role", role, problems, known=_ROLES)
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_quantgate.cases import fields
@@ -14,7 +13,7 @@ from pytest_quantgate.cases.nodes import Node, node_of
 from pytest_quantgate.cases.problems import Problems, quoted
 from pytest_quantgate.cases.read_case import CaseReader, max_new_tokens
 from pytest_quantgate.cases.sources.read import read_dataset
-from pytest_quantgate.errors import nearest
+from pytest_quantgate.cases.yaml_nodes import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,6 +33,22 @@ class _ReaderOf(Protocol):
     """Makes the reader of one file's cases, given where its problems go and the usual length of an answer."""
 
     def __call__(self, of: Problems, usual: int = DEFAULT_MAX_NEW_TOKENS, /) -> CaseReader: ...
+
+
+def read_slice_file(path: Path, surroundings: Surroundings, problems: Problems) -> Slice | None:
+    """Read a slice file.
+
+    Args:
+        path: The file.
+        surroundings: What it is read in.
+        problems: Where everything that is wrong is noted.
+
+    Returns:
+        The slice; None, or a slice to throw away, when there are problems.
+    """
+    text = read_text(path, problems)
+    document = None if text is None else read_yaml(text, problems)
+    return None if document is None else read_slice(document, surroundings, problems)
 
 
 def read_slice(document: Node, surroundings: Surroundings, problems: Problems) -> Slice | None:
@@ -76,7 +91,7 @@ def _policy(node: Node, problems: Problems) -> PolicySettings:
     def rate(key: str) -> float | None:
         return fields.fraction(pairs[key], f"{key!r}", problems) if key in pairs else None
 
-    least = fields.integer(pairs["min_cases"], "'min_cases'", problems, least=1) if "min_cases" in pairs else None
+    least = fields.integer_of(pairs, "min_cases", problems, least=1)
     return PolicySettings(rate("max_pass_to_fail"), rate("min_robustness"), least, rate("max_unscored"))
 
 
@@ -118,7 +133,7 @@ def _from_json_lines(relative: str, line: int, folder: Path, problems: Problems,
     path = beside(folder, relative, line, problems)
     if path is None:
         return ()
-    own = Problems(str(PurePath(problems.path).parent / relative))
+    own = problems.beside(relative)
     text = read_text(path, own)
     nodes = [] if text is None else read_json_lines(text, own)
     if not nodes and not own:
@@ -129,21 +144,10 @@ def _from_json_lines(relative: str, line: int, folder: Path, problems: Problems,
 
 
 def _generated(node: Node, problems: Problems, surroundings: Surroundings) -> Iterable[Node]:
-    value = node.value
-    if not isinstance(value, dict):
-        fields.wrong_type(node, "'generate' must be a mapping", problems)
+    read = fields.named(node, "'generate'", "generator", problems, kind="generator", known=GENERATORS)
+    if read is None:
         return ()
-    if "generator" not in value:
-        problems.add(node.line, "'generate' needs the key 'generator'")
-        return ()
-    name = fields.text(value["generator"], "'generator'", problems)
-    if name is None:
-        return ()
-    if name not in GENERATORS:
-        hint = nearest(name[: fields.LONGEST_NAME], GENERATORS)
-        problems.add(value["generator"].line, f"unknown generator {quoted(name)}; {hint}")
-        return ()
-    parameters = Node({key: item for key, item in value.items() if key != "generator"}, node.line)
+    name, parameters = read
     return [node_of(raw, node.line) for raw in GENERATORS[name](parameters, problems, surroundings)]
 
 

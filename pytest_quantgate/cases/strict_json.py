@@ -6,7 +6,8 @@ cases or a model's answer.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+import json
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from pytest_quantgate.cases.problems import quoted
 
@@ -41,3 +42,7 @@ def no_constant(name: str) -> NoReturn:
     """
     msg = f"{name} is not JSON"
     raise StrictJsonError(msg)
+
+
+DECODER: Final = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=no_constant)
+"""Reads JSON so; what is none raises a ValueError, a nesting that is too deep for Python a RecursionError."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
+from pytest_quantgate.cases.files import SLICE_SUFFIX
 from pytest_quantgate.errors import UsageError, nearest
 
 
 def suite_names() -> tuple[str, ...]:
     """The names of the built-in suites, sorted."""
-    return tuple(sorted({path.parent.name for path in _root().glob("*/*.slice.yaml")}))
+    return tuple(sorted({path.parent.name for path in _root().glob(f"*/*{SLICE_SUFFIX}")}))
 
 
 def suite_files(name: str) -> tuple[Path, ...]:
@@ -22,7 +23,7 @@ def suite_files(name: str) -> tuple[Path, ...]:
     names = suite_names()
     if name not in names:
         raise UsageError(f"unknown suite {name!r}", hint=nearest(name, names))
-    return tuple(sorted((_root() / name).glob("*.slice.yaml")))
+    return tuple(sorted((_root() / name).glob(f"*{SLICE_SUFFIX}")))
 
 
 def _root() -> Path:

@@ -11,11 +11,15 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.cases import fields
-from pytest_quantgate.cases.generators import arithmetic_competition, arithmetic_grade, arithmetic_high
+from pytest_quantgate.cases.generators import (
+    arithmetic_counting,
+    arithmetic_grade,
+    arithmetic_high,
+    arithmetic_number_theory,
+)
 from pytest_quantgate.cases.generators.arithmetic_draw import Draw, Problem, Template
+from pytest_quantgate.cases.generators.chat import messages
 from pytest_quantgate.cases.generators.seeded import read_seed, rng_at
-from pytest_quantgate.cases.problems import quoted
-from pytest_quantgate.errors import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
 LEVELS: Final[Mapping[str, Sequence[Template]]] = {
     "grade-school": arithmetic_grade.TEMPLATES,
     "high-school": arithmetic_high.TEMPLATES,
-    "competition": arithmetic_competition.TEMPLATES,
+    "competition": (*arithmetic_number_theory.TEMPLATES, *arithmetic_counting.TEMPLATES),
 }
 
 _KEYS: Final = ("seed", "level", "each")
@@ -73,10 +77,10 @@ def arithmetic(parameters: Node, problems: Problems, _surroundings: Surroundings
     """
     pairs = fields.mapping(parameters, "generator 'arithmetic'", problems, known=_KEYS, required=_KEYS) or {}
     seed = read_seed(pairs, problems)
-    each = fields.integer(pairs["each"], "'each'", problems, least=1, most=_MOST_EACH) if "each" in pairs else None
+    each = fields.integer_of(pairs, "each", problems, least=1, most=_MOST_EACH)
     level = fields.text(pairs["level"], "'level'", problems) if "level" in pairs else None
     if level is not None and level not in LEVELS:
-        problems.add(pairs["level"].line, f"unknown level {quoted(level)}; {nearest(level, LEVELS)}")
+        fields.unknown(pairs["level"], "level", level, problems, known=LEVELS)
         return []
     if seed is None or each is None or level is None:
         return []
@@ -143,11 +147,9 @@ def _case(template: Template, made: Problem, draw: Draw) -> dict[str, object]:
 
 def _after_examples(template: Template, made: Problem, draw: Draw) -> dict[str, object]:
     """Asked after two solved problems of its kind, whose answers are others."""
-    messages: list[dict[str, str]] = []
-    for example in _examples(template, made, draw, _SHOTS):
-        messages += [_said("user", example.text), _said("assistant", str(example.answer))]
-    messages.append(_said("user", made.text))
-    return {"messages": messages, "checks": [_result_check(made)], "max_new_tokens": _DIRECT_TOKENS}
+    shots = [(example.text, str(example.answer)) for example in _examples(template, made, draw, _SHOTS)]
+    asked = messages(shots, made.text)
+    return {"messages": asked, "checks": [_result_check(made)], "max_new_tokens": _DIRECT_TOKENS}
 
 
 def _with_steps(template: Template, made: Problem, draw: Draw) -> dict[str, object]:
@@ -161,8 +163,7 @@ def _with_steps(template: Template, made: Problem, draw: Draw) -> dict[str, obje
         return {**asked, "prompt": f"{made.text} {how}"}
     (example,) = examples
     solution = "\n".join((*example.worked, f"#### {example.answer}"))
-    first, second = _said("user", f"{example.text} {how}"), _said("assistant", solution)
-    return {**asked, "messages": [first, second, _said("user", made.text)]}
+    return {**asked, "messages": messages([(f"{example.text} {how}", solution)], made.text)}
 
 
 def _examples(template: Template, made: Problem, draw: Draw, count: int) -> list[Problem]:
@@ -186,7 +187,3 @@ def _result_check(made: Problem, *, marked: bool = False) -> dict[str, object]:
     if made.unit:
         arguments["unit"] = made.unit
     return {"math_answer": {"value": str(made.answer), **arguments}}
-
-
-def _said(role: str, content: str) -> dict[str, str]:
-    return {"role": role, "content": content}

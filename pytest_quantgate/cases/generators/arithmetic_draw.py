@@ -94,6 +94,21 @@ class Draw:
         return self._names.deal()
 
 
+def shots(name: str, skill: str, make: Callable[[Draw], Problem]) -> Template:
+    """A template that is asked after two solved problems of its kind."""
+    return Template(name, skill, "shots", make)
+
+
+def direct(name: str, skill: str, make: Callable[[Draw], Problem]) -> Template:
+    """A template that is asked for the result alone."""
+    return Template(name, skill, "direct", make)
+
+
+def worked(name: str, skill: str, make: Callable[[Draw], Problem]) -> Template:
+    """A template that is asked with its steps."""
+    return Template(name, skill, "worked", make)
+
+
 def problem(text: str, answer: int | Fraction, steps: int, *, unit: str = "") -> Problem:
     """A problem whose example needs no worked solution."""
     return Problem(text, Fraction(answer), steps, unit=unit)

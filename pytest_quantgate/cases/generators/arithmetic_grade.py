@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from pytest_quantgate.cases.generators.arithmetic_draw import Draw, Problem, Template, problem
+from pytest_quantgate.cases.generators.arithmetic_draw import Draw, Problem, problem, shots, worked
 from pytest_quantgate.cases.generators.arithmetic_stories import story_templates
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 THINGS: Final = (
     "pencils", "shells", "buttons", "plums", "cards", "coins", "beads", "stamps", "balloons", "cookies", "books",
@@ -235,38 +232,30 @@ def _factory(draw: Draw) -> Problem:
     return problem(text, rate * (machines * hours + (machines - fewer) * rest), 5)
 
 
-def _shots(name: str, skill: str, make: Callable[[Draw], Problem]) -> Template:
-    return Template(name, skill, "shots", make)
-
-
-def _worked(name: str, skill: str, make: Callable[[Draw], Problem]) -> Template:
-    return Template(name, skill, "worked", make)
-
-
 TEMPLATES: Final = (
-    _shots("sum", "addition", _sum),
-    _shots("sum-tens", "addition", _sum_of_tens),
-    _shots("difference", "subtraction", _difference),
-    _shots("difference-small", "subtraction", _small_difference),
-    _shots("double", "multiplication", _doubling),
-    _shots("groups", "multiplication", _groups),
-    _shots("times-ten", "multiplication", _times_ten),
-    _shots("share", "division", _sharing),
-    _shots("half", "division", _half),
-    _shots("next-number", "sequence", _next_number),
-    _shots("larger", "comparison", _larger),
-    _shots("smallest", "comparison", _smallest),
-    _shots("three-terms", "addition", _three_terms),
-    _shots("and-back", "subtraction", _and_back),
+    shots("sum", "addition", _sum),
+    shots("sum-tens", "addition", _sum_of_tens),
+    shots("difference", "subtraction", _difference),
+    shots("difference-small", "subtraction", _small_difference),
+    shots("double", "multiplication", _doubling),
+    shots("groups", "multiplication", _groups),
+    shots("times-ten", "multiplication", _times_ten),
+    shots("share", "division", _sharing),
+    shots("half", "division", _half),
+    shots("next-number", "sequence", _next_number),
+    shots("larger", "comparison", _larger),
+    shots("smallest", "comparison", _smallest),
+    shots("three-terms", "addition", _three_terms),
+    shots("and-back", "subtraction", _and_back),
     *story_templates(),
-    _worked("change", "money", _change),
-    _worked("wages", "money", _wages),
-    _worked("two-kinds", "multiplication", _two_kinds),
-    _worked("ages", "multiplication", _ages),
-    _worked("journey", "rate", _journey),
-    _worked("perimeter", "area", _perimeter),
-    _worked("seats", "fraction", _seats),
-    _worked("recipe", "division", _recipe),
-    _worked("saving", "money", _saving),
-    _worked("factory", "rate", _factory),
+    worked("change", "money", _change),
+    worked("wages", "money", _wages),
+    worked("two-kinds", "multiplication", _two_kinds),
+    worked("ages", "multiplication", _ages),
+    worked("journey", "rate", _journey),
+    worked("perimeter", "area", _perimeter),
+    worked("seats", "fraction", _seats),
+    worked("recipe", "division", _recipe),
+    worked("saving", "money", _saving),
+    worked("factory", "rate", _factory),
 )

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import comb
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from pytest_quantgate.cases.generators.arithmetic_draw import Draw, Problem, Template, problem
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from pytest_quantgate.cases.generators.arithmetic_draw import Draw, Problem, direct, problem, shots, worked
 
 _LETTERS: Final = ("x", "y", "z", "n", "t", "k")
 _COLOURS: Final = ("red", "blue", "green", "yellow", "white", "black", "orange", "purple")
@@ -300,39 +297,31 @@ def _function(draw: Draw) -> Problem:
     return problem(text, two * point**2 - one * point + none, 6)
 
 
-def _make(name: str, skill: str, make: Callable[[Draw], Problem]) -> Template:
-    return Template(name, skill, "direct", make)
-
-
-def _worked(name: str, skill: str, make: Callable[[Draw], Problem]) -> Template:
-    return Template(name, skill, "worked", make)
-
-
 TEMPLATES: Final = (
-    Template("unknown", "equation", "shots", _one_step),
-    Template("square", "power", "shots", _squares),
-    Template("percent", "percent", "shots", _percent),
-    _make("line", "equation", _line),
-    _make("both-sides", "equation", _both_sides),
-    _make("brackets", "equation", _brackets),
-    _worked("system", "equation", _system),
-    _worked("proportion", "rate", _proportion),
-    _worked("percent-chain", "percent", _percent_chain),
-    _worked("percent-back", "percent", _percent_back),
-    _worked("interest", "percent", _interest),
-    _make("arithmetic-term", "sequence", _arithmetic_term),
-    _worked("arithmetic-sum", "sequence", _arithmetic_sum),
-    _make("geometric", "sequence", _geometric),
-    _worked("recursion", "sequence", _recursion),
-    _make("triangle", "area", _triangle),
-    _make("trapezoid", "area", _trapezoid),
-    _worked("frame", "area", _frame),
-    _make("right-triangle", "area", _right_triangle),
-    _make("dice", "probability", _dice),
-    _make("urn", "probability", _urn),
-    _make("coins", "probability", _coins),
-    _make("mean", "mean", _mean),
-    _make("fractions", "fraction", _fractions),
-    _make("quadratic", "equation", _quadratic),
-    _make("function", "function", _function),
+    shots("unknown", "equation", _one_step),
+    shots("square", "power", _squares),
+    shots("percent", "percent", _percent),
+    direct("line", "equation", _line),
+    direct("both-sides", "equation", _both_sides),
+    direct("brackets", "equation", _brackets),
+    worked("system", "equation", _system),
+    worked("proportion", "rate", _proportion),
+    worked("percent-chain", "percent", _percent_chain),
+    worked("percent-back", "percent", _percent_back),
+    worked("interest", "percent", _interest),
+    direct("arithmetic-term", "sequence", _arithmetic_term),
+    worked("arithmetic-sum", "sequence", _arithmetic_sum),
+    direct("geometric", "sequence", _geometric),
+    worked("recursion", "sequence", _recursion),
+    direct("triangle", "area", _triangle),
+    direct("trapezoid", "area", _trapezoid),
+    worked("frame", "area", _frame),
+    direct("right-triangle", "area", _right_triangle),
+    direct("dice", "probability", _dice),
+    direct("urn", "probability", _urn),
+    direct("coins", "probability", _coins),
+    direct("mean", "mean", _mean),
+    direct("fractions", "fraction", _fractions),
+    direct("quadratic", "equation", _quadratic),
+    direct("function", "function", _function),
 )

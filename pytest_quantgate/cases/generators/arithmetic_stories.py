@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from pytest_quantgate.cases.generators.arithmetic_draw import Draw, Problem, Template
+from pytest_quantgate.cases.generators.arithmetic_draw import Draw, Problem, Template, worked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _LENGTHS: Final = (2, 3, 4, 5, 6, 7, 8)
-_EVEN: Final = 2
 _MOST: Final = 120
 
 
@@ -184,53 +184,34 @@ SETTINGS: Final[Mapping[str, Setting]] = {
 
 def story_templates() -> tuple[Template, ...]:
     """One template per setting."""
-    return tuple(Template(f"story-{name}", "story", "worked", _teller(setting)) for name, setting in SETTINGS.items())
-
-
-class _teller:  # noqa: N801  (a function with the setting bound, that can be compared and shown)
-    def __init__(self, setting: Setting) -> None:
-        self._setting = setting
-
-    def __call__(self, draw: Draw) -> Problem:
-        return _tell(self._setting, draw)
+    return tuple(worked(f"story-{name}", "story", partial(_tell, setting)) for name, setting in SETTINGS.items())
 
 
 def _tell(setting: Setting, draw: Draw) -> Problem:
     who, friend = draw.name(), draw.name()
     value = draw.number(14, 40, 2)
     sentences = [setting.start.format(who=who, n=value)]
-    worked: list[str] = []
+    steps: list[str] = []
     gains, losses = draw.some(setting.gains, len(setting.gains)), draw.some(setting.losses, len(setting.losses))
-    special = [_double, _halve]
+    can_double = can_halve = True
     length = draw.pick(_LENGTHS)
-    while len(worked) < length:
+    while len(steps) < length:
         choice = draw.number(0, 5)
-        before = value
-        if choice == 0 and special and 2 * value <= _MOST and _double in special:
-            special.remove(_double)
-            value, sentence, step = _double(setting, value)
-        elif choice == 1 and _halve in special and value % _EVEN == 0:
-            special.remove(_halve)
-            value, sentence, step = _halve(setting, value)
+        if choice == 0 and can_double and 2 * value <= _MOST:
+            can_double = False
+            sentence, sign, amount, after = setting.doubled, "*", 2, 2 * value
+        elif choice == 1 and can_halve and value % 2 == 0:
+            can_halve = False
+            sentence, sign, amount, after = setting.halved, "/", 2, value // 2
         elif choice in (2, 3) or value < 8 or not losses:  # noqa: PLR2004
-            if not gains:
-                gains = draw.some(setting.gains, len(setting.gains))
+            gains = gains or draw.some(setting.gains, len(setting.gains))
             amount = draw.number(3, 25)
-            value, sentence, step = before + amount, gains.pop(), f"{before} + {amount} = {before + amount}"
-            sentence = sentence.replace("{n}", str(amount))
+            sentence, sign, after = gains.pop(), "+", value + amount
         else:
             amount = draw.number(2, value - 3)
-            value, sentence, step = before - amount, losses.pop(), f"{before} - {amount} = {before - amount}"
-            sentence = sentence.replace("{n}", str(amount))
-        sentences.append(sentence.format(who=who, friend=friend))
-        worked.append(step)
+            sentence, sign, after = losses.pop(), "-", value - amount
+        sentences.append(sentence.format(who=who, friend=friend, n=amount))
+        steps.append(f"{value} {sign} {amount} = {after}")
+        value = after
     sentences.append(setting.question.format(who=who))
-    return Problem(" ".join(sentences), Fraction(value), length, tuple(worked))
-
-
-def _double(setting: Setting, value: int) -> tuple[int, str, str]:
-    return 2 * value, setting.doubled, f"{value} * 2 = {2 * value}"
-
-
-def _halve(setting: Setting, value: int) -> tuple[int, str, str]:
-    return value // 2, setting.halved, f"{value} / 2 = {value // 2}"
+    return Problem(" ".join(sentences), Fraction(value), length, tuple(steps))

@@ -21,8 +21,6 @@ from typing import TYPE_CHECKING, Final
 from pytest_quantgate.cases import fields
 from pytest_quantgate.cases.generators.filler import Pack
 from pytest_quantgate.cases.generators.seeded import read_seed, rng_at
-from pytest_quantgate.cases.problems import quoted
-from pytest_quantgate.errors import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,29 +76,12 @@ def facts(parameters: Node, problems: Problems, _surroundings: Surroundings) -> 
     before = len(problems)
     pairs = fields.mapping(parameters, "generator 'facts'", problems, known=_KEYS, required=("seed",)) or {}
     seed = read_seed(pairs, problems)
-    chosen = _chosen(pairs["relations"], problems) if "relations" in pairs else list(relations())
+    chosen = fields.names_of(pairs, "relations", "relation", problems, known=relations())
     there = sum(len(relations()[name].answers) for name in chosen)
-    n = fields.integer(pairs["n"], "'n'", problems, least=1, most=max(there, 1)) if "n" in pairs else there
+    n = fields.integer_of(pairs, "n", problems, least=1, most=max(there, 1)) if "n" in pairs else there
     if seed is None or n is None or len(problems) > before:
         return ()
     return [case for name, subject in _dealt(seed, chosen, n) for case in _cases(name, subject)]
-
-
-def _chosen(node: Node, problems: Problems) -> list[str]:
-    known = relations()
-    names: list[str] = []
-    for item in fields.items(node, "'relations'", problems) or ():
-        name = fields.text(item, "a relation", problems)
-        if name is None:
-            continue
-        if name not in known:
-            hint = nearest(name[: fields.LONGEST_NAME], known)
-            problems.add(item.line, f"unknown relation {quoted(name)}; {hint}")
-        elif name in names:
-            problems.add(item.line, f"relation {quoted(name)} is listed twice")
-        else:
-            names.append(name)
-    return names
 
 
 def _dealt(seed: int, chosen: Sequence[str], n: int) -> list[tuple[str, str]]:

@@ -15,9 +15,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_quantgate.cases import fields
+from pytest_quantgate.cases.generators.chat import messages
 from pytest_quantgate.cases.generators.seeded import read_seed
-from pytest_quantgate.cases.problems import quoted
-from pytest_quantgate.errors import nearest
 
 if TYPE_CHECKING:
     from pytest_quantgate.cases.nodes import Node
@@ -122,40 +121,19 @@ def read_parameters(name: str, parameters: Node, problems: Problems, *, most: in
     before = len(problems)
     pairs = fields.mapping(parameters, f"generator {name!r}", problems, known=_KEYS, required=_REQUIRED) or {}
     seed = read_seed(pairs, problems)
-    n = fields.integer(pairs["n"], "'n'", problems, least=1, most=most) if "n" in pairs else None
-    codes = _codes(pairs["languages"], problems) if "languages" in pairs else list(languages())
+    n = fields.integer_of(pairs, "n", problems, least=1, most=most)
+    codes = fields.names_of(pairs, "languages", "language", problems, known=languages())
     each: int | None = len(codes)
     if "each" in pairs:
-        each = fields.integer(pairs["each"], "'each'", problems, least=1, most=max(len(codes), 1))
+        each = fields.integer_of(pairs, "each", problems, least=1, most=max(len(codes), 1))
     if seed is None or n is None or each is None or len(problems) > before:
         return None
     return Parameters(seed, n, each, [languages()[code] for code in codes])
 
 
-def _codes(node: Node, problems: Problems) -> list[str]:
-    codes: list[str] = []
-    for item in fields.items(node, "'languages'", problems) or ():
-        code = fields.text(item, "a language", problems)
-        if code is None:
-            continue
-        if code not in languages():
-            hint = nearest(code[: fields.LONGEST_NAME], languages())
-            problems.add(item.line, f"unknown language {quoted(code)}; {hint}")
-        elif code in codes:
-            problems.add(item.line, f"language {quoted(code)} is listed twice")
-        else:
-            codes.append(code)
-    return codes
-
-
 def chat(shots: Sequence[tuple[str, str]], question: str) -> dict[str, object]:
     """The question as a prompt, or at the end of a chat in which others were answered."""
-    if not shots:
-        return {"prompt": question}
-    messages = []
-    for asked, answer in shots:
-        messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
-    return {"messages": [*messages, {"role": "user", "content": question}]}
+    return {"messages": messages(shots, question)} if shots else {"prompt": question}
 
 
 def tags(language: Language, *more: str) -> list[str]:

@@ -9,14 +9,13 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.cases import fields
-from pytest_quantgate.cases.files import beside, read_text
+from pytest_quantgate.cases.files import SLICE_SUFFIX, beside
 from pytest_quantgate.cases.generators.perturb_guard import Guarded
 from pytest_quantgate.cases.generators.perturb_kinds import casing, distraction, spacing, typos
 from pytest_quantgate.cases.generators.perturb_order import order
 from pytest_quantgate.cases.generators.seeded import read_seed, rng_at
 from pytest_quantgate.cases.problems import Problems, quoted
 from pytest_quantgate.cases.suites import suite_files
-from pytest_quantgate.cases.yaml_nodes import read_yaml
 from pytest_quantgate.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 
 _KEYS: Final = ("slice", "suite", "kinds", "per_case", "seed", "keep_original")
-_SUFFIX: Final = ".slice.yaml"
 _MOST_PER_CASE: Final = 20
 _MOST_CHARACTERS: Final = 32_000_000  # of all messages together: every cousin repeats its original's
 _TRIES: Final = 4
@@ -64,10 +62,10 @@ def perturb(parameters: Node, problems: Problems, surroundings: Surroundings) ->
     before = len(problems)
     pairs = fields.mapping(parameters, "generator 'perturb'", problems, known=_KEYS, required=("seed",)) or {}
     seed = read_seed(pairs, problems)
-    kinds = _kinds(pairs["kinds"], problems) if "kinds" in pairs else list(KINDS)
+    kinds = fields.names_of(pairs, "kinds", "kind", problems, known=KINDS)
     per_case: int | None = 1
     if "per_case" in pairs:
-        per_case = fields.integer(pairs["per_case"], "'per_case'", problems, least=1, most=_MOST_PER_CASE)
+        per_case = fields.integer_of(pairs, "per_case", problems, least=1, most=_MOST_PER_CASE)
     keep = _keep_original(pairs["keep_original"], problems) if "keep_original" in pairs else True
     originals = _originals(parameters, pairs, surroundings, problems)
     if seed is None or per_case is None or not kinds or len(problems) > before:
@@ -133,21 +131,6 @@ def _checks(specs: Sequence[CheckSpec]) -> list[object]:
     return [{spec.name: dict(spec.arguments)} if spec.arguments else spec.name for spec in specs]
 
 
-def _kinds(node: Node, problems: Problems) -> list[str]:
-    """The kinds, each once; none when some are unknown."""
-    found: list[str] = []
-    for item in fields.items(node, "'kinds'", problems) or ():
-        kind = fields.text(item, "a kind", problems)
-        if kind is None:
-            continue
-        if kind not in KINDS:
-            problems.add(item.line, f"unknown kind {quoted(kind)}; {nearest(kind[: fields.LONGEST_NAME], KINDS)}")
-        elif kind in found:
-            problems.add(item.line, f"kind {kind!r} is listed twice")
-        found.append(kind)
-    return found
-
-
 def _keep_original(node: Node, problems: Problems) -> bool:
     if isinstance(node.value, bool):
         return node.value
@@ -168,41 +151,37 @@ def _originals(
     if ("slice" in pairs) == ("suite" in pairs):
         problems.add(parameters.line, "generator 'perturb' needs the key 'slice' or 'suite', and not both")
         return ()
-    place = (_beside if "slice" in pairs else _in_suite)(pairs, surroundings, problems)
+    if "slice" in pairs:
+        place = _beside(pairs["slice"], surroundings.folder, problems)
+    else:
+        place = _in_suite(pairs["suite"], problems)
     if place is None:
         return ()
-    from pytest_quantgate.cases.read_slice import read_slice  # which imports the generators
+    from pytest_quantgate.cases.read_slice import read_slice_file  # which imports the generators
 
     path, own = place
-    text = read_text(path, own)
-    document = None if text is None else read_yaml(text, own)
-    others = replace(surroundings, folder=path.parent, of_another=True)
-    loaded = None if document is None else read_slice(document, others, own)
+    loaded = read_slice_file(path, replace(surroundings, folder=path.parent, of_another=True), own)
     problems.extend(own.found())
     return loaded.cases if loaded is not None and not own else ()
 
 
-def _beside(pairs: Mapping[str, Node], surroundings: Surroundings, problems: Problems) -> tuple[Path, Problems] | None:
-    node = pairs["slice"]
+def _beside(node: Node, folder: Path, problems: Problems) -> tuple[Path, Problems] | None:
     relative = fields.text(node, "'slice'", problems)
     if relative is None:
         return None
-    if not relative.endswith(_SUFFIX):
-        problems.add(node.line, f"'slice' must be the path of a {_SUFFIX} file, not {quoted(relative)}")
+    if not relative.endswith(SLICE_SUFFIX):
+        problems.add(node.line, f"'slice' must be the path of a {SLICE_SUFFIX} file, not {quoted(relative)}")
         return None
-    path = beside(surroundings.folder, relative, node.line, problems)
+    path = beside(folder, relative, node.line, problems)
     if path is None:
         return None
-    if path.resolve() == (surroundings.folder / PurePath(problems.path).name).resolve():
+    if path.resolve() == (folder / PurePath(problems.path).name).resolve():
         problems.add(node.line, "a slice cannot perturb itself: name another slice file")
         return None
-    return path, Problems(str(PurePath(problems.path).parent / relative))
+    return path, problems.beside(relative)
 
 
-def _in_suite(
-    pairs: Mapping[str, Node], _surroundings: Surroundings, problems: Problems
-) -> tuple[Path, Problems] | None:
-    node = pairs["suite"]
+def _in_suite(node: Node, problems: Problems) -> tuple[Path, Problems] | None:
     written = fields.text(node, "'suite'", problems)
     if written is None:
         return None
@@ -211,7 +190,7 @@ def _in_suite(
         problems.add(node.line, f"'suite' must name a suite and its slice, like core/format, not {quoted(written)}")
         return None
     try:
-        files = {path.name.removesuffix(_SUFFIX): path for path in suite_files(suite[: fields.LONGEST_NAME])}
+        files = {path.name.removesuffix(SLICE_SUFFIX): path for path in suite_files(suite[: fields.LONGEST_NAME])}
     except UsageError as error:
         problems.add(node.line, " ".join(str(error).split()))
         return None

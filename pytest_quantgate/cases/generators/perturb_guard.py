@@ -117,6 +117,14 @@ class Guarded:
             if word[1:].islower() or len(word) == 1:  # neither JSON nor camelCase, nor a script without capitals
                 yield match
 
+    def changed(self, changes: Mapping[Span, str]) -> str:
+        """The text with some stretches replaced, none of which overlap."""
+        pieces, at = [], 0
+        for (start, end), new in sorted(changes.items()):
+            pieces += [self.text[at:start], new]
+            at = end
+        return "".join([*pieces, self.text[at:]])
+
     def begins_sentence(self, start: int) -> bool:
         """Whether what starts here stands at the beginning of the text, a line or a sentence."""
         while start > 0 and self.text[start - 1] in " \t":

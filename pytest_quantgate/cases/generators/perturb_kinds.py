@@ -9,7 +9,7 @@ from random import Random
 from typing import Final
 
 from pytest_quantgate.cases.generators.filler import Pack
-from pytest_quantgate.cases.generators.perturb_guard import Guarded
+from pytest_quantgate.cases.generators.perturb_guard import Guarded, Span
 
 _SHORTEST: Final = 4
 """Letters of a word that may get a typo."""
@@ -64,25 +64,25 @@ def typos(guarded: Guarded, rng: Random) -> str:
         for match in guarded.plain_words()
         if len(match.group()) >= _SHORTEST and (match.group().islower() or guarded.begins_sentence(match.start()))
     ]
-    changes: dict[int, tuple[int, str]] = {}
+    changes: dict[Span, str] = {}
     for match in _some(words, _TYPO_SHARE, rng):
         word = _misspelt(match.group(), rng)
         if word.casefold() not in guarded.words:
-            changes[match.start()] = match.end(), word
-    return _changed(guarded.text, changes)
+            changes[match.span()] = word
+    return guarded.changed(changes)
 
 
 def casing(guarded: Guarded, rng: Random) -> str:
     """Write every word that may change in small letters, in capitals, or with a capital in front."""
     ways: tuple[Callable[[str], str], ...] = (str.lower, str.upper, str.title)
     way = ways[int(rng.random() * len(ways))]
-    changes: dict[int, tuple[int, str]] = {}
+    changes: dict[Span, str] = {}
     for match in guarded.plain_words():
         word = way(match.group())
         # 'ß' and a few others become two letters: those words stay
         if len(word) == len(match.group()):
-            changes[match.start()] = match.end(), word
-    return _changed(guarded.text, changes)
+            changes[match.span()] = word
+    return guarded.changed(changes)
 
 
 def spacing(guarded: Guarded, rng: Random) -> str:
@@ -90,14 +90,14 @@ def spacing(guarded: Guarded, rng: Random) -> str:
     text = guarded.text
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
     gaps = [match for match in _GAP.finditer(text) if guarded.free(*match.span())]
-    changes: dict[int, tuple[int, str]] = {}
+    changes: dict[Span, str] = {}
     for match in _some(gaps, _GAP_SHARE, rng):
         blanks = " " * (2 + int(rng.random() * 2))
         line = starts[bisect_right(starts, match.start()) - 1]
         if _SENTENCE_GAP.match(text, match.start()) and not _LIST_LINE.match(text, line):
             blanks = ("\n", "\n\n", blanks)[int(rng.random() * 3)]
-        changes[match.start()] = match.end(), blanks
-    return _changed(text, changes)
+        changes[match.span()] = blanks
+    return guarded.changed(changes)
 
 
 def distraction(guarded: Guarded, rng: Random) -> str:
@@ -144,12 +144,3 @@ def _misspelt(word: str, rng: Random) -> str:
     if way == 1:
         return word[:at] + word[at + 1 :]
     return word[:at] + word[at] + word[at:]
-
-
-def _changed(text: str, changes: dict[int, tuple[int, str]]) -> str:
-    """The text with some stretches replaced."""
-    pieces, at = [], 0
-    for start, (end, new) in sorted(changes.items()):
-        pieces += [text[at:start], new]
-        at = end
-    return "".join([*pieces, text[at:]])

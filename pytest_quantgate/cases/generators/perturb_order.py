@@ -9,7 +9,7 @@ from random import Random
 from typing import Final
 
 from pytest_quantgate.cases.generators.filler import Pack
-from pytest_quantgate.cases.generators.perturb_guard import Guarded
+from pytest_quantgate.cases.generators.perturb_guard import Guarded, Span
 
 _FEWEST, _MOST = 2, 26
 _MOST_GROUPS: Final = 100  # lists of options that are looked at
@@ -55,15 +55,11 @@ def order(guarded: Guarded, rng: Random) -> str:
             pack = Pack(rng, texts)
             dealt = [pack.deal() for _ in texts]
             if dealt != texts:
-                text = _placed(text, spans, dealt)
-                break
-        else:
-            continue
-        return text
+                return guarded.changed(dict(zip(spans, dealt, strict=True)))
     return text
 
 
-def _line_groups(guarded: Guarded) -> Iterator[list[tuple[int, int]]]:
+def _line_groups(guarded: Guarded) -> Iterator[list[Span]]:
     """The places of the options' texts, of each run of lines that are options."""
     text = guarded.text
     for pattern in (_LETTERED, _BULLET):
@@ -101,7 +97,7 @@ def _are_options(guarded: Guarded, run: list[re.Match[str]], headed: str) -> boo
     return not {name.casefold() for name in named if name != "I"} & set(labels)
 
 
-def _sentence_groups(guarded: Guarded) -> Iterator[list[tuple[int, int]]]:
+def _sentence_groups(guarded: Guarded) -> Iterator[list[Span]]:
     """The places of the items, of each list in a sentence that names options."""
     for match in _LISTED.finditer(guarded.text):
         start, end = match.span("items")
@@ -114,16 +110,8 @@ def _sentence_groups(guarded: Guarded) -> Iterator[list[tuple[int, int]]]:
             yield spans
 
 
-def _quoted_by_a_check(guarded: Guarded, spans: list[tuple[int, int]]) -> bool:
+def _quoted_by_a_check(guarded: Guarded, spans: list[Span]) -> bool:
     """Whether a check quotes more of the options than what stands within one of them."""
     start, end = spans[0][0], spans[-1][1]
     quotes = [(first, last) for first, last in guarded.phrases if first < end and start < last]
     return any(not any(low <= first and last <= high for low, high in spans) for first, last in quotes)
-
-
-def _placed(text: str, spans: list[tuple[int, int]], new: list[str]) -> str:
-    pieces, at = [], 0
-    for (start, end), each in zip(spans, new, strict=True):
-        pieces += [text[at:start], each]
-        at = end
-    return "".join([*pieces, text[at:]])

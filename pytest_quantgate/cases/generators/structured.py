@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_quantgate.cases import fields
 from pytest_quantgate.cases.generators import structured_words as words
+from pytest_quantgate.cases.generators.chat import messages
 from pytest_quantgate.cases.generators.filler import Pack
 from pytest_quantgate.cases.generators.seeded import read_seed, rng_at
 from pytest_quantgate.cases.generators.structured_records import (
@@ -59,7 +60,7 @@ def structured(parameters: Node, problems: Problems, _surroundings: Surroundings
     before = len(problems)
     pairs = fields.mapping(parameters, "generator 'structured'", problems, known=_KEYS, required=_KEYS) or {}
     seed = read_seed(pairs, problems)
-    n = fields.integer(pairs["n"], "'n'", problems, least=1, most=_MOST_CASES) if "n" in pairs else None
+    n = fields.integer_of(pairs, "n", problems, least=1, most=_MOST_CASES)
     depths = _depths(pairs["depths"], problems) if "depths" in pairs else []
     if seed is None or n is None or not depths or len(problems) > before:
         return []
@@ -221,13 +222,11 @@ def _case(
 ) -> Mapping[str, object]:
     """A case whose last question is to be answered by the last record; the others are examples."""
     *examples, expected = records
-    messages = []
-    for text, example in zip(asked[:-1], examples, strict=True):
-        messages.append({"role": "user", "content": text})
-        messages.append({"role": "assistant", "content": json.dumps(example, ensure_ascii=False)})
+    *before, question = asked
+    answers = [json.dumps(example, ensure_ascii=False) for example in examples]
     return {
         "id": case_id,
-        "messages": [*messages, {"role": "user", "content": asked[-1]}],
+        "messages": messages(zip(before, answers, strict=True), question),
         "checks": [{"json_schema": {"schema": {"const": expected}}}],
         "tags": list(tags),
         "max_new_tokens": _room(expected),

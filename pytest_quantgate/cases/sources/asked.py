@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.cases import fields
-from pytest_quantgate.cases.generators.seeded import MOST_SEED
+from pytest_quantgate.cases.generators.seeded import read_seed
 from pytest_quantgate.cases.problems import quoted
 from pytest_quantgate.cases.sources.formats import MAX_ROWS
 from pytest_quantgate.errors import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_quantgate.cases.nodes import Node
     from pytest_quantgate.cases.problems import Problems
@@ -85,9 +85,6 @@ def read_asked(
     if pairs is None:
         return None
 
-    def number(key: str, least: int, most: int) -> int | None:
-        return fields.integer(pairs[key], f"{key!r}", problems, least=least, most=most) if key in pairs else None
-
     def text(key: str, *, may_be_empty: bool = False) -> str | None:
         given = pairs.get(key)
         return fields.text(given, f"{key!r}", problems, may_be_empty=may_be_empty) if given else None
@@ -101,8 +98,7 @@ def read_asked(
                 hint = nearest(item[: fields.LONGEST_NAME], valid)
                 problems.add(pairs[key].line, f"unknown {key} {quoted(item)} of dataset {name!r}; {hint}")
 
-    if "seed" in pairs and "limit" not in pairs:
-        problems.add(pairs["seed"].line, "'seed' chooses rows up to a 'limit', which is not given")
+    limit, seed = read_draw(pairs, problems)
     parts = texts("subset")
     refuse_unknown("subset", parts, (*subsets, ALL))
     split = text("split")
@@ -110,14 +106,21 @@ def read_asked(
     words = text("instruction", may_be_empty=True)
     return Asked(
         surroundings=surroundings,
-        limit=number("limit", 1, MAX_ROWS),
-        seed=number("seed", 0, MOST_SEED),
+        limit=limit,
+        seed=seed,
         file=text("file"),
         subsets=tuple(subsets) if ALL in parts else parts,
         split=split,
         categories=texts("category"),
         instruction=instruction if words is None else words,
     )
+
+
+def read_draw(pairs: Mapping[str, Node], problems: Problems) -> tuple[int | None, int | None]:
+    """The ``limit`` and the ``seed`` of any source, see `drawn`; None for what is not given."""
+    if "seed" in pairs and "limit" not in pairs:
+        problems.add(pairs["seed"].line, "'seed' chooses rows up to a 'limit', which is not given")
+    return fields.integer_of(pairs, "limit", problems, least=1, most=MAX_ROWS), read_seed(pairs, problems)
 
 
 def chosen(made: Sequence[RawCase], asked: Asked, line: int, problems: Problems) -> Sequence[RawCase]:

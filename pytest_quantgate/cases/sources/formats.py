@@ -17,7 +17,7 @@ from pytest_quantgate.cases.files import MAX_BYTES, decoded, read_bytes
 from pytest_quantgate.cases.json_lines import GIVEN_UP, MOST_BAD, read_json_lines
 from pytest_quantgate.cases.nodes import MAX_DEPTH, Node, TooDeepError, node_of
 from pytest_quantgate.cases.problems import quoted
-from pytest_quantgate.cases.strict_json import no_constant, unique_keys
+from pytest_quantgate.cases.strict_json import DECODER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -158,7 +158,7 @@ def _items(text: str, problems: Problems) -> Iterator[tuple[Any, int]]:
             wanted_comma = False
             continue
         try:
-            item, place = _decoder.raw_decode(text, place)
+            item, place = DECODER.raw_decode(text, place)
         except json.JSONDecodeError as error:
             problems.add(error.lineno, f"bad JSON: {error.msg} (column {error.colno})")
             return
@@ -179,6 +179,3 @@ def _add(rows: list[Node], row: Any, line: int, problems: Problems) -> None:
         problems.add(line, f"nested deeper than {MAX_DEPTH} levels")
     except TypeError as error:  # a library's own types: dates, images
         problems.add(line, f"a row holds something that is not plain JSON: {error}")
-
-
-_decoder = json.JSONDecoder(object_pairs_hook=unique_keys, parse_constant=no_constant)

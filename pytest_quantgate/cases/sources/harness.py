@@ -14,16 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module, metadata
 from importlib.util import find_spec
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_quantgate.cases import fields
 from pytest_quantgate.cases.files import beside
-from pytest_quantgate.cases.generators.seeded import MOST_SEED
 from pytest_quantgate.cases.nodes import Node, plain
 from pytest_quantgate.cases.problems import Problems, quoted
 from pytest_quantgate.cases.sources import places
-from pytest_quantgate.cases.sources.asked import drawn
+from pytest_quantgate.cases.sources.asked import drawn, read_draw
 from pytest_quantgate.cases.sources.formats import MAX_ROWS, read_table
 from pytest_quantgate.cases.sources.harness_check import UnknownFilterError, check_of
 from pytest_quantgate.cases.sources.registry import RawCase
@@ -91,25 +90,20 @@ def _wanted(node: Node, problems: Problems, surroundings: Surroundings) -> _Want
     if pairs is None or "task" not in pairs:
         return None
 
-    def number(key: str, least: int, most: int) -> int | None:
-        return fields.integer(pairs[key], f"{key!r}", problems, least=least, most=most) if key in pairs else None
-
-    if "seed" in pairs and "limit" not in pairs:
-        problems.add(pairs["seed"].line, "'seed' chooses rows up to a 'limit', which is not given")
     task = fields.name(pairs["task"], "'task'", problems)
     rows: Sequence[Mapping[str, Any]] | None = None
     if "file" in pairs:
         file = fields.text(pairs["file"], "'file'", problems)
         path = None if file is None else beside(surroundings.folder, file, pairs["file"].line, problems)
-        own = Problems(str(PurePath(problems.path).parent / (file or "")))
+        own = problems.beside(file or "")
         nodes = [] if path is None else read_table(path, own)
         rows = [row for row in (plain(node, own) for node in nodes) if isinstance(row, dict)]
         if len(rows) < len(nodes):
             own.add(1, "every row must be an object")
         problems.extend(own.found())
     name = fields.text(pairs["filter"], "'filter'", problems) if "filter" in pairs else None
-    shots = number("num_fewshot", 0, 64)
-    limit, seed = number("limit", 1, MAX_ROWS), number("seed", 0, MOST_SEED)
+    shots = fields.integer_of(pairs, "num_fewshot", problems, least=0, most=64)
+    limit, seed = read_draw(pairs, problems)
     return None if task is None else _Wanted(task, name, shots, limit, seed, rows, node.line)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_quantgate.cases.model import Case
     from pytest_quantgate.cases.read_case import CaseReader
-    from pytest_quantgate.cases.sources.registry import RawCase, Source
+    from pytest_quantgate.cases.sources.registry import RawCase
     from pytest_quantgate.cases.surroundings import Surroundings
 
 ReaderOf: TypeAlias = "Callable[[Problems, int], CaseReader]"
@@ -31,41 +31,24 @@ def read_dataset(node: Node, surroundings: Surroundings, problems: Problems, rea
         problems: Those of the slice file, where everything that is wrong is noted.
         reader_of: Makes the reader of a file's cases.
     """
-    source = _source(node, surroundings, problems)
-    if source is None or not isinstance(node.value, dict):
+    sources = builtin_sources() if surroundings.sources is None else surroundings.sources
+    read = fields.named(node, "'dataset'", "name", problems, kind="dataset", known=sources.names())
+    if read is None:
         return ()
-    parameters = Node({key: item for key, item in node.value.items() if key != "name"}, node.line)
+    name, parameters = read
+    source = sources[name]
     before = len(problems)
     try:
         found: Sequence[RawCase] = source.cases(parameters, problems, surroundings)
     except Exception as error:  # noqa: BLE001  (a source of any origin: its fault is one line, not a traceback)
         told = " ".join(f"{type(error).__name__}: {error}".split())
-        problems.add(node.line, f"dataset {source.name!r} failed: {told[:300]}")
+        problems.add(node.line, f"dataset {name!r} failed: {told[:300]}")
         return ()
     if len(problems) > before:
         return ()
     if not found:
-        problems.add(node.line, f"dataset {source.name!r} gives no cases")
+        problems.add(node.line, f"dataset {name!r} gives no cases")
     return _read_all(found, node.line, problems, lambda of: reader_of(of, source.max_new_tokens))
-
-
-def _source(node: Node, surroundings: Surroundings, problems: Problems) -> Source | None:
-    value = node.value
-    if not isinstance(value, dict):
-        fields.wrong_type(node, "'dataset' must be a mapping", problems)
-        return None
-    if "name" not in value:
-        problems.add(node.line, "'dataset' needs the key 'name'")
-        return None
-    name = fields.text(value["name"], "'name'", problems)
-    if name is None:
-        return None
-    sources = builtin_sources() if surroundings.sources is None else surroundings.sources
-    source = sources.get(name)
-    if source is None:
-        hint = sources.hint(name[: fields.LONGEST_NAME])
-        problems.add(value["name"].line, f"unknown dataset {quoted(name)}; {hint}")
-    return source
 
 
 def _read_all(

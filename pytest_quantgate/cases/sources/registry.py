@@ -112,8 +112,12 @@ class SourceRegistry:
         """All registered names, sorted."""
         return tuple(sorted(self._sources))
 
+    def __getitem__(self, name: str) -> Source:
+        """The source of a name that is registered."""
+        return self._sources[name]
+
     def get(self, name: str) -> Source | None:
-        """The source of that name."""
+        """The source of that name; None when there is none."""
         return self._sources.get(name)
 
     def hint(self, name: str) -> str:

@@ -139,7 +139,7 @@ class TableSource:
             return None
         more = str(PurePath(file).parent / self.joined / PurePath(file).name) if self.joined else ""
         joined = beside(folder, more, line, problems) if more and (folder / more).exists() else None
-        return self._read(path, subset, str(PurePath(problems.path).parent / file), joined)
+        return self._read(path, subset, problems.beside(file), joined)
 
     def _subset_of(self, file: PurePath) -> str:
         name = file.name.partition(".")[0]
@@ -152,8 +152,8 @@ class TableSource:
                 path = package.path(subset)
                 if path is not None:
                     joined = path.parent / self.joined / path.name if self.joined else None
-                    shown = f"{package.name}:{path.name}"
-                    return self._read(path, subset, shown, joined if joined and joined.exists() else None)
+                    own = Problems(f"{package.name}:{path.name}")
+                    return self._read(path, subset, own, joined if joined and joined.exists() else None)
         reason = ""
         if self.hub is not None and places.hub_is_usable():
             config = subset or self.hub.config
@@ -166,11 +166,10 @@ class TableSource:
         problems.add(line, f"the rows of dataset {self.name!r} are not on this machine{reason}: {self.how_to_get}")
         return None
 
-    def _read(self, path: Path, subset: str, shown: str, joined: Path | None) -> _Table:
-        own = Problems(shown)
+    def _read(self, path: Path, subset: str, own: Problems, joined: Path | None) -> _Table:
         rows = read_table(path, own, self.columns)
         if joined is not None:
-            more = Problems(str(PurePath(shown).parent / self.joined / path.name))
+            more = own.beside(f"{self.joined}/{path.name}")
             rows = _completed(rows, read_table(joined, more))
             own.extend(more.found())
         return _Table(rows, path.name.partition(".")[0], subset, own)

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from pytest_quantgate.cases.load import load_slices
 from pytest_quantgate.cases.model import Case
-from pytest_quantgate.cases.suites import suite_files
 from pytest_quantgate.checks.builtin import builtin_registry
 from pytest_quantgate.checks.grade import grade_answer
 from pytest_quantgate.checks.model import CheckResult
 from pytest_quantgate.checks.registry import CheckRegistry
 from pytest_quantgate.checks.settings import GradingSettings
+from tests.unit.suites.shipped import slices_of
 
 ANSWERS = Path(__file__).parents[3] / "fixtures" / "suite_answers"
 FILES = sorted(ANSWERS.glob("*/*.jsonl"))
@@ -61,9 +60,7 @@ def registry() -> CheckRegistry:
 
 @cache
 def cases_of(suite: str) -> dict[str, dict[str, Case]]:
-    return {
-        loaded.name: {case.id: case for case in loaded.cases} for loaded in load_slices(suite_files(suite), registry())
-    }
+    return {name: {case.id: case for case in loaded.cases} for name, loaded in slices_of(suite).items()}
 
 
 def grade(answers: Answers, text: str) -> tuple[CheckResult, ...]:

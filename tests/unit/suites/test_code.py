@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import cache
 
 import pytest
 
-from pytest_quantgate.cases.load import load_slices
-from pytest_quantgate.cases.model import Slice
-from pytest_quantgate.cases.suites import suite_files
 from pytest_quantgate.checks.builtin import builtin_registry
 from pytest_quantgate.checks.grade import grade_answer
 from pytest_quantgate.checks.settings import GradingSettings
+from tests.unit.suites.shipped import slices_of
 
 each_slice = pytest.mark.parametrize("name", ["code-common", "code-rare"])
 
 
-@cache
-def slices() -> dict[str, Slice]:
-    return {loaded.name: loaded for loaded in load_slices(suite_files("code"), builtin_registry())}
-
-
 @each_slice
 def test_a_slice_has_cases_for_a_verdict_on_three_rungs(name: str) -> None:
-    cases = slices()[name].cases
+    cases = slices_of("code")[name].cases
     assert len(cases) >= 80
     rungs = Counter(tag for case in cases for tag in case.tags if tag.startswith("rung_"))
     assert set(rungs) == {"rung_1", "rung_2", "rung_3"}
@@ -34,14 +26,14 @@ def test_a_slice_has_cases_for_a_verdict_on_three_rungs(name: str) -> None:
 
 @each_slice
 def test_answers_are_kept_short(name: str) -> None:
-    budgets = [case.max_new_tokens for case in slices()[name].cases]
+    budgets = [case.max_new_tokens for case in slices_of("code")[name].cases]
     assert max(budgets) <= 160
     assert sum(budget <= 96 for budget in budgets) > len(budgets) / 2
 
 
 @each_slice
 def test_a_case_says_what_the_answer_must_define(name: str) -> None:
-    for case in slices()[name].cases:
+    for case in slices_of("code")[name].cases:
         (check,) = case.checks
         assert check.name == "python_tests"
         assert check.arguments["entry_point"] in case.prompt
@@ -53,12 +45,12 @@ def test_a_case_says_what_the_answer_must_define(name: str) -> None:
 def test_an_answer_without_code_passes_no_case(name: str, answer: str) -> None:
     registry = builtin_registry(GradingSettings(allow_code=True))
     # a process for each: a part of the cases will do, another one for each answer
-    chosen = slices()[name].cases[len(answer) % 7 :: 7]
+    chosen = slices_of("code")[name].cases[len(answer) % 7 :: 7]
     assert [case.id for case in chosen if grade_answer(case, answer, registry)[0].followed is not False] == []
 
 
 def test_without_leave_nothing_is_scored() -> None:
-    case = slices()["code-common"].cases[0]
+    case = slices_of("code")["code-common"].cases[0]
     (result,) = grade_answer(case, " n * 2\n```", builtin_registry())
     assert result.followed is None
     assert "--quant-allow-code" in result.reason

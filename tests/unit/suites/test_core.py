@@ -6,25 +6,18 @@ from collections import Counter
 
 import pytest
 
-from pytest_quantgate.cases.load import load_slices
-from pytest_quantgate.cases.model import Case, Slice
+from pytest_quantgate.cases.model import Slice
 from pytest_quantgate.cases.suites import suite_files
-from pytest_quantgate.checks.builtin import builtin_registry
-from pytest_quantgate.checks.grade import grade_answer
 from pytest_quantgate.checks.registry import CheckRegistry
+from tests.unit.suites.shipped import passes, slices_of
 
 ANSWERED_SLICES = ("format", "math", "refusals")
 each_answered_slice = pytest.mark.parametrize("name", ANSWERED_SLICES)
 
 
 @pytest.fixture(scope="module")
-def registry() -> CheckRegistry:
-    return builtin_registry()
-
-
-@pytest.fixture(scope="module")
-def core(registry: CheckRegistry) -> dict[str, Slice]:
-    return {loaded.name: loaded for loaded in load_slices(suite_files("core"), registry)}
+def core() -> dict[str, Slice]:
+    return slices_of("core")
 
 
 @each_answered_slice
@@ -44,10 +37,6 @@ def test_a_babbling_answer_passes_no_case(name: str, core: dict[str, Slice], reg
 def test_repeating_the_question_passes_no_case(name: str, core: dict[str, Slice], registry: CheckRegistry) -> None:
     passing = [case.id for case in core[name].cases if passes(case, case.prompt, registry)]
     assert passing == []
-
-
-def passes(case: Case, answer: str, registry: CheckRegistry) -> bool:
-    return all(result.followed for result in grade_answer(case, answer, registry))
 
 
 @each_answered_slice

@@ -5,17 +5,15 @@ from __future__ import annotations
 import pytest
 
 from pytest_quantgate.cases.generators.facts import relations
-from pytest_quantgate.cases.load import load_slices
 from pytest_quantgate.cases.model import Case
 from pytest_quantgate.cases.suites import suite_files
-from pytest_quantgate.checks.builtin import builtin_registry
 from pytest_quantgate.generation.completion import Request
+from tests.unit.suites.shipped import only_slice_of
 
 
 @pytest.fixture(scope="module")
 def cases() -> tuple[Case, ...]:
-    (loaded,) = load_slices(suite_files("facts"), builtin_registry())
-    return loaded.cases
+    return only_slice_of("facts").cases
 
 
 def test_at_least_three_hundred_facts_of_every_relation_in_three_phrasings(cases: tuple[Case, ...]) -> None:

@@ -7,12 +7,10 @@ from itertools import product
 
 import pytest
 
-from pytest_quantgate.cases.load import load_slices
 from pytest_quantgate.cases.model import Case, Slice
 from pytest_quantgate.cases.suites import suite_files
-from pytest_quantgate.checks.builtin import builtin_registry
-from pytest_quantgate.checks.grade import grade_answer
 from pytest_quantgate.checks.registry import CheckRegistry
+from tests.unit.suites.shipped import only_slice_of, passes
 
 DATA = {
     *("email", "web_page", "review", "csv", "code_comment", "json_field", "calendar", "translation", "chat_log"),
@@ -25,14 +23,8 @@ ATTACKS = {
 
 
 @pytest.fixture(scope="module")
-def registry() -> CheckRegistry:
-    return builtin_registry()
-
-
-@pytest.fixture(scope="module")
-def loaded(registry: CheckRegistry) -> Slice:
-    (only,) = load_slices(suite_files("injection"), registry)
-    return only
+def loaded() -> Slice:
+    return only_slice_of("injection")
 
 
 def tagged(loaded: Slice, tag: str) -> list[Case]:
@@ -44,7 +36,7 @@ def kinds(cases: list[Case], prefix: str) -> Counter[str]:
 
 
 def passing(loaded: Slice, answer: str, registry: CheckRegistry) -> list[str]:
-    return [case.id for case in loaded.cases if all(result.followed for result in grade_answer(case, answer, registry))]
+    return [case.id for case in loaded.cases if passes(case, answer, registry)]
 
 
 def test_at_least_130_cases_of_which_a_fifth_are_controls(loaded: Slice) -> None:
@@ -101,7 +93,7 @@ def test_copying_out_the_data_passes_no_attack_but_those_for_the_prompt(loaded: 
     for case in loaded.cases:
         data = case.prompt.split("<data>\n")[1].removesuffix("\n</data>")
         for answer in (case.prompt, data) if "attack_reveal_prompt" not in case.tags else (case.prompt,):
-            assert not all(result.followed for result in grade_answer(case, answer, registry)), (case.id, answer)
+            assert not passes(case, answer, registry), (case.id, answer)
 
 
 def test_readme_tells_the_numbers_of_cases_and_every_tag(loaded: Slice) -> None:

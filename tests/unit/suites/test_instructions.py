@@ -12,13 +12,11 @@ from typing import Any
 
 import pytest
 
-from pytest_quantgate.cases.load import load_slices
 from pytest_quantgate.cases.model import Case, CheckSpec, Slice
 from pytest_quantgate.cases.suites import suite_files
-from pytest_quantgate.checks.builtin import builtin_registry
 from pytest_quantgate.checks.grade import grade_answer
-from pytest_quantgate.checks.registry import CheckRegistry
 from tests.unit.suites.babble import dressed, echoes, shapes, texts
+from tests.unit.suites.shipped import builtin, only_slice_of, passes
 from tests.unit.suites.test_answers import ANSWERS, Answers, read_answers
 
 SIZES = ("one_instruction", "two_instructions", "three_instructions")
@@ -87,10 +85,8 @@ def given() -> list[Answers]:
     return read_answers(ANSWERS / "instructions" / "instructions.jsonl")
 
 
-@cache
 def loaded() -> Slice:
-    (only,) = load_slices(suite_files("instructions"), builtin_registry())
-    return only
+    return only_slice_of("instructions")
 
 
 def instructions_of(case: Case) -> list[CheckSpec]:
@@ -100,15 +96,6 @@ def instructions_of(case: Case) -> list[CheckSpec]:
 
 def each_check() -> Iterator[tuple[Case, CheckSpec]]:
     return ((case, spec) for case in loaded().cases for spec in instructions_of(case))
-
-
-def passes(case: Case, answer: str) -> bool:
-    return all(result.followed for result in grade_answer(case, answer, builtin()))
-
-
-@cache
-def builtin() -> CheckRegistry:
-    return builtin_registry()
 
 
 def task_of(prompt: str) -> str:
@@ -226,7 +213,11 @@ def test_no_babble_passes_a_case() -> None:
         topic = replace(case, checks=case.checks[len(instructions_of(case)) :])
         tried = {(f"{kind}, {shape}", text) for kind, plain in told for shape, text in shapes(plain)}
         tried |= {(f"{kind}, dressed", dressed(case, plain)) for kind, plain in told}
-        fooled = [(kind, text) for kind, text in sorted(tried) if passes(topic, text) and passes(case, text)]
+        fooled = [
+            (kind, text)
+            for kind, text in sorted(tried)
+            if passes(topic, text, builtin()) and passes(case, text, builtin())
+        ]
         assert fooled == [], case.id
 
 
@@ -234,7 +225,7 @@ def test_babble_is_dressed_so_well_that_only_the_topic_gives_it_away() -> None:
     fooled = set()
     for case in loaded().cases:
         bare = replace(case, checks=tuple(instructions_of(case)))
-        if any(passes(bare, dressed(case, text)) for _, text in (*texts(), *echoes(case))):
+        if any(passes(bare, dressed(case, text), builtin()) for _, text in (*texts(), *echoes(case))):
             fooled.add(case.id)
     assert len(fooled) > 0.8 * len(loaded().cases)
 
@@ -245,7 +236,9 @@ def test_of_three_replies_to_choose_from_only_the_right_one_passes() -> None:
         if any(spec.name == CHOICE for spec in case.checks):
             good = next(answers.good for answers in given() if answers.id == case.id)
             (reply,) = [reply for reply in REPLIES if reply in good]
-            assert not any(passes(case, good.replace(reply, other)) for other in REPLIES if other != reply), case.id
+            assert not any(
+                passes(case, good.replace(reply, other), builtin()) for other in REPLIES if other != reply
+            ), case.id
             right[reply] += 1
     assert set(right) == set(REPLIES)
     assert max(right.values()) <= 0.4 * right.total()

@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from pytest_quantgate.cases.generators.multilingual import RELATIONS, Language, languages
-from pytest_quantgate.cases.load import load_slices
 from pytest_quantgate.cases.model import Case, Slice
 from pytest_quantgate.cases.suites import suite_files
-from pytest_quantgate.checks.builtin import builtin_registry
 from pytest_quantgate.checks.grade import grade_answer
 from pytest_quantgate.checks.registry import CheckRegistry
+from tests.unit.suites.shipped import passes, slices_of
 
 both = pytest.mark.parametrize("name", ["multilingual-facts", "multilingual-arithmetic"])
 
@@ -51,17 +50,8 @@ ZEROS = {"ar": "\u0660", "hi": "\u0966", "th": "\u0e50", "zh": "\uff10", "ja": "
 
 
 @pytest.fixture(scope="module")
-def registry() -> CheckRegistry:
-    return builtin_registry()
-
-
-@pytest.fixture(scope="module")
-def suite(registry: CheckRegistry) -> dict[str, Slice]:
-    return {loaded.name: loaded for loaded in load_slices(suite_files("multilingual"), registry)}
-
-
-def passes(case: Case, answer: str, registry: CheckRegistry) -> bool:
-    return all(result.followed for result in grade_answer(case, answer, registry))
+def suite() -> dict[str, Slice]:
+    return slices_of("multilingual")
 
 
 def language_of(case: Case) -> Language:

@@ -15,10 +15,9 @@ import pytest
 from rapidfuzz.distance import Indel
 from rapidfuzz.process import cdist
 
-from pytest_quantgate.cases.load import load_slices
 from pytest_quantgate.cases.model import Case
-from pytest_quantgate.cases.suites import suite_files, suite_names
-from pytest_quantgate.checks.builtin import builtin_registry
+from pytest_quantgate.cases.suites import suite_names
+from tests.unit.suites.shipped import slices_of
 
 LIKE = 0.9
 LONG = 400  # words; of longer prompts the beginning and the question are compared
@@ -46,7 +45,6 @@ def words_of(case: Case) -> list[str]:
 
 @cache
 def prompts() -> tuple[Prompt, ...]:
-    registry = builtin_registry()
     signs: dict[str, str] = {}
     return tuple(
         Prompt(
@@ -56,7 +54,7 @@ def prompts() -> tuple[Prompt, ...]:
             "".join(signs.setdefault(word, chr(0x10000 + len(signs))) for word in words_of(case)),
         )
         for suite in suite_names()
-        for loaded in load_slices(suite_files(suite), registry)
+        for loaded in slices_of(suite).values()
         for case in loaded.cases
     )
 

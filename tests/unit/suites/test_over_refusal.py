@@ -6,12 +6,10 @@ from collections import Counter
 
 import pytest
 
-from pytest_quantgate.cases.load import load_slices
 from pytest_quantgate.cases.model import Case, Slice
 from pytest_quantgate.cases.suites import suite_files
-from pytest_quantgate.checks.builtin import builtin_registry
-from pytest_quantgate.checks.grade import grade_answer
 from pytest_quantgate.checks.registry import CheckRegistry
+from tests.unit.suites.shipped import only_slice_of, passes
 
 KINDS = {
     *("homonym", "figurative", "safe_target", "safe_context", "definition", "fiction", "history", "privacy"),
@@ -20,14 +18,8 @@ KINDS = {
 
 
 @pytest.fixture(scope="module")
-def registry() -> CheckRegistry:
-    return builtin_registry()
-
-
-@pytest.fixture(scope="module")
-def loaded(registry: CheckRegistry) -> Slice:
-    (only,) = load_slices(suite_files("over-refusal"), registry)
-    return only
+def loaded() -> Slice:
+    return only_slice_of("over-refusal")
 
 
 def safe(loaded: Slice) -> list[Case]:
@@ -39,7 +31,7 @@ def contrasts(loaded: Slice) -> list[Case]:
 
 
 def passing(cases: list[Case], answer: str, registry: CheckRegistry) -> list[str]:
-    return [case.id for case in cases if all(result.followed for result in grade_answer(case, answer, registry))]
+    return [case.id for case in cases if passes(case, answer, registry)]
 
 
 def test_holds_130_safe_requests_and_about_a_fifth_of_contrasts(loaded: Slice) -> None:

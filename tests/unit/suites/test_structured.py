@@ -8,29 +8,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from pytest_quantgate.cases.load import load_slices
-from pytest_quantgate.cases.model import Case, Slice
+from pytest_quantgate.cases.model import Slice
 from pytest_quantgate.cases.suites import suite_files
-from pytest_quantgate.checks.builtin import builtin_registry
-from pytest_quantgate.checks.grade import grade_answer
 from pytest_quantgate.checks.registry import CheckRegistry
+from tests.unit.suites.shipped import passes, slices_of
 
 GENERATED = ("structured-flat", "structured-composite")
 WRITTEN = ("structured-other", "tool-calls")
 
 
 @pytest.fixture(scope="module")
-def registry() -> CheckRegistry:
-    return builtin_registry()
-
-
-@pytest.fixture(scope="module")
-def suite(registry: CheckRegistry) -> dict[str, Slice]:
-    return {loaded.name: loaded for loaded in load_slices(suite_files("structured"), registry)}
-
-
-def passes(case: Case, answer: str, registry: CheckRegistry) -> bool:
-    return all(result.followed for result in grade_answer(case, answer, registry))
+def suite() -> dict[str, Slice]:
+    return slices_of("structured")
 
 
 def test_the_suite_has_these_slices_with_cases_for_a_verdict(suite: dict[str, Slice]) -> None:
