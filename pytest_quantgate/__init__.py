@@ -25,10 +25,11 @@ if TYPE_CHECKING:
         SpecError,
         UsageError,
     )
-    from pytest_quantgate.gate.evaluate import GateResult, Verdict
+    from pytest_quantgate.gate.model import GateResult, Verdict
     from pytest_quantgate.gate.policy import GatePolicy
     from pytest_quantgate.generation.completion import Completion
     from pytest_quantgate.outcomes.model import Comparison, Outcome, Transition
+    from pytest_quantgate.outcomes.transitions import TransitionCounts
     from pytest_quantgate.report.model import RunReport
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "SliceError",
     "SpecError",
     "Transition",
+    "TransitionCounts",
     "Turn",
     "UsageError",
     "Verdict",
@@ -70,10 +72,11 @@ if not TYPE_CHECKING:  # a type checker must see the names above only, not any n
         "checks.model": {"Answer", "CheckResult", "Recall"},
         "checks.builtin": {"builtin_registry"},
         "checks.registry": {"CheckRegistry"},
-        "gate.evaluate": {"GateResult", "Verdict"},
+        "gate.model": {"GateResult", "Verdict"},
         "gate.policy": {"GatePolicy"},
         "generation.completion": {"Completion"},
         "outcomes.model": {"Comparison", "Outcome", "Transition"},
+        "outcomes.transitions": {"TransitionCounts"},
         "report.model": {"RunReport"},
     }
 

@@ -11,8 +11,10 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
+from pytest_quantgate.commands import help as told
+from pytest_quantgate.commands import options
 from pytest_quantgate.commands.streams import flush, tell, write
 from pytest_quantgate.errors import QuantgateError, QuantgateWarning, SliceError, UsageError
 
@@ -20,87 +22,6 @@ OK, PROBLEMS, BAD_USAGE = 0, 1, 2
 
 LAYOUT = "\n\t"
 """What messages are laid out with; every other control character is somebody else's."""
-
-OVERVIEW = """\
-Gates quantized language models, slice by slice. The gate itself runs inside pytest:
-
-  pytest --quant-ref fp16 --quant-cand nf4
-
-This command helps around it.
-"""
-
-EPILOG = """\
-exit status: 0 when all is well, 1 when there are problems in the files, 2 when the command could not run
-"""
-
-INIT = """\
-Writes quant/first.slice.yaml, a slice file to change, and pytest.ini where pytest has no
-configuration yet; where it has one, prints the lines to add. Nothing is overwritten.
-
-  quantgate init
-  pytest quant --quant-cand nf4
-"""
-
-VALIDATE = """\
-Reads slice files, and every *.slice.yaml below a folder, and tells every mistake in them as
-FILE:LINE. Needs no model. Loads data sets too. Knows the built-in checks and data sets, not those
-that a plugin of yours adds.
-
-  quantgate validate quant
-  quantgate validate quant/format.slice.yaml quant/math.slice.yaml
-"""
-
-REPORT = """\
-Shows a stored run as pytest showed it.
-
-  pytest quant --quant-cand nf4 --quant-report-json run.json
-  quantgate report run.json
-"""
-
-CACHE = """\
-Answers are kept, so that a run with nothing changed loads no model. They are kept in the user's
-cache folder, or in $QUANTGATE_CACHE_DIR.
-
-  quantgate cache info
-  quantgate cache clear --yes
-"""
-
-SOURCES = """\
-Shows the public data sets that slice files may name (dataset: {name: ifeval, limit: 200}): what
-they hold, their licences, and where their rows are now or how to get them. Nothing is downloaded.
-Knows the built-in ones, not those that a plugin of yours adds.
-
-  quantgate sources
-  quantgate sources ifeval
-"""
-
-CHECKS = """\
-Shows what slice files may ask of an answer: every check by family, or everything about one: what
-it asks, its edge cases, its arguments, and lines to copy. Knows the built-in ones, not those that a
-plugin of yours adds.
-
-  quantgate checks
-  quantgate checks json_schema
-"""
-
-GRADE = """\
-Grades answers that you have already; needs no model. Each line of the file is one answer:
-
-  {"id": "sum", "prompt": "What is 7 + 5?", "checks": [{"number": 12}], "response": "It is 12."}
-
-and gives one line on standard output:
-
-  {"id": "sum", "passed": true, "results": [{"check": "number", "followed": true, "reason": "..."}]}
-
-"prompt" is text, or a list of {"role", "content"} messages; "checks" are written as in slice files;
-other keys are ignored.
-"passed" is true when every check is followed, and null when one of them could not be scored.
-Knows the built-in checks, not those that a plugin of yours adds. A line that cannot be graded is
-told as FILE:LINE on standard error, and the others are graded.
-
-  quantgate grade answers.jsonl > grades.jsonl
-  quantgate grade - < answers.jsonl
-"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -134,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     try:
         with _plain_warnings():
-            arguments = _parser().parse_args(argv)
+            words = sys.argv[1:] if argv is None else argv
+            arguments = _parser().parse_args(words, argparse.Namespace(words=words))
             run: Callable[[argparse.Namespace], int] = arguments.run
             return run(arguments)
     except QuantgateError as error:
@@ -167,8 +89,8 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="quantgate",
-        description=OVERVIEW,
-        epilog=EPILOG,
+        description=told.OVERVIEW,
+        epilog=told.EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -186,29 +108,39 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(run=run)
         return added
 
-    init = command("init", INIT, "write a first slice file and the settings it needs", _init)
+    init = command("init", told.INIT, "write a first slice file and the settings it needs", _init)
     init.add_argument("folder", metavar="DIR", nargs="?", type=Path, default=Path(), help="default: here")
 
-    validate = command("validate", VALIDATE, "find the mistakes in slice files", _validate)
+    validate = command("validate", told.VALIDATE, "find the mistakes in slice files", _validate)
     validate.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="a slice file, or a folder")
 
-    report = command("report", REPORT, "show a stored run", _report)
+    report = command("report", told.REPORT, "show a stored run", _report)
     report.add_argument("file", metavar="RUN.json", type=Path, help="what --quant-report-json wrote")
+    report.add_argument("--breakdown", action="store_true", help="show what was measured in every part of each slice")
 
-    cache = command("cache", CACHE, "look at the kept answers, or forget them", _cache)
+    compare = command("compare", told.COMPARE, "put two stored runs side by side", _compare)
+    compare.add_argument("first", metavar="A.json[#CANDIDATE]", help="a stored run, and one of its candidates")
+    compare.add_argument("second", metavar="B.json[#CANDIDATE]", help="another one, or another of its candidates")
+    compare.add_argument(
+        "--format", choices=("terminal", "markdown", "json"), default="terminal", help="default: terminal"
+    )
+
+    options.add_gate(command("gate", told.GATE, "judge answers that you have recorded", _gate))
+    options.add_power(command("power", told.POWER, "see what the cases of a slice can prove", _power))
+
+    cache = command("cache", told.CACHE, "look at the kept answers, or forget them", _cache)
     cache.add_argument("action", choices=("info", "clear"), help="count what is kept, or forget all of it")
     cache.add_argument("--yes", action="store_true", help="clear without asking")
 
-    sources = command("sources", SOURCES, "show the public data sets, and how to get them", _sources)
+    sources = command("sources", told.SOURCES, "show the public data sets, and how to get them", _sources)
     sources.add_argument("name", metavar="NAME", nargs="?", help="show everything about one of them")
 
-    checks = command("checks", CHECKS, "show what slice files may ask of an answer", _checks)
+    checks = command("checks", told.CHECKS, "show what slice files may ask of an answer", _checks)
     checks.add_argument("name", metavar="NAME", nargs="?", help="show everything about one of them")
 
-    grade = command("grade", GRADE, "grade answers that you have already", _grade)
+    grade = command("grade", told.GRADE, "grade answers that you have already", _grade)
     grade.add_argument("file", metavar="FILE.jsonl", help="one answer per line; - reads standard input")
-    grade.add_argument("--allow-code", action="store_true", help="run Python in the answers where a check tests it")
-    grade.add_argument("--judge", metavar="URL#MODEL", help="what the check judge asks: http://HOST:PORT/v1#MODEL")
+    options.add_grading(grade)
     return parser
 
 
@@ -235,27 +167,106 @@ def _validate(arguments: argparse.Namespace) -> int:
     try:
         write(validate(arguments.paths), sys.stdout)
     except SliceError as error:
-        write("\n".join(_visible(str(problem)) for problem in error.problems), sys.stdout)
-        count = len(error.problems)
-        tell(f"{count} problem{'s' if count > 1 else ''}", sys.stderr)
+        _tell_problems(error, sys.stdout)
         return PROBLEMS
     return OK
 
 
+def _tell_problems(error: SliceError, out: TextIO | None) -> None:
+    lines = "\n".join(_visible(str(problem)) for problem in error.problems)
+    if out is sys.stderr:
+        tell(lines, out)
+    else:
+        write(lines, sys.stdout)
+    count = len(error.problems)
+    tell(f"{count:,} problem{'s' if count > 1 else ''}", sys.stderr)
+
+
 def _report(arguments: argparse.Namespace) -> int:
-    from pytest_quantgate.report.model import RunReport
+    from pytest_quantgate.report.store import load
     from pytest_quantgate.report.terminal import render
 
-    path: Path = arguments.file
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        hint = "name a file that `pytest --quant-report-json FILE` wrote"
-        raise UsageError(f"cannot be read: {error}", where=str(path), hint=hint) from None
-    color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    run = RunReport.from_json(text, where=str(path))
-    write(render(run, width=shutil.get_terminal_size().columns, color=color).rstrip("\n"), sys.stdout)
+    text = render(load(arguments.file), width=_width(), color=_color(), breakdown=arguments.breakdown)
+    write(text.rstrip("\n"), sys.stdout)
     return OK
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from pytest_quantgate.commands.compare import compare
+
+    text = compare(arguments.first, arguments.second, form=arguments.format, width=_width(), color=_color())
+    write(text.rstrip("\n"), sys.stdout)
+    return OK
+
+
+def _gate(arguments: argparse.Namespace) -> int:
+    from pytest_quantgate.commands.gate import Asked, degraded_cases, gate, succeeded
+    from pytest_quantgate.commands.recorded import Source
+    from pytest_quantgate.report.records import GateSettings
+    from pytest_quantgate.report.store import write as store
+    from pytest_quantgate.report.terminal import render
+
+    floor = arguments.noise_floor
+    asked = Asked(
+        reference=Source.parse(arguments.reference),
+        candidates=tuple(map(Source.parse, arguments.candidate)),
+        controls=tuple(map(Source.parse, arguments.control)),
+        floor=None if floor is None else Source.parse(floor),
+        paths=tuple(arguments.slices),
+        suites=tuple(arguments.suite),
+        policy=options.limits(arguments),
+        settings=GateSettings(alpha=arguments.alpha, inconclusive=arguments.inconclusive),
+        allow_underpowered=arguments.allow_underpowered,
+        grading=options.grading(arguments),
+        report_json=arguments.report_json,
+        command=("quantgate", *arguments.words),
+    )
+    try:
+        report = gate(asked)
+    except SliceError as error:
+        _tell_problems(error, sys.stderr)
+        return PROBLEMS
+    if asked.report_json is not None:
+        store(report, asked.report_json)
+    shown = degraded_cases(report, width=_width(), color=_color())
+    text = render(report, width=_width(), color=_color(), breakdown=arguments.breakdown)
+    return _result(f"{shown}\n{text}" if shown else text, good=succeeded(report))
+
+
+def _power(arguments: argparse.Namespace) -> int:
+    from pytest_quantgate.commands.power import Plan, power
+    from pytest_quantgate.report.power import power_table
+
+    plan = Plan(
+        paths=tuple(arguments.slices),
+        suites=tuple(arguments.suite),
+        cases=arguments.cases,
+        candidates=arguments.candidates,
+        policy=options.limits(arguments),
+        alpha=arguments.alpha,
+    )
+    try:
+        rows = power(plan)
+    except SliceError as error:
+        _tell_problems(error, sys.stderr)
+        return PROBLEMS
+    table = power_table(rows, width=_width(), color=_color())
+    return _result(table, good=all(row.problem is None for row in rows))
+
+
+def _result(text: str, *, good: bool) -> int:
+    """Write a result; whoever stops reading it changes nothing about the exit status."""
+    with contextlib.suppress(BrokenPipeError):
+        write(text.rstrip("\n"), sys.stdout)
+    return OK if good else PROBLEMS
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns
+
+
+def _color() -> bool:
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
 def _cache(arguments: argparse.Namespace) -> int:
@@ -274,7 +285,7 @@ def _cache(arguments: argparse.Namespace) -> int:
 def _sources(arguments: argparse.Namespace) -> int:
     from pytest_quantgate.commands.sources import describe, sources
 
-    width = shutil.get_terminal_size().columns
+    width = _width()
     write(sources(width) if arguments.name is None else describe(arguments.name), sys.stdout)
     return OK
 
@@ -282,7 +293,7 @@ def _sources(arguments: argparse.Namespace) -> int:
 def _checks(arguments: argparse.Namespace) -> int:
     from pytest_quantgate.commands.checks import checks, describe
 
-    width = shutil.get_terminal_size().columns
+    width = _width()
     write(checks(width) if arguments.name is None else describe(arguments.name, width), sys.stdout)
     return OK
 
@@ -297,13 +308,9 @@ def _agreed(question: str) -> bool:
 
 
 def _grade(arguments: argparse.Namespace) -> int:
-    from pytest_quantgate.checks.judge.endpoint import JudgeEndpoint
-    from pytest_quantgate.checks.settings import GradingSettings
     from pytest_quantgate.commands.grade import grade
 
-    judge = None if arguments.judge is None else JudgeEndpoint.parse(arguments.judge)
-    settings = GradingSettings(allow_code=arguments.allow_code, judge=judge)
-    return OK if grade(arguments.file, sys.stdout, sys.stderr, settings) else PROBLEMS
+    return OK if grade(arguments.file, sys.stdout, sys.stderr, options.grading(arguments)) else PROBLEMS
 
 
 @contextlib.contextmanager

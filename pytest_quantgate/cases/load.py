@@ -15,7 +15,7 @@ from pytest_quantgate.cases.surroundings import Surroundings, TokenCounter
 from pytest_quantgate.errors import Problem, SliceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from pytest_quantgate.cases.model import Slice
@@ -54,12 +54,15 @@ def load_slice(
     return loaded
 
 
-def load_slices(paths: Iterable[Path], catalog: CheckCatalog) -> tuple[Slice, ...]:
+def load_slices(
+    paths: Iterable[Path], catalog: CheckCatalog, *, shown: Mapping[Path, str] | None = None
+) -> tuple[Slice, ...]:
     """Load several slice files, in order.
 
     Args:
         paths: The files.
         catalog: Knows the checks that the files may ask for.
+        shown: How problems and locations name some of them; the others are named by their path as given.
 
     Returns:
         Their slices; no two have the same name.
@@ -71,7 +74,7 @@ def load_slices(paths: Iterable[Path], catalog: CheckCatalog) -> tuple[Slice, ..
     found: list[Problem] = []
     for path in paths:
         try:
-            loaded = load_slice(path, catalog)
+            loaded = load_slice(path, catalog, shown=(shown or {}).get(path))
         except SliceError as error:
             found.extend(error.problems)
             continue

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Role = Literal["system", "user", "assistant"]
+Rule = Literal["point", "evidence"]
 
 GATE_ID = "gate"
 """The last part of a gate result's node id; no case may have it as its id."""
@@ -116,16 +117,32 @@ class PolicySettings:
     """What one source (slice file, ini, command line) says about the gate; None says nothing.
 
     Attributes:
+        rule: How a verdict is reached: ``point`` goes by what was measured, ``evidence`` by what that proves.
         max_pass_to_fail: Largest tolerated PASS→FAIL rate, in [0, 1].
         min_robustness: Smallest tolerated robustness coefficient R, in [0, 1].
         min_cases: Fewest scored cases that a verdict may rest on.
         max_unscored: Largest tolerated share of unscored cases, in [0, 1].
+        max_cluster_pass_to_fail: Largest tolerated PASS→FAIL rate over clusters, in [0, 1].
+        max_refusal_drift: Largest tolerated change of the refusal rate, up or down, in [0, 1].
+        max_over_refusal_increase: Largest tolerated increase of the over-refusal rate, in [0, 1].
+        max_format_retry_increase: Largest tolerated increase of the format-retry rate, in [0, 1].
+        max_truncation_increase: Largest tolerated increase of the truncation rate, in [0, 1].
+        max_loop_increase: Largest tolerated increase of the loop rate, in [0, 1].
+        max_length_ratio: Largest tolerated ratio of mean output tokens, candidate to reference; above 0.
     """
 
+    rule: Rule | None = None
     max_pass_to_fail: float | None = None
     min_robustness: float | None = None
     min_cases: int | None = None
     max_unscored: float | None = None
+    max_cluster_pass_to_fail: float | None = None
+    max_refusal_drift: float | None = None
+    max_over_refusal_increase: float | None = None
+    max_format_retry_increase: float | None = None
+    max_truncation_increase: float | None = None
+    max_loop_increase: float | None = None
+    max_length_ratio: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

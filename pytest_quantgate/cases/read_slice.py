@@ -12,6 +12,7 @@ from pytest_quantgate.cases.model import Case, Location, PolicySettings, Slice
 from pytest_quantgate.cases.nodes import Node, node_of
 from pytest_quantgate.cases.problems import Problems, quoted
 from pytest_quantgate.cases.read_case import CaseReader, max_new_tokens
+from pytest_quantgate.cases.read_gate import read_policy, refuse_what_cannot_be_judged
 from pytest_quantgate.cases.sources.read import read_dataset
 from pytest_quantgate.cases.yaml_nodes import read_yaml
 
@@ -26,7 +27,6 @@ DEFAULT_MAX_NEW_TOKENS: Final = 128
 _SLICE_KEYS: Final = ("slice", "description", "gate", "defaults", "cases", "generate", "dataset")
 _ORIGINS: Final = ("cases", "generate", "dataset")
 _DEFAULT_KEYS: Final = ("max_new_tokens", "system")
-_GATE_KEYS: Final = ("max_pass_to_fail", "min_robustness", "min_cases", "max_unscored")
 
 
 class _ReaderOf(Protocol):
@@ -67,13 +67,15 @@ def read_slice(document: Node, surroundings: Surroundings, problems: Problems) -
         return None
     name = fields.name(pairs["slice"], "'slice'", problems) if "slice" in pairs else None
     description = _optional_text(pairs, "description", problems)
-    policy = _policy(pairs["gate"], problems) if "gate" in pairs else PolicySettings()
+    policy = read_policy(pairs["gate"], problems) if "gate" in pairs else PolicySettings()
     limit, system = _defaults(pairs["defaults"], problems) if "defaults" in pairs else (None, "")
 
     def reader(of: Problems, usual: int = DEFAULT_MAX_NEW_TOKENS) -> CaseReader:
         return CaseReader(surroundings.catalog, of, max_new_tokens=limit or usual, system=system)
 
     cases = _cases(pairs, document.line, surroundings, problems, reader)
+    if "gate" in pairs:
+        refuse_what_cannot_be_judged(pairs["gate"], cases, problems)
     if name is None:
         return None
     location = Location(problems.path, pairs["slice"].line)
@@ -83,16 +85,6 @@ def read_slice(document: Node, surroundings: Surroundings, problems: Problems) -
 def _optional_text(pairs: Mapping[str, Node], key: str, problems: Problems) -> str:
     value = fields.text(pairs[key], f"{key!r}", problems, may_be_empty=True) if key in pairs else None
     return value or ""
-
-
-def _policy(node: Node, problems: Problems) -> PolicySettings:
-    pairs = fields.mapping(node, "'gate'", problems, known=_GATE_KEYS) or {}
-
-    def rate(key: str) -> float | None:
-        return fields.fraction(pairs[key], f"{key!r}", problems) if key in pairs else None
-
-    least = fields.integer_of(pairs, "min_cases", problems, least=1)
-    return PolicySettings(rate("max_pass_to_fail"), rate("min_robustness"), least, rate("max_unscored"))
 
 
 def _defaults(node: Node, problems: Problems) -> tuple[int | None, str]:

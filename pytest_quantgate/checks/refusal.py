@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_quantgate.checks.arguments import listed
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
-from pytest_quantgate.checks.refusal_kinds import TYPOGRAPHY, Kind, read
+from pytest_quantgate.checks.refusal_kinds import TYPOGRAPHY, Kind, read, refusing_words
 from pytest_quantgate.checks.refusal_tables import folded, languages, table_of
 from pytest_quantgate.errors import nearest
 
@@ -110,8 +110,7 @@ def declining_words(answer: str) -> str | None:
     match = table.declines.search(opening) or table.bare.search(opening)
     if match:
         return match.group().strip()
-    reading = read(answer)
-    return reading.declining if reading.kind == Kind.REFUSAL else None
+    return refusing_words(answer)
 
 
 def _opening(answer: str) -> str:

@@ -84,15 +84,35 @@ class _Tally:
 
 def read(answer: str) -> Reading:
     """What kind of answer this is; an empty one counts as compliance here, as it declines nothing."""
+    tally = _Tally()
+    for clause in _all_clauses(answer):
+        _weigh(clause, tally)
+    return _judged(tally)
+
+
+def refusing_words(answer: str) -> str | None:
+    """The words that decline, of an answer that ``read`` calls a refusal; None of every other.
+
+    Reads no further than it must: content before the words that decline makes a refusal partial at most, and only an
+    early reproach makes one without such words. So an answer that complies is told after a few clauses.
+    """
+    tally = _Tally()
+    for clause in _all_clauses(answer):
+        _weigh(clause, tally)
+        if tally.before >= ENOUGH_BEFORE and tally.clauses >= EARLY and not tally.reproach:
+            return None
+    reading = _judged(tally)
+    return reading.declining if reading.kind == Kind.REFUSAL else None
+
+
+def _all_clauses(answer: str) -> Iterator[str]:
+    """The clauses of an answer; none of a letter or a dialogue, whatever is said in it."""
     table = table_of(languages())
     text = plain(answer)
     if table.letters.search(text.lstrip()) or len(_SPEECH_LINE.findall(text)) > 1:
-        return Reading(Kind.COMPLIANCE)
-    tally = _Tally()
+        return
     for sentence in _sentences(text):
-        for clause in _clauses(sentence, table):
-            _weigh(clause, table, tally)
-    return _judged(tally)
+        yield from _clauses(sentence, table)
 
 
 def _judged(tally: _Tally) -> Reading:
@@ -142,8 +162,9 @@ def _sentences(text: str) -> Iterator[str]:
                 yield sentence
 
 
-def _weigh(clause: str, table: Table, tally: _Tally) -> None:
+def _weigh(clause: str, tally: _Tally) -> None:
     """Add one clause to what was read so far."""
+    table = table_of(languages())
     tally.clauses += 1
     said, colon, behind = clause.partition(":")
     dictated = bool(colon and table.dictates.search(said))

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import TextIO
 
 from pytest_quantgate.cases import fields
-from pytest_quantgate.cases.json_lines import read_json_lines
 from pytest_quantgate.cases.model import Case
 from pytest_quantgate.cases.nodes import Node
 from pytest_quantgate.cases.problems import Problems
@@ -18,13 +14,12 @@ from pytest_quantgate.cases.read_case import CaseReader
 from pytest_quantgate.checks.builtin import builtin_registry
 from pytest_quantgate.checks.registry import CheckRegistry
 from pytest_quantgate.checks.settings import GradingSettings
+from pytest_quantgate.commands.lines import STDIN, lines_of, object_of
 from pytest_quantgate.commands.streams import tell, write
-from pytest_quantgate.errors import UsageError
 from pytest_quantgate.generation.completion import Completion
 from pytest_quantgate.outcomes.grading import outcome_of_turns
 from pytest_quantgate.report.text import visible
 
-STDIN = "-"
 # What grading depends on; lines may carry more (model, tags, timings), which does not concern it.
 CASE_KEYS = ("id", "prompt", "messages", "turns", "system", "checks", "answer_prefix")
 
@@ -47,26 +42,14 @@ def grade(name: str, out: TextIO, err: TextIO | None, settings: GradingSettings)
     """
     shown = "<stdin>" if name == STDIN else visible(name)
     registry = builtin_registry(settings)
-    return _grade_lines(_lines_of(name, shown), shown, registry, out, err)
-
-
-def _lines_of(name: str, shown: str) -> Iterator[bytes]:
-    """One by one: such files may be larger than memory."""
-    if name == STDIN and sys.stdin is None:
-        raise UsageError("closed", where=shown, hint="give it the answers: quantgate grade - < answers.jsonl")
-    try:
-        with nullcontext(sys.stdin.buffer) if name == STDIN else Path(name).open("rb") as file:
-            yield from file
-    except OSError as error:
-        hint = "name a file with one JSON object per line: quantgate grade --help"
-        raise UsageError(f"cannot be read: {error.strerror or error}", where=shown, hint=hint) from None
+    return _grade_lines(lines_of(name, shown), shown, registry, out, err)
 
 
 def _grade_lines(lines: Iterable[bytes], shown: str, registry: CheckRegistry, out: TextIO, err: TextIO | None) -> bool:
     good = True
     for number, line in enumerate(lines, start=1):
         problems = Problems(shown)
-        node = _object_of(line, problems)
+        node = object_of(line, problems)
         answer = None if node is None else _answer_of(node, registry, problems)
         if answer is not None:
             write(json.dumps(_graded(*answer, registry)), out)
@@ -74,16 +57,6 @@ def _grade_lines(lines: Iterable[bytes], shown: str, registry: CheckRegistry, ou
             tell(visible(f"{shown}:{number}: {problem.message}"), err)
             good = False
     return good
-
-
-def _object_of(line: bytes, problems: Problems) -> Node | None:
-    """What stands on a line: None when it is blank or cannot be read."""
-    try:
-        text = line.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        problems.add(1, f"not UTF-8: byte 0x{line[error.start]:02x} ({error.reason})")
-        return None
-    return next(iter(read_json_lines(text, problems)), None)
 
 
 def _answer_of(node: Node, registry: CheckRegistry, problems: Problems) -> tuple[Case, list[str]] | None:
@@ -126,7 +99,7 @@ def _case_of(pairs: dict[str, Node], registry: CheckRegistry, problems: Problems
 
 
 def _graded(case: Case, responses: Sequence[str], registry: CheckRegistry) -> dict[str, object]:
-    answers = [Completion(text=text, token_ids=(), finish_reason="stop", prompt_tokens=0) for text in responses]
+    answers = [Completion(text=text, token_ids=(), finish_reason="unknown", prompt_tokens=0) for text in responses]
     outcome = outcome_of_turns(case, answers, registry)
     results = [
         {"check": result.check, "followed": result.followed, "reason": result.reason} for result in outcome.results

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
-from pytest_quantgate.errors import UsageError
+from pytest_quantgate.cases.model import Rule
+from pytest_quantgate.errors import UsageError, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_quantgate.cases.model import PolicySettings
 
 
@@ -16,16 +20,33 @@ class GatePolicy:
     """What the gate of one slice tolerates; a value equal to its limit is tolerated.
 
     Attributes:
+        rule: ``point`` goes by what was measured, ``evidence`` by what that proves.
         max_pass_to_fail: Largest PASS→FAIL rate, in [0, 1].
         min_robustness: Smallest robustness coefficient R, in [0, 1].
         min_cases: Fewest scored cases that a verdict may rest on, at least 1.
         max_unscored: Largest share of unscored cases, in [0, 1].
+        max_cluster_pass_to_fail: Largest PASS→FAIL rate over clusters, in [0, 1]. This and all below are not
+            judged when None.
+        max_refusal_drift: Largest change of the refusal rate, up or down, in [0, 1].
+        max_over_refusal_increase: Largest increase of the over-refusal rate, in [0, 1].
+        max_format_retry_increase: Largest increase of the format-retry rate, in [0, 1].
+        max_truncation_increase: Largest increase of the truncation rate, in [0, 1].
+        max_loop_increase: Largest increase of the loop rate, in [0, 1].
+        max_length_ratio: Largest ratio of mean output tokens, candidate to reference; above 0, finite.
     """
 
+    rule: Rule = "point"
     max_pass_to_fail: float = 0.05
     min_robustness: float = 0.90
     min_cases: int = 30
     max_unscored: float = 0.05
+    max_cluster_pass_to_fail: float | None = None
+    max_refusal_drift: float | None = None
+    max_over_refusal_increase: float | None = None
+    max_format_retry_increase: float | None = None
+    max_truncation_increase: float | None = None
+    max_loop_increase: float | None = None
+    max_length_ratio: float | None = None
 
 
 def resolve_policy(
@@ -47,25 +68,46 @@ def resolve_policy(
         f"gate of slice {slice_name}" if slice_name else "slice file": slice_,
         "ini file": ini,
     }
-    chosen: dict[str, float] = {}
+    chosen: dict[str, Any] = {}
     for where, settings in sources.items():
-        for field in fields(settings):
-            value = getattr(settings, field.name)
-            if value is not None:
-                _validate(field.name, value, where)
-                chosen.setdefault(field.name, value)
-    defaults = GatePolicy()
-    return GatePolicy(
-        max_pass_to_fail=chosen.get("max_pass_to_fail", defaults.max_pass_to_fail),
-        min_robustness=chosen.get("min_robustness", defaults.min_robustness),
-        min_cases=int(chosen.get("min_cases", defaults.min_cases)),
-        max_unscored=chosen.get("max_unscored", defaults.max_unscored),
-    )
+        validate(settings, lambda _, where=where: where)  # type: ignore[misc]
+        for name, value in _given(settings).items():
+            chosen.setdefault(name, value)
+    return GatePolicy(**chosen)
 
 
-def _validate(name: str, value: float, where: str) -> None:
+def validate(settings: PolicySettings, where: Callable[[str], str]) -> None:
+    """Refuse settings that no gate could go by.
+
+    Args:
+        settings: What one source says.
+        where: Names the place where that source says it, given the key: ``--quant-min-cases``, ``pytest.ini:4``.
+
+    Raises:
+        UsageError: A value is of the wrong type, out of range, or not a number.
+    """
+    for name, value in _given(settings).items():
+        hint = _hint(name, value)
+        if hint is not None:
+            shown = f"{value:g}" if isinstance(value, float) else f"{value!r:.60}"
+            raise UsageError(f"{name} is {shown}", where=where(name), hint=hint)
+
+
+def _given(settings: PolicySettings) -> dict[str, Any]:
+    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _hint(name: str, value: object) -> str | None:
+    """What would be right; None when the value is."""
+    if name == "rule":
+        known = get_args(Rule)
+        return None if value in known else f"{nearest(str(value)[:60], known).capitalize()}."
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    # NaN compares false, so it is refused everywhere
     if name == "min_cases":
-        if not isinstance(value, int) or value < 1:
-            raise UsageError(f"{name} is {value}", where=where, hint="Give a whole number of cases, at least 1.")
-    elif not 0 <= value <= 1:  # NaN compares false, so it is refused here too
-        raise UsageError(f"{name} is {value:g}", where=where, hint="Give a share between 0 and 1; 5 percent is 0.05.")
+        return None if isinstance(number, int) and number >= 1 else "Give a whole number of cases, at least 1."
+    if name == "max_length_ratio":
+        hint = "Give a ratio above 0; 1.2 tolerates answers that are a fifth longer."
+        return None if 0 < number < math.inf else hint
+    return None if 0 <= number <= 1 else "Give a share between 0 and 1; 5 percent is 0.05."

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_quantgate.outcomes.statistics import Interval
+    from pytest_quantgate.outcomes.intervals import Interval
 
 MOST_DIGITS = 6
 """Decimals after which two values are written alike."""
+
+SMALLEST_P = 0.0001
+"""p-values below it are told as that."""
 
 
 def measured(value: float, digits: int, *, limit: float | None = None) -> str:
@@ -40,5 +43,11 @@ def percent_limit(share: float) -> str:
 
 
 def percent_range(interval: Interval) -> str:
-    """Both ends of an interval: ``3.6-18.1%``."""
-    return f"{100 * interval.low:.1f}-{percent(interval.high)}"
+    """Both ends of an interval: ``3.6-18.1%``; ``-1.0 to 3.1%`` where one is negative."""
+    between = "-" if interval.low >= 0 else " to "
+    return f"{100 * interval.low:.1f}{between}{percent(interval.high)}"
+
+
+def p_value(p: float, *, limit: float | None = None) -> str:
+    """A p-value: ``p 0.0312``, ``p < 0.0001``."""
+    return f"p < {SMALLEST_P}" if p < SMALLEST_P else f"p {measured(p, 4, limit=limit)}"

@@ -9,7 +9,7 @@ from pytest_quantgate.cases.model import Case, Message, digest_of
 from pytest_quantgate.checks.model import Recall
 from pytest_quantgate.checks.recall import asked_of
 
-FinishReason = Literal["stop", "length", "context", "invalid"]
+FinishReason = Literal["stop", "length", "context", "invalid", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,16 @@ class Completion:
 
     Attributes:
         text: The answer, special tokens removed; without the answer prefix.
-        token_ids: The generated tokens, the stop token not among them.
+        token_ids: The generated tokens, the stop token not among them; empty for an answer recorded elsewhere.
         finish_reason: ``stop`` (the model ended), ``length`` (cut at the limit), ``context`` (the prompt
-            does not fit: no answer), ``invalid`` (the logits were not numbers: no answer).
+            does not fit: no answer), ``invalid`` (the logits were not numbers: no answer), ``unknown`` (recorded
+            elsewhere, and nobody says).
         prompt_tokens: Length of the prompt in tokens, the answer prefix included.
         margins: For each token of ``token_ids``, the logit of the chosen token less that of the
             runner-up, which is their difference in log-probability.
         problem: Why there is no answer; None when there is one.
         recall: What was measured of each text that the request's ``recall`` names; empty when it names none.
+        counted: Number of generated tokens, as whoever recorded the answer counted them; None for answers made here.
     """
 
     text: str
@@ -67,3 +69,11 @@ class Completion:
     margins: tuple[float, ...] = ()
     problem: str | None = None
     recall: tuple[Recall, ...] = ()
+    counted: int | None = None
+
+    @property
+    def length(self) -> int | None:
+        """Number of generated tokens; None for a recorded answer whose tokens nobody counted."""
+        if self.counted is not None:
+            return self.counted
+        return len(self.token_ids) if self.token_ids or not self.text else None

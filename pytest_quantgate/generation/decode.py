@@ -17,9 +17,10 @@ from pytest_quantgate.errors import ModelError
 from pytest_quantgate.generation.budget import release_memory
 from pytest_quantgate.generation.completion import FinishReason
 from pytest_quantgate.generation.prefill import Prefilled, Prefiller, Waiting, next_batch, queue_of
-from pytest_quantgate.generation.prompts import Prompt, in_groups
+from pytest_quantgate.generation.prompts import Prompt
 from pytest_quantgate.generation.recall import measure
 from pytest_quantgate.generation.slots import Layer, SlotPool, capacity_for
+from pytest_quantgate.variants.schedule import USUAL, Schedule
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -87,6 +88,7 @@ class Decoder:
         stops: Token ids that end an answer.
         kv_bytes: Memory that keys and values may take; decides how many rows run at a time.
         note: Told, in one line, what the user should know (memory ran out, the batch was halved).
+        schedule: How prompts are batched; its attention is the model's matter.
     """
 
     def __init__(
@@ -95,13 +97,15 @@ class Decoder:
         stops: frozenset[int],
         kv_bytes: int,
         note: Callable[[str], None] = lambda _: None,
+        schedule: Schedule = USUAL,
     ) -> None:
         self._model = model
         self._stops = stops
         self._kv_bytes = kv_bytes
         self._note = note
         self._prefill_tokens = PREFILL_TOKENS
-        self._max_rows: int | None = None
+        self._schedule = schedule
+        self._max_rows = schedule.max_rows
         self._rows_in_use = 0
 
     def run(self, prompts: Sequence[Prompt]) -> Iterator[Step]:
@@ -140,8 +144,8 @@ class Decoder:
 
     @torch.inference_mode()
     def _attempt(self, prompts: Sequence[Prompt]) -> Iterator[Step]:
-        waiting = queue_of(in_groups(prompts))
-        prefiller = Prefiller(self._model)
+        waiting = queue_of(prompts, self._schedule)
+        prefiller = Prefiller(self._model, self._schedule)
         rows: list[_Row] = []
         pool: SlotPool | None = None
         while waiting or rows:

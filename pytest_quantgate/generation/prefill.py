@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
-from pytest_quantgate.generation.prompts import Prompt, PromptGroup
+from pytest_quantgate.generation.prompts import Prompt, in_groups, one_by_one
 from pytest_quantgate.generation.slots import Layer
+from pytest_quantgate.variants.schedule import USUAL, Schedule
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -51,11 +52,15 @@ class Prefilled:
         return (self.layers[index], 0) if len(self.layers) > 1 else (self.layers[0], index)
 
 
-def queue_of(groups: Sequence[PromptGroup]) -> deque[Waiting]:
-    """The prompts of all groups, in order."""
-    return deque(
+def queue_of(prompts: Sequence[Prompt], schedule: Schedule) -> deque[Waiting]:
+    """The prompts in the order of a schedule, those that share a beginning side by side."""
+    groups = in_groups(prompts) if schedule.share_beginnings else one_by_one(prompts)
+    waiting = deque(
         Waiting(prompt, number, group.shared) for number, group in enumerate(groups) for prompt in group.prompts
     )
+    if schedule.reverse:
+        waiting.reverse()
+    return waiting
 
 
 def next_batch(waiting: deque[Waiting], rows: int, tokens: int) -> list[Waiting]:
@@ -67,12 +72,14 @@ def next_batch(waiting: deque[Waiting], rows: int, tokens: int) -> list[Waiting]
         tokens: Most tokens, padding included; a longer prompt is taken alone.
     """
     head = waiting[0]
-    longest = len(head.prompt.token_ids)
+    longest = 0
     batch: list[Waiting] = []
     taken = 0
     while waiting and len(batch) < rows:
         item = waiting[0]
-        taken += len(item.prompt.token_ids)
+        length = len(item.prompt.token_ids)
+        longest = max(longest, length)
+        taken += length
         padded = longest * (len(batch) + 1)
         alike = item.group == head.group if head.shared else not item.shared and taken >= (1 - PADDING) * padded
         if batch and not (alike and padded <= tokens):
@@ -86,10 +93,12 @@ class Prefiller:
 
     Args:
         model: A decoder-only model in evaluation mode.
+        schedule: How prompts that share nothing are padded, and how much of them one pass reads.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, schedule: Schedule = USUAL) -> None:
         self._model = model
+        self._schedule = schedule
         self._group: int | None = None
         self._shared = DynamicCache()
 
@@ -102,26 +111,31 @@ class Prefiller:
         self._group, self._shared = None, DynamicCache()
 
     def _together(self, batch: Sequence[Waiting]) -> Prefilled:
-        """One forward pass, padded on the left."""
+        """One forward pass, padded on the left; several where the schedule wants chunks."""
         device = self._model.device
         lengths = torch.tensor([len(item.prompt.token_ids) for item in batch])
-        longest = int(lengths.max())
+        longest = int(lengths.max()) + self._schedule.padding
         ids = torch.zeros(len(batch), longest, dtype=torch.long)
         for row, item in enumerate(batch):
             ids[row, longest - len(item.prompt.token_ids) :] = torch.tensor(item.prompt.token_ids)
         columns = torch.arange(longest)
         padding = (longest - lengths)[:, None]
         mask = columns >= padding
+        positions = (columns - padding).clamp(min=0)
+        padded = not bool(mask.all())
         cache = DynamicCache()
-        output = self._model(
-            input_ids=ids.to(device),
-            # Without padding no mask is given: attention then uses its causal kernel, which needs no square of memory.
-            attention_mask=None if bool(mask.all()) else mask.to(device),
-            position_ids=(columns - padding).clamp(min=0).to(device),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
+        chunk = self._schedule.chunk or longest
+        for begin in range(0, longest, chunk):
+            part = slice(begin, begin + chunk)
+            output = self._model(
+                input_ids=ids[:, part].to(device),
+                # Without padding no mask: attention then uses its causal kernel, which needs no square of memory.
+                attention_mask=mask[:, : part.stop].to(device) if padded else None,
+                position_ids=positions[:, part].to(device),
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
         return Prefilled([_layers(cache)], output.logits[:, -1])
 
     def _with_shared(self, batch: Sequence[Waiting]) -> Prefilled:

@@ -178,6 +178,11 @@ def in_groups(prompts: Sequence[Prompt]) -> list[PromptGroup]:
     return sorted(groups, key=lambda group: _longest_first(group.prompts[0]))
 
 
+def one_by_one(prompts: Sequence[Prompt]) -> list[PromptGroup]:
+    """Each prompt in a group of its own; longest first, the same for any order of the input."""
+    return [PromptGroup((prompt,), 0) for prompt in sorted(prompts, key=_longest_first)]
+
+
 def _longest_first(prompt: Prompt) -> tuple[int, str]:
     return (-len(prompt.token_ids), prompt.digest)
 

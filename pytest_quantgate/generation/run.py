@@ -57,7 +57,7 @@ def answer(
     what was in flight. The model is freed before this returns.
 
     Args:
-        variant: Who answers.
+        variant: Who answers, and under which schedule.
         requests: What is asked; equal requests are answered once.
         cache: Where answers are looked up and kept.
         progress: Told how far it has come.
@@ -81,7 +81,7 @@ def answer(
         turn += 1
         completions.update(cache.get(identity, wanted))
         missing = [request for digest, request in wanted.items() if digest not in completions]
-        label = str(variant.spec) if turn == 1 else f"{variant.spec}, turn {turn}"
+        label = variant.label if turn == 1 else f"{variant.label}, turn {turn}"
         progress.start(label, len(wanted), len(wanted) - len(missing))
         try:
             if missing:
@@ -144,7 +144,7 @@ def _generate(
             recall=decoded.recall,
         )
 
-    decoder = Decoder(model, stops, key_value_budget(str(model.device)), progress.note)
+    decoder = Decoder(model, stops, key_value_budget(str(model.device)), progress.note, loaded.variant.schedule)
     for step in decoder.run(prompts):
         if step.finished:
             keep({decoded.prompt.digest: completion(decoded) for decoded in step.finished})

@@ -33,7 +33,8 @@ def outcome_of(case: Case, completion: Completion, registry: CheckRegistry) -> O
     if completion.problem is not None:
         missing = tuple(CheckResult(spec.name, None, completion.problem) for spec in case.checks)
         return Outcome(completion, missing, passed=None, unscored=completion.problem)
-    answer = Answer(completion.text, completion.finish_reason, completion.recall)
+    finish_reason = None if completion.finish_reason == "unknown" else completion.finish_reason
+    answer = Answer(completion.text, finish_reason, completion.recall)
     results = grade_answer(case, answer, registry)
     unscored = next((f"{result.check}: {result.reason}" for result in results if result.followed is None), None)
     if unscored is not None:

@@ -1,146 +1,177 @@
-"""Text health: what answers look like, whatever their checks say. Indicators describe; no gate judges by them."""
+"""Reference and candidate side by side as a service: refusals, retries, lengths, cut-off answers, loops."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from math import fsum
 from statistics import fmean
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from pytest_quantgate.checks.script import letters_by_script
+from pytest_quantgate.cases.model import Case
+from pytest_quantgate.cases.purposes import PARSERS, asks_for_refusal
+from pytest_quantgate.checks.refusal import declining_words
+from pytest_quantgate.outcomes.bootstrap import ratio_interval
+from pytest_quantgate.outcomes.clusters import change_of, groups_of
+from pytest_quantgate.outcomes.difference import turns_of
+from pytest_quantgate.outcomes.health import has_text, repeats_itself
+from pytest_quantgate.outcomes.intervals import Estimate
+from pytest_quantgate.outcomes.model import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from pytest_quantgate.outcomes.model import Comparison
 
-    from pytest_quantgate.cases.model import Case
-    from pytest_quantgate.generation.completion import Completion
+Name = Literal["refusal_rate", "over_refusal_rate", "format_retry_rate", "length_ratio", "truncation_rate", "loop_rate"]
 
-LOOP_TIMES: Final = 4
-"""A text loops when its end is one piece of text at least so many times in a row, ..."""
+REMEMBERED: Final = 20_000
+"""Answers that are read once, however many gates and reports ask whether they decline."""
 
-LOOP_CHARACTERS: Final = 40
-"""... which together are at least so many characters."""
-
-LOOP_WINDOW: Final = 4_000
-"""Characters from the end that are looked at."""
-
-SCRIPT_LETTERS: Final = 10
-"""Fewest letters of an answer whose script is judged."""
-
-SCRIPT_WINDOW: Final = 20_000
-"""Characters from the start whose script is looked at."""
-
-FAMILIAR: Final = 0.1
-"""A script with this share of the prompt's letters is one that the answer may be written in."""
-
-# Japanese is written in three scripts at once, Chinese in one of them: they are one for this purpose.
-_TOGETHER: Final = {"Hiragana": "Han", "Katakana": "Han"}
-# Checks that judge the script themselves: the prompt's own then says nothing.
-_ASKED_FOR: Final = ("language", "script", "language:response_language")
+_NO_TOKENS = "answers were recorded without their tokens"
+_NO_END = "answers were recorded without why they ended"
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
-    """What one answer looks like.
+class Paired:
+    """One indicator of every answer that both sides gave; of a case with later turns, of every turn.
 
     Attributes:
-        empty: There is nothing but white space.
-        truncated: The model was cut off at the case's limit of tokens.
-        looping: It was cut off while it repeated itself.
-        wrong_script: Its letters are mostly of a script that the prompt does not use; None when that cannot be
-            judged: too few letters, a prompt without letters, or a check that asks for a language or script.
-        tokens: Its length.
+        first: The reference's values: 0 or 1, for ``length_ratio`` numbers of tokens.
+        second: The candidate's, of the same answers in the same order.
+        groups: What each answer is drawn together with: its case's cluster, or its case.
+        undefined: Why there are no values; None when there are.
     """
 
-    empty: bool
-    truncated: bool
-    looping: bool
-    wrong_script: bool | None
-    tokens: int
+    first: tuple[float, ...]
+    second: tuple[float, ...]
+    groups: tuple[Hashable, ...]
+    undefined: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Indicators:
-    """What the answers of one variant to one slice look like.
+class Indicator:
+    """One indicator of reference and candidate.
 
     Attributes:
-        answers: Number of answers; prompts that got none are left out.
-        empty: How many are empty.
-        truncated: How many were cut off at their limit.
-        looping: How many were cut off while they repeated themselves.
-        wrong_script: How many are written in a script that the prompt does not use.
-        mean_tokens: Their mean length; None without answers.
+        name: ``refusal_rate``: share of answers that decline; ``over_refusal_rate``: the same where no check asks for
+            a refusal; ``format_retry_rate``: share of the answers with a check that parses that violate it;
+            ``length_ratio``: mean number of tokens; ``truncation_rate``: share cut off at the limit of tokens;
+            ``loop_rate``: share cut off while they repeat themselves.
+        cases: Answers that it rests on: one for each case, or turn, that both sides answered.
+        reference: The reference's share, or mean number of tokens; None when undefined.
+        candidate: The candidate's.
+        change: Candidate less reference, with Newcombe's paired interval; of ``length_ratio`` candidate over
+            reference, with a BCa interval. Where cases share clusters both allow for it.
     """
 
-    answers: int
-    empty: int
-    truncated: int
-    looping: int
-    wrong_script: int
-    mean_tokens: float | None
+    name: Name
+    cases: int
+    reference: float | None
+    candidate: float | None
+    change: Estimate
 
 
-def health_of(case: Case, completion: Completion) -> Health:
-    """Look at one answer; time is linear in its length."""
-    truncated = completion.finish_reason == "length"
-    return Health(
-        empty=not completion.text.strip(),
-        truncated=truncated,
-        looping=truncated and repeats_itself(completion.text),
-        wrong_script=_wrong_script(case, completion.text),
-        tokens=len(completion.token_ids),
-    )
+def compare(comparisons: Sequence[Comparison]) -> tuple[Indicator, ...]:
+    """Every indicator over the answered cases of one slice and candidate, scored or not."""
+    return tuple(_indicator(name, paired(name, comparisons)) for name in get_args(Name))
 
 
-def summarize(healths: Iterable[Health]) -> Indicators:
-    """Count over the answers of one variant to one slice."""
-    found = tuple(healths)
-    return Indicators(
-        answers=len(found),
-        empty=sum(health.empty for health in found),
-        truncated=sum(health.truncated for health in found),
-        looping=sum(health.looping for health in found),
-        wrong_script=sum(health.wrong_script is True for health in found),
-        mean_tokens=fmean(health.tokens for health in found) if found else None,
-    )
+def paired(name: Name, comparisons: Sequence[Comparison]) -> Paired:
+    """The values that an indicator is the mean of, or the ratio of means."""
+    measure = _MEASURES[name]
+    answered = list(_answered(comparisons))
+    if not answered:
+        return Paired((), (), (), "no case was answered in text by both sides")
+    first, second, groups = [], [], []
+    for group, turn in answered:
+        before, after = measure.value(turn.case, turn.reference), measure.value(turn.case, turn.candidate)
+        if before is not None and after is not None:
+            first.append(float(before))
+            second.append(float(after))
+            groups.append(group)
+        elif measure.unknown:
+            return Paired((), (), (), measure.unknown)
+    return Paired(tuple(first), tuple(second), tuple(groups), None if first else measure.nothing)
 
 
-def repeats_itself(text: str) -> bool:
-    """Whether the end of a text is one piece at least four times in a row, over at least 40 characters.
+def _indicator(name: Name, values: Paired) -> Indicator:
+    if values.undefined is not None:
+        return Indicator(name, 0, None, None, Estimate(None, undefined=values.undefined))
+    change = _ratio(values) if name == "length_ratio" else change_of(values.first, values.second, values.groups, "")
+    return Indicator(name, len(values.first), fmean(values.first), fmean(values.second), change)
 
-    The piece may itself be cut off in its last repetition. Found with the prefix function (Knuth, Morris and Pratt
-    1977) of the reversed end: a prefix of length n with a border of length b has the period n - b.
+
+def _ratio(values: Paired) -> Estimate:
+    tokens = fsum(values.first)
+    if not tokens:
+        return Estimate(None, undefined="the reference's answers have no tokens")
+    return Estimate(fsum(values.second) / tokens, ratio_interval(values.second, values.first, values.groups))
+
+
+def _answered(comparisons: Sequence[Comparison]) -> Iterator[tuple[Hashable, Comparison]]:
+    """Every turn that both sides answered in text, with what it is drawn together with."""
+    for group, comparison in zip(groups_of(comparisons), comparisons, strict=True):
+        for turn in turns_of(comparison):
+            sides = (turn.reference.completion, turn.candidate.completion)
+            if has_text(turn.case) and all(side.problem is None for side in sides):
+                yield group, turn
+
+
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """How one answer is measured.
+
+    Attributes:
+        value: Of a turn and its outcome; None where there is none.
+        unknown: Why an answer without a value leaves the indicator undefined; None when it is just left out.
+        nothing: Why every answer might be left out.
     """
-    end = text[-LOOP_WINDOW:][::-1]
-    borders = [0] * len(end)
-    for index in range(1, len(end)):
-        border = borders[index - 1]
-        while border and end[index] != end[border]:
-            border = borders[border - 1]
-        border += end[index] == end[border]
-        borders[index] = border
-        length = index + 1
-        if length >= LOOP_CHARACTERS and length >= LOOP_TIMES * (length - border):
-            return True
-    return False
+
+    value: Callable[[Case, Outcome], float | None]
+    unknown: str | None = None
+    nothing: str | None = None
 
 
-def _wrong_script(case: Case, answer: str) -> bool | None:
-    if any(spec.name in _ASKED_FOR for spec in case.checks):
-        return None
-    told = Counter[str]()
-    for message in case.messages:
-        told += _letters(message.content)
-    given = _letters(answer)
-    if given.total() < SCRIPT_LETTERS or not told:
-        return None
-    ((script, _),) = given.most_common(1)
-    return told[script] < FAMILIAR * told.total()
+def _declines(_case: Case, outcome: Outcome) -> bool:
+    return _declining(outcome.completion.text)
 
 
-def _letters(text: str) -> Counter[str]:
-    """Letters by script; Han, Hiragana and Katakana are counted together as ``Han``."""
-    counts = Counter[str]()
-    for script, count in letters_by_script(text[:SCRIPT_WINDOW]).items():
-        counts[_TOGETHER.get(script, script)] += count
-    return counts
+@lru_cache(REMEMBERED)
+def _declining(text: str) -> bool:
+    return declining_words(text) is not None
+
+
+def _declines_needlessly(case: Case, outcome: Outcome) -> bool | None:
+    return None if asks_for_refusal(case) else _declines(case, outcome)
+
+
+def _fails_to_parse(_case: Case, outcome: Outcome) -> bool | None:
+    """Whether a check that parses is violated; None without one, or where one could not be scored."""
+    followed = [result.followed for result in outcome.results if result.check in PARSERS]
+    return not all(followed) if followed and None not in followed else None
+
+
+def _length(_case: Case, outcome: Outcome) -> int | None:
+    return outcome.completion.length
+
+
+def _cut_off(_case: Case, outcome: Outcome) -> bool | None:
+    reason = outcome.completion.finish_reason
+    return None if reason == "unknown" else reason == "length"
+
+
+def _loops(case: Case, outcome: Outcome) -> bool | None:
+    cut_off = _cut_off(case, outcome)
+    return cut_off and repeats_itself(outcome.completion.text)
+
+
+_MEASURES: Final[dict[Name, _Measure]] = {
+    "refusal_rate": _Measure(_declines),
+    "over_refusal_rate": _Measure(
+        _declines_needlessly, nothing="every answered case has a check that asks for a refusal"
+    ),
+    "format_retry_rate": _Measure(_fails_to_parse, nothing="no answered case has a scored check that parses"),
+    "length_ratio": _Measure(_length, unknown=_NO_TOKENS),
+    "truncation_rate": _Measure(_cut_off, unknown=_NO_END),
+    "loop_rate": _Measure(_loops, unknown=_NO_END),
+}

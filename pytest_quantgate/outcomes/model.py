@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from pytest_quantgate.cases.model import Case
 from pytest_quantgate.checks.model import CheckResult
 from pytest_quantgate.generation.completion import Completion
 
@@ -44,14 +45,12 @@ class Comparison:
     """One case, answered and graded by the reference and by one candidate.
 
     Attributes:
-        case_id: The case.
-        cluster: The case's cluster, if any.
+        case: What was asked.
         reference: The reference's outcome.
         candidate: The candidate's outcome.
     """
 
-    case_id: str
-    cluster: str | None
+    case: Case
     reference: Outcome
     candidate: Outcome
 

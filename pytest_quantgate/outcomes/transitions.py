@@ -16,19 +16,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TransitionCounts:
-    """Scored cases by transition. Every rate is a share in [0, 1], and None where it is undefined.
+    """Scored cases by transition, and the metrics that follow; each of those is None where it is undefined, never 0.
+
+    Public: `TransitionCounts(pp=224, ff=633, pf=83, fp=60).stability` is 0.857.
 
     Attributes:
         pp: PASS→PASS, preserved.
         ff: FAIL→FAIL, failing before and after.
         pf: PASS→FAIL, degraded.
         fp: FAIL→PASS, improved.
+
+    Raises:
+        TypeError: A count is not an int.
+        ValueError: A count is negative.
     """
 
     pp: int
     ff: int
     pf: int
     fp: int
+
+    def __post_init__(self) -> None:
+        for name, value in (("pp", self.pp), ("ff", self.ff), ("pf", self.pf), ("fp", self.fp)):
+            if type(value) is not int:  # a bool is an int too, and no count
+                msg = f"{name} counts cases: {value!r} is not an int"
+                raise TypeError(msg)
+            if value < 0:
+                msg = f"{name} counts cases: {value} is negative"
+                raise ValueError(msg)
 
     @property
     def n(self) -> int:
@@ -42,17 +57,17 @@ class TransitionCounts:
 
     @property
     def stability(self) -> float | None:
-        """Share of cases that did not change: (PP + FF) / n."""
+        """(PP + FF) / n, in [0, 1]: the share of cases that did not change."""
         return _share(self.pp + self.ff, self.n)
 
     @property
     def pass_to_fail_rate(self) -> float | None:
-        """PF / n; the denominator is all scored cases, as in the paper (METRICS.md)."""
+        """PF / n, in [0, 1]; the denominator is all scored cases, as in the paper."""
         return _share(self.pf, self.n)
 
     @property
     def loss_rate(self) -> float | None:
-        """PF / (PP + PF): of what the reference could do, the share lost."""
+        """PF / (PP + PF), in [0, 1]: of what the reference could do, the share lost; None when it passes nothing."""
         return _share(self.pf, self.pp + self.pf)
 
     @property
@@ -62,12 +77,12 @@ class TransitionCounts:
 
     @property
     def reference_pass_rate(self) -> float | None:
-        """(PP + PF) / n."""
+        """(PP + PF) / n, in [0, 1]."""
         return _share(self.pp + self.pf, self.n)
 
     @property
     def candidate_pass_rate(self) -> float | None:
-        """(PP + FP) / n."""
+        """(PP + FP) / n, in [0, 1]."""
         return _share(self.pp + self.fp, self.n)
 
 

@@ -37,7 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and everything else only when a candidate is named."""
     config.addinivalue_line("markers", MARKER)
     if settings.wanted(config):
-        from pytest_quantgate.plugin.session import install
+        from pytest_quantgate.plugin.start import install
 
         install(config)
 

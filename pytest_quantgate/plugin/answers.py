@@ -62,12 +62,14 @@ class Trouble:
 
 
 class AnswerBook:
-    """The answers of the reference and of each candidate; every case is graded once per variant.
+    """The answers of the reference, of each candidate and of each control; every case is graded once per variant.
 
     Args:
         options: Which variants of which model.
 
     Attributes:
+        again: Stands for a spec: the reference, run another way.
+        anew: Stands for a spec: the reference's same answers, graded a second time.
         variants: Prepared variants by spec.
         answers: What they answered, by spec.
         troubles: Why a spec has no answers.
@@ -75,11 +77,24 @@ class AnswerBook:
 
     def __init__(self, options: Options) -> None:
         self._options = options
+        self.again = f"{options.reference} run another way"  # no spec has spaces
+        self.anew = f"{options.reference} (graded again)"
         self._cases: dict[str, dict[tuple[str, str], Case]] = {}
         self._outcomes: dict[tuple[str, str, str], Outcome] = {}
         self.variants: dict[str, Variant] = {}
         self.answers: dict[str, Answers] = {}
         self.troubles: dict[str, Trouble] = {}
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """What answers beside the candidates, so that their verdicts can be trusted: controls, the second run."""
+        return (*self._options.controls, *((self.again,) if self._options.noise_floor else ()))
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """Everything that answers in this run, each once: the reference first, its second run last."""
+        options = self._options
+        return tuple(dict.fromkeys((options.reference, *options.candidates, *self.beside)))
 
     def trouble(self, candidate: str) -> Trouble | None:
         """Why the candidate cannot be compared: its own trouble, or the reference's."""
@@ -89,7 +104,7 @@ class AnswerBook:
         """Let the reference answer every wanted case, then each candidate its own.
 
         What goes wrong with one variant is kept as its trouble and does not stop the others. An interrupt
-        passes through; what was answered is in the cache.
+        passes through; what was answered is in the cache. Called again, it asks what was not asked before.
 
         Args:
             wanted: The cases to compare, in the order of the items.
@@ -97,46 +112,55 @@ class AnswerBook:
             progress: Told how far it has come.
         """
         reference = self._options.reference
+        fresh: dict[str, list[Case]] = {}
         for ref in wanted:
             for spec in (reference, ref.candidate):
-                self._cases.setdefault(spec, {})[ref.slice, ref.case.id] = ref.case
+                known = self._cases.setdefault(spec, {})
+                if (ref.slice, ref.case.id) not in known:
+                    known[ref.slice, ref.case.id] = ref.case
+                    fresh.setdefault(spec, []).append(ref.case)
         # all are prepared before one is run: what cannot work is known before minutes are spent on the rest
-        self.prepare(tuple(self._cases), progress.note)
-        candidates = {ref.candidate for ref in wanted}
-        if all(self.trouble(spec) is not None for spec in candidates):
+        self.prepare([spec for spec in self.specs if spec in fresh], progress.note)
+        if all(self.trouble(spec) is not None for spec in self._options.candidates if spec in self._cases):
             return
-        for spec in self._cases:
-            if self.trouble(spec) is None:
-                self._answer(spec, cache, progress)
+        for spec in self.specs:
+            if spec in fresh and self.trouble(spec) is None:
+                self._answer(spec, fresh[spec], cache, progress)
 
     def prepare(self, specs: Iterable[str], note: Callable[[str], None]) -> None:
         """Find the model and prepare variants of it, without loading anything.
 
         Args:
-            specs: Canonical specs; the reference and candidates of the run.
+            specs: Some of ``specs``, the reference first.
             note: Told what takes long.
         """
         from pytest_quantgate.variants.source import resolve_model
-        from pytest_quantgate.variants.variant import prepare_variant
+        from pytest_quantgate.variants.variant import prepare_variant, run_another_way
 
         options = self._options
+        missing = [spec for spec in specs if spec not in self.variants and spec not in self.troubles]
+        if not missing:
+            return
         try:
             source = resolve_model(options.model, note=note)
         except Exception as error:  # noqa: BLE001  (whatever a model's files provoke must reach the items)
             self.troubles[options.reference] = Trouble.of(error)
             return
-        for spec in specs:
+        for spec in missing:
+            if spec == self.again and options.reference not in self.variants:
+                continue  # the reference's trouble is everybody's
             try:
-                self.variants[spec] = prepare_variant(
-                    spec, source, device=options.device, compute_dtype=options.compute_dtype
+                self.variants[spec] = (
+                    run_another_way(self.variants[options.reference], kernels=options.noise_kernels)
+                    if spec == self.again
+                    else prepare_variant(spec, source, device=options.device, compute_dtype=options.compute_dtype)
                 )
             except Exception as error:  # noqa: BLE001  (as above)
                 self.troubles[spec] = Trouble.of(error)
 
-    def _answer(self, spec: str, cache: CompletionCache, progress: Progress) -> None:
+    def _answer(self, spec: str, cases: Sequence[Case], cache: CompletionCache, progress: Progress) -> None:
         from pytest_quantgate.generation.run import answer
 
-        cases = tuple(self._cases[spec].values())
         in_turns = [case for case in cases if case.later]
 
         def more(completions: Mapping[str, Completion]) -> list[Request]:
@@ -144,9 +168,16 @@ class AnswerBook:
 
         try:
             requests = [Request.of(case) for case in cases]
-            self.answers[spec] = answer(self.variants[spec], requests, cache, progress, more)
+            found = answer(self.variants[spec], requests, cache, progress, more)
         except Exception as error:  # noqa: BLE001  (libraries raise anything; it must reach the items, not end the run)
             self.troubles[spec] = Trouble.of(error)
+            return
+        before = self.answers.get(spec)
+        if before is not None:
+            completions = {**before.completions, **found.completions}
+            generated = before.generated + found.generated
+            found = replace(found, completions=completions, cached=len(completions) - generated, generated=generated)
+        self.answers[spec] = found
 
     def kept(self, cache: CompletionCache) -> int:
         """How many of the wanted answers the cache holds."""
@@ -173,20 +204,21 @@ class AnswerBook:
             pool.shutdown(cancel_futures=True)
 
     def comparison(self, ref: CaseRef, registry: CheckRegistry) -> Comparison:
-        """One case on the reference and on one candidate; only for candidates without trouble."""
+        """One case on the reference and on one candidate or control; only for those without trouble."""
         reference = self._outcome(self._options.reference, ref, registry)
         candidate = self._outcome(ref.candidate, ref, registry)
-        return Comparison(ref.case.id, ref.case.cluster, reference, candidate)
+        return Comparison(ref.case, reference, candidate)
 
     def _outcome(self, spec: str, ref: CaseRef, registry: CheckRegistry) -> Outcome:
         from pytest_quantgate.report.text import visible
 
         key = (spec, ref.slice, ref.case.id)
         if key not in self._outcomes:
+            answers = self.answers[self._options.reference if spec == self.anew else spec]
             completions = [
                 # a chat template may have worded the problem
                 each if each.problem is None else replace(each, problem=visible(each.problem))
-                for each in answered(ref.case, self.answers[spec].completions)
+                for each in answered(ref.case, answers.completions)
             ]
             self._outcomes[key] = outcome_of_turns(ref.case, completions, registry)
         return self._outcomes[key]

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_quantgate.plugin.options import is_there
+from pytest_quantgate.plugin.files import is_there
+from pytest_quantgate.plugin.options import SEED
 from pytest_quantgate.plugin.settings import SETTINGS
 from pytest_quantgate.report.model import (
     AuditRecord,
     CaseRecord,
+    GateSettings,
     RunReport,
     SliceRecord,
     VariantRecord,
     timestamp,
 )
+from pytest_quantgate.variants.registry import describe
 
 if TYPE_CHECKING:
     from pytest_quantgate.outcomes.model import Outcome
@@ -49,6 +52,10 @@ def assemble(run: QuantRun) -> RunReport:
         slices=tuple(_slice(run, name) for name in names),
         gates=tuple(gate.result for gate in run.gates),
         cases=_cases(run),
+        settings=GateSettings(options.alpha, options.inconclusive, SEED if options.sequential else None),
+        controls=run.controls,
+        control_variants=tuple(_variant(run, spec) for spec in options.controls),
+        floor_variant=_variant(run, run.answers.again) if options.noise_floor else None,
     )
 
 
@@ -92,6 +99,7 @@ def _variant(run: QuantRun, spec: str) -> VariantRecord:
         cached=0 if answers is None else answers.cached,
         generated=0 if answers is None else answers.generated,
         problem=None if trouble is None else trouble.reason,
+        bits=None if prepared is None else describe(prepared.spec).bits,
     )
 
 
@@ -114,6 +122,9 @@ def _cases(run: QuantRun) -> tuple[CaseRecord, ...]:
         outcomes.setdefault((ref.slice, ref.case.id), {}).update(
             {run.options.reference: comparison.reference, ref.candidate: comparison.candidate}
         )
+    for ref in run.looks.beside():
+        if run.answers.trouble(ref.candidate) is None:
+            outcomes.setdefault((ref.slice, ref.case.id), {})[ref.candidate] = run.comparison(ref).candidate
     return tuple(
         CaseRecord(slice=key[0], case=ref.case, node_ids=node_ids[key], outcomes=outcomes.get(key, {}))
         for key, ref in refs.items()

@@ -49,7 +49,7 @@ def placements(options: Options) -> dict[str, Placement]:
     from pytest_quantgate.variants.spec import parse_spec
 
     found = {}
-    for text in (options.reference, *options.candidates):
+    for text in (options.reference, *options.candidates, *options.controls):
         spec = parse_spec(text)
         description = registry.describe(spec)
         found[text] = place(description, options.device, options.compute_dtype)

@@ -10,7 +10,7 @@ from pytest_quantgate.cases.model import GATE_ID
 from pytest_quantgate.cases.suites import suite_files
 from pytest_quantgate.errors import SliceError, nearest
 from pytest_quantgate.plugin.book import CaseRef
-from pytest_quantgate.plugin.options import absolute, is_there
+from pytest_quantgate.plugin.files import absolute, is_there
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

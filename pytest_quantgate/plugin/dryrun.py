@@ -11,7 +11,7 @@ import pytest
 from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.turns import look_up
-from pytest_quantgate.plugin import terminal
+from pytest_quantgate.plugin import preflight, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -72,10 +72,11 @@ class DryRun:
             told.append(text)
             self._say(text)
 
-        run.answers.prepare((run.options.reference, *run.options.candidates), note)
+        run.answers.prepare(run.answers.specs, note)
         problems = [trouble.reason for trouble in run.answers.troubles.values()]
         problems += self._show_memory()
         problems += self._show_slices()
+        problems += self._show_power()
         if run.nothing_collected and run.options.explicit:
             problems.append(terminal.NO_SLICES)
         if session.testsfailed:
@@ -124,7 +125,7 @@ class DryRun:
                 problems.append(str(error))
         with terminal.warnings_as_lines(run.config), CompletionCache(default_cache_path()) as cache:
             rows = [_row(run, name, refs, tokens, cache) for name, refs in by_slice.items()]
-        specs = dict.fromkeys((run.options.reference, *run.options.candidates))
+        specs = run.answers.specs
         head = ["slice", "cases", "prompts", "longest", "too long", "answers"]
         self._say(LEGEND)
         for text in _columns([[*head, *specs], *rows]):
@@ -141,6 +142,15 @@ class DryRun:
             )
         return problems
 
+    def _show_power(self) -> list[str]:
+        from pytest_quantgate.report.power import power_table
+
+        rows = preflight.power(self._run)
+        if rows:
+            self._say("what the cases of each slice can prove:")
+            self._say(power_table(rows, width=terminal.width(self._run.config), color=False).rstrip(), prefix="")
+        return preflight.problems(self._run)
+
 
 def _row(run: QuantRun, name: str, refs: Sequence[CaseRef], tokens: Tokens, cache: CompletionCache) -> list[str]:
     cases = list({ref.case.id: ref.case for ref in refs}.values())
@@ -148,7 +158,7 @@ def _row(run: QuantRun, name: str, refs: Sequence[CaseRef], tokens: Tokens, cach
     requests = [Request.of(case.turn_after([""] * turn)) for case in cases for turn in range(len(case.later) + 1)]
     counts = [tokens.count(request) for request in requests] if tokens.count is not None else None
     cached = []
-    for spec in dict.fromkeys((run.options.reference, *run.options.candidates)):
+    for spec in run.answers.specs:
         variant = run.answers.variants.get(spec)
         stored = None if variant is None else look_up(cases, partial(cache.get, variant.identity.digest))
         cached.append(UNKNOWN if stored is None else str(len(stored)))

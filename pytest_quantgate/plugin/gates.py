@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from pytest_quantgate.cases.model import Location
-from pytest_quantgate.gate.evaluate import Verdict, evaluate
-from pytest_quantgate.gate.policy import resolve_policy
+from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.plugin.collect import gate_name
+from pytest_quantgate.plugin.verdicts import trouble_beside
 
 if TYPE_CHECKING:
-    from pytest_quantgate.gate.evaluate import GateResult
+    from pytest_quantgate.gate.model import GateResult
     from pytest_quantgate.plugin.session import QuantRun
 
 Outcome = Literal["passed", "failed", "skipped"]
@@ -27,8 +27,9 @@ class Gate:
         nodeid: Node id of the synthetic test.
         location: The slice file.
         result: The verdict.
-        broken: Something other than the user's selection kept it from a verdict.
+        broken: Something other than the user's selection and the number of cases kept it from a verdict.
         details: A traceback to show with the failure, or nothing.
+        lenient: The user lets gates pass that cannot decide.
     """
 
     nodeid: str
@@ -36,13 +37,15 @@ class Gate:
     result: GateResult
     broken: bool
     details: str = ""
+    lenient: bool = False
 
     @property
     def outcome(self) -> Outcome:
-        """A gate that cannot decide lets no model pass, unless the user chose to run a part of the slice."""
+        """A gate that cannot decide lets no model pass, unless the user chose so, or to run a part of the slice."""
         if self.result.verdict is Verdict.PASS:
             return "passed"
-        if self.result.verdict is Verdict.INCONCLUSIVE and self.result.partial and not self.broken:
+        excused = self.lenient or self.result.partial
+        if self.result.verdict is Verdict.INCONCLUSIVE and excused and not self.broken:
             return "skipped"
         return "failed"
 
@@ -52,27 +55,18 @@ def nodeid(run: QuantRun, name: str, candidate: str) -> str:
     return f"{run.gated[name]}::{gate_name(candidate)}"
 
 
-def judge(run: QuantRun, name: str, candidate: str) -> Gate:
-    """Judge one slice and candidate from the cases that gave a result."""
-    slice_ = run.book.named(name)
-    selected = len(run.tally.selected[name, candidate])
-    arrived = run.tally.arrived(name, candidate)
-    trouble = run.answers.trouble(candidate)
-    result = evaluate(
-        name,
-        candidate,
-        [] if trouble is not None else [run.comparison(ref) for ref in arrived],
-        resolve_policy(run.options.command_line, slice_.policy, run.options.ini, slice_name=name),
-        selected=selected,
-        total=len(slice_.cases),
-        problem=None if trouble is None else trouble.reason,
-    )
+def gate_of(run: QuantRun, result: GateResult) -> Gate:
+    """The verdict on one slice and candidate as a test."""
+    name, candidate = result.slice, result.candidate
+    trouble = run.answers.trouble(candidate) or trouble_beside(run)
+    asked = sum(run.looks.asked(name, case_id) for case_id in run.tally.selected[name, candidate])
     return Gate(
         nodeid=nodeid(run, name, candidate),
-        location=Location(run.gated[name], slice_.location.line),
+        location=Location(run.gated[name], run.book.named(name).location.line),
         result=result,
-        broken=trouble is not None or len(arrived) < selected,
+        broken=trouble is not None or len(run.tally.arrived(name, candidate)) < asked,
         details="" if trouble is None else trouble.details,
+        lenient=run.options.inconclusive == "pass",
     )
 
 

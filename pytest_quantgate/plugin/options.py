@@ -5,19 +5,29 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
 import pytest
 
-from pytest_quantgate.plugin.settings import SETTINGS, ini_value
+from pytest_quantgate.plugin import values
+from pytest_quantgate.plugin.files import is_there
+from pytest_quantgate.plugin.settings import SETTINGS
+from pytest_quantgate.plugin.values import Given
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from pytest_quantgate.cases.model import PolicySettings
     from pytest_quantgate.checks.settings import GradingSettings
+
+Inconclusive = Literal["pass", "fail"]
+
+SEED: Final = 1
+"""Of the order in which a sequential run asks: the same in every run, so that an interrupted one goes on from there."""
+
+_LIMITS = ("rule", "max_pass_to_fail", "min_robustness", "min_cases")
+"""What options and ini keys may say of a gate; a slice file may say more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,13 @@ class Options:
         compute_dtype: As given.
         command_line: Gate limits from the command line.
         ini: Gate limits from the ini file.
+        alpha: Family-wise error of the rule ``evidence``, each way.
+        inconclusive: What a gate that cannot decide does to the build.
+        allow_underpowered: Slices that have too few cases for a verdict are run all the same.
+        noise_floor: The reference answers a second time, another way.
+        noise_kernels: It does so with other kernels, too.
+        controls: Specs of the positive controls, canonical, each once.
+        sequential: Cases are asked in looks, until a slice is decided.
         strict: Degraded cases fail.
         dry_run: Check, show, and run nothing.
         grading: What checks may do.
@@ -53,6 +70,13 @@ class Options:
     compute_dtype: str
     command_line: PolicySettings
     ini: PolicySettings
+    alpha: float
+    inconclusive: Inconclusive
+    allow_underpowered: bool
+    noise_floor: bool
+    noise_kernels: bool
+    controls: tuple[str, ...]
+    sequential: bool
     strict: bool
     dry_run: bool
     grading: GradingSettings
@@ -65,43 +89,43 @@ def resolve(config: pytest.Config) -> Options:
     Raises:
         pytest.UsageError: A value cannot be right; one line that says which and why.
     """
-    from pytest_quantgate.cases.model import PolicySettings
     from pytest_quantgate.cases.suites import suite_files
     from pytest_quantgate.errors import QuantgateError
-    from pytest_quantgate.gate.policy import resolve_policy
 
-    suites = tuple(dict.fromkeys(_list(config, "quant_suite")))
-    command_line = PolicySettings(
-        max_pass_to_fail=_number(config, "quant_max_pass_to_fail"),
-        min_robustness=_number(config, "quant_min_robustness"),
-        min_cases=_count(config, "quant_min_cases"),
-    )
-    ini = PolicySettings(
-        max_pass_to_fail=ini_value(config, "quant_max_pass_to_fail"),
-        min_robustness=ini_value(config, "quant_min_robustness"),
-        min_cases=ini_value(config, "quant_min_cases"),
-    )
+    suites = tuple(dict.fromkeys(values.texts(config, "quant_suite")))
+    reference = _reference(config)
+    candidates = _specs(config, "quant_cand")
+    noise_kernels = values.flag(config, "quant_noise_kernels")
     try:
-        resolve_policy(command_line, PolicySettings(), ini)
+        command_line = _policy(config, values.on_command_line)
+        ini = _policy(config, values.in_ini_file)
+        alpha = _alpha(config)
         for suite in suites:
             suite_files(suite)
     except QuantgateError as error:
         raise pytest.UsageError(str(error)) from None
     given_paths = config.args_source is pytest.Config.ArgsSource.ARGS
     return Options(
-        reference=_spec(_text(config, "quant_ref") or "fp16", "quant_ref"),
-        candidates=_candidates(config),
+        reference=reference,
+        candidates=candidates,
         explicit=bool(config.getoption("quant_cand")),
         model=_model(config),
         suites=suites,
         suites_only=bool(config.getoption("quant_suite")) and not given_paths,
-        slices=tuple(dict.fromkeys(_list(config, "quant_slice"))),
-        device=_text(config, "quant_device") or "auto",
-        compute_dtype=_text(config, "quant_compute_dtype") or "auto",
+        slices=tuple(dict.fromkeys(values.texts(config, "quant_slice"))),
+        device=values.text(config, "quant_device") or "auto",
+        compute_dtype=values.text(config, "quant_compute_dtype") or "auto",
         command_line=command_line,
         ini=ini,
-        strict=_flag(config, "quant_strict"),
-        dry_run=_flag(config, "quant_dry_run"),
+        alpha=alpha,
+        inconclusive=_inconclusive(config),
+        allow_underpowered=values.flag(config, "quant_allow_underpowered"),
+        noise_floor=noise_kernels or values.flag(config, "quant_noise_floor"),
+        noise_kernels=noise_kernels,
+        controls=_controls(config, reference, candidates),
+        sequential=values.flag(config, "quant_sequential"),
+        strict=values.flag(config, "quant_strict"),
+        dry_run=values.flag(config, "quant_dry_run"),
         grading=_grading(config),
         report_json=_report_path(config),
     )
@@ -112,83 +136,105 @@ def _grading(config: pytest.Config) -> GradingSettings:
     from pytest_quantgate.checks.settings import GradingSettings
     from pytest_quantgate.errors import QuantgateError
 
-    text = _text(config, "quant_judge")
+    text = values.text(config, "quant_judge")
     try:
         judge = JudgeEndpoint.parse(text) if text is not None else None
     except QuantgateError as error:
         msg = f"{SETTINGS['quant_judge'].option}: {error}"
         raise pytest.UsageError(msg) from None
-    return GradingSettings(allow_code=_flag(config, "quant_allow_code"), judge=judge)
+    return GradingSettings(allow_code=values.flag(config, "quant_allow_code"), judge=judge)
 
 
-def refuse_hidden_ini(config: pytest.Config) -> None:
-    """Refuse a path behind a space that made pytest miss its ini file.
-
-    pytest looks for its ini file before it knows a plugin's options, takes their values for test paths, and
-    then looks beside those: ``--quant-model /models/x`` would run without the project's settings.
+def _policy(config: pytest.Config, source: Callable[[pytest.Config, str], Given | None]) -> PolicySettings:
+    """What one source says of gates.
 
     Raises:
-        pytest.UsageError: With the spelling that works.
+        QuantgateError: A value is out of range.
+        pytest.UsageError: A value is not of its kind.
     """
-    here = config.invocation_params.dir
-    ini = next((file for folder in (here, *here.parents) for file in _ini_files(folder)), None)
-    if ini is None or config.inipath == ini or config.option.inifilename:
-        return
-    words = [str(argument) for argument in config.invocation_params.args]
-    for option, value in pairwise(words):
-        if option.startswith("--quant-") and "=" not in option and is_there(here / value):
-            msg = f"{option}: pytest takes a path behind a space for tests and misses {ini}: write {option}={value}"
-            raise pytest.UsageError(msg)
+    from pytest_quantgate.cases.model import PolicySettings, Rule
+    from pytest_quantgate.gate.policy import validate
+
+    rule, rate, robustness, least = (source(config, f"quant_{name}") for name in _LIMITS)
+    settings = PolicySettings(
+        rule=cast("Rule | None", rule.choice(get_args(Rule)) if rule else None),
+        max_pass_to_fail=rate.number() if rate else None,
+        min_robustness=robustness.number() if robustness else None,
+        min_cases=least.count() if least else None,
+    )
+
+    places = {name: found.where for name, found in zip(_LIMITS, (rule, rate, robustness, least), strict=True) if found}
+    validate(settings, places.__getitem__)
+    return settings
 
 
-def is_there(path: str | Path) -> bool:
-    """Whether a file or folder exists; a text that cannot be a file's name is none."""
-    return os.path.exists(path)  # noqa: PTH110  (Path.exists raises where a text is too long for a name)
+def _alpha(config: pytest.Config) -> float:
+    from pytest_quantgate.gate.judge import ALPHA, check_alpha
+
+    found = values.given(config, "quant_alpha")
+    if found is None:
+        return ALPHA
+    alpha = found.number()
+    check_alpha(alpha, found.where)
+    return alpha
 
 
-def absolute(path: Path) -> Path:
-    """A path without ``.`` and ``..``, its links left as they are: so pytest names the files that it collects."""
-    return Path(os.path.abspath(path))  # noqa: PTH100  (Path.absolute keeps "..")
+def _inconclusive(config: pytest.Config) -> Inconclusive:
+    found = values.given(config, "quant_inconclusive")
+    return cast("Inconclusive", found.choice(get_args(Inconclusive))) if found else "fail"
 
 
-def _ini_files(folder: Path) -> Iterator[Path]:
-    for name in ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini"):
-        if (folder / name).is_file():
-            yield folder / name
-    for name, table in (("pyproject.toml", "[tool.pytest"), ("tox.ini", "[pytest]"), ("setup.cfg", "[tool:pytest]")):
-        file = folder / name
-        if file.is_file() and table in file.read_text(encoding="utf-8", errors="replace"):
-            yield file
+def _specs(config: pytest.Config, key: str) -> tuple[str, ...]:
+    """The canonical texts of the specs that an option names; each may be named once."""
+    from pytest_quantgate.errors import QuantgateError
+    from pytest_quantgate.variants.spec import parse_spec, split_specs
 
-
-def _candidates(config: pytest.Config) -> tuple[str, ...]:
-    specs = tuple(_spec(text, "quant_cand") for text in _list(config, "quant_cand"))
+    found = values.given(config, key)
+    if found is None:
+        return ()
+    try:
+        specs = tuple(str(parse_spec(each)) for text in found.texts() for each in split_specs(text))
+    except QuantgateError as error:
+        msg = f"{found.where}: {error}"
+        raise pytest.UsageError(msg) from None
     for spec in specs:
         if specs.count(spec) > 1:
-            msg = f"--quant-cand {spec} is given {specs.count(spec)} times: name each candidate once"
+            msg = f"{found.where} {spec} is given {specs.count(spec)} times: name each variant once"
             raise pytest.UsageError(msg)
     return specs
 
 
-def _spec(text: str, key: str) -> str:
-    """The canonical text of a spec."""
+def _reference(config: pytest.Config) -> str:
+    """The canonical text of the reference's spec."""
     from pytest_quantgate.errors import QuantgateError
     from pytest_quantgate.variants.spec import parse_spec
 
+    found = values.given(config, "quant_ref")
+    if found is None:
+        return "fp16"
     try:
-        return str(parse_spec(text))
+        return str(parse_spec(found.text()))
     except QuantgateError as error:
-        option = SETTINGS[key].option
-        hint = f"\n  repeat {option} for several candidates" if "," in text and key == "quant_cand" else ""
-        msg = f"{option}: {error}{hint}"
+        msg = f"{found.where}: {error}"
         raise pytest.UsageError(msg) from None
+
+
+def _controls(config: pytest.Config, reference: str, candidates: tuple[str, ...]) -> tuple[str, ...]:
+    controls = _specs(config, "quant_control")
+    found = values.given(config, "quant_control")
+    for spec in controls:
+        if found is not None and spec in (reference, *candidates):
+            what = "the reference" if spec == reference else "a candidate"
+            msg = f"{found.where} {spec} is {what} too: name a variant that is broken for certain, such as ruin:2bit"
+            raise pytest.UsageError(msg)
+    return controls
 
 
 def _model(config: pytest.Config) -> str:
     """The model; a relative path in the ini file is seen from the ini file, wherever pytest was started."""
     from pytest_quantgate.variants.embedded import EMBEDDED
 
-    text = _text(config, "quant_model")
+    text = values.text(config, "quant_model")
     if text is None:
         return "smollm2"
     if config.getoption("quant_model") is not None or config.inipath is None or text in EMBEDDED:
@@ -203,7 +249,7 @@ def _model(config: pytest.Config) -> str:
 
 def _report_path(config: pytest.Config) -> Path | None:
     """Where the run is to be written."""
-    text = _text(config, "quant_report_json")
+    text = values.text(config, "quant_report_json")
     if text is None:
         return None
     try:
@@ -220,45 +266,3 @@ def _report_path(config: pytest.Config) -> Path | None:
         msg = f"--quant-report-json {text}: this is {what}, name a file"
         raise pytest.UsageError(msg)
     return path
-
-
-def _text(config: pytest.Config, key: str) -> str | None:
-    value = config.getoption(key)
-    if value is None:
-        value = ini_value(config, key)
-    return None if value is None else _stripped(str(value), key)
-
-
-def _list(config: pytest.Config, key: str) -> list[str]:
-    values: list[str] = config.getoption(key) or ini_value(config, key) or []
-    return [_stripped(value, key) for value in values]
-
-
-def _stripped(value: str, key: str) -> str:
-    text = value.strip()
-    if not text:
-        msg = f"{SETTINGS[key].option} is empty: give a value, or leave it out"
-        raise pytest.UsageError(msg)
-    return text
-
-
-def _flag(config: pytest.Config, key: str) -> bool:
-    return bool(config.getoption(key) or ini_value(config, key))
-
-
-def _number(config: pytest.Config, key: str) -> float | None:
-    text = config.getoption(key)
-    try:
-        return float(text) if text is not None else None
-    except ValueError:
-        msg = f"{SETTINGS[key].option} {text}: not a number; 5 percent is 0.05"
-        raise pytest.UsageError(msg) from None
-
-
-def _count(config: pytest.Config, key: str) -> int | None:
-    text = config.getoption(key)
-    try:
-        return int(text) if text is not None else None
-    except ValueError:
-        msg = f"{SETTINGS[key].option} {text}: not a whole number"
-        raise pytest.UsageError(msg) from None

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_quantgate.errors import QuantgateError
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_quantgate.report.model import RunReport
 
 
@@ -19,11 +20,12 @@ def clear(path: Path) -> None:
     Raises:
         pytest.UsageError: No report can be written there; told now rather than after minutes of generation.
     """
+    from pytest_quantgate.report import store
+
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        msg = f"--quant-report-json {path}: no report can be written there: {error.strerror or error}"
+        store.clear(path)
+    except QuantgateError as error:
+        msg = f"--quant-report-json {path}: {error.what}"
         raise pytest.UsageError(msg) from None
 
 
@@ -33,23 +35,10 @@ def write(report: RunReport, path: Path) -> str | None:
     Returns:
         Why it could not be written; None when it was.
     """
+    from pytest_quantgate.report import store
+
     try:
-        text = report.to_json()
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".quantgate-")
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-            temporary.chmod(0o666 & ~_umask())  # mkstemp lets nobody else read it
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except (OSError, ValueError) as error:
-        return f"the report that --quant-report-json asks for cannot be written: {error}"
+        store.write(report, path)
+    except QuantgateError as error:
+        return f"--quant-report-json {error}"
     return None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -8,60 +8,30 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_quantgate.cases.read_case import marker_name
-from pytest_quantgate.errors import QuantgateError, nearest
+from pytest_quantgate.errors import nearest
 from pytest_quantgate.outcomes.model import Transition
-from pytest_quantgate.paths import cache_folder
-from pytest_quantgate.plugin import collect, last_failed, options, report_file, terminal
+from pytest_quantgate.plugin import collect, preflight, report_file, terminal
 from pytest_quantgate.plugin.answers import AnswerBook
 from pytest_quantgate.plugin.book import CaseRef, SliceBook
 from pytest_quantgate.plugin.collect import CaseItem, DegradedError, SliceFile, ref_of
-from pytest_quantgate.plugin.gates import Gate, PlainFailure, emit, judge
+from pytest_quantgate.plugin.files import is_there
+from pytest_quantgate.plugin.gates import Gate, PlainFailure, emit, gate_of
+from pytest_quantgate.plugin.looks import Looks
 from pytest_quantgate.plugin.tally import STATUSES, TRANSITION, Tally, transition_of
 from pytest_quantgate.plugin.tokens import counter_of
+from pytest_quantgate.plugin.verdicts import judge_all
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from pathlib import Path
 
+    from pytest_quantgate.gate.model import GateResult
     from pytest_quantgate.outcomes.model import Comparison
     from pytest_quantgate.plugin.options import Options
     from pytest_quantgate.report.model import RunReport
     from pytest_quantgate.variants.device import Placement
 
 RUN_KEY = pytest.StashKey["QuantRun"]()
-
-
-def install(config: pytest.Config) -> None:
-    """Check the options and register the run.
-
-    Raises:
-        pytest.UsageError: An option cannot be right, or the session is distributed by pytest-xdist.
-    """
-    if hasattr(config, "workerinput") or config.getoption("numprocesses", None) or config.getoption("tx", None):
-        msg = "-n with --quant-cand: run without -n for now: generation is already batched"
-        raise pytest.UsageError(msg)
-    options.refuse_hidden_ini(config)
-    from pytest_quantgate.plugin.backends import placements, register_backends
-
-    try:
-        # What is wrong with the environment is refused now rather than after minutes of generation.
-        cache_folder()
-        if "SOURCE_DATE_EPOCH" in os.environ:
-            from pytest_quantgate.report.model import timestamp
-
-            timestamp()
-        register_backends(config)
-        settled = options.resolve(config)
-        run = QuantRun(config, settled, placements(settled))
-    except QuantgateError as error:
-        raise pytest.UsageError(str(error)) from None
-    config.stash[RUN_KEY] = run
-    config.pluginmanager.register(run, "quantgate-run")
-    last_failed.install(run)
-    if settled.dry_run:
-        from pytest_quantgate.plugin.dryrun import DryRun
-
-        config.pluginmanager.register(DryRun(run), "quantgate-dry-run")
 
 
 class QuantRun:
@@ -77,7 +47,9 @@ class QuantRun:
         gated: Node id of the collected file of each slice; slices that only tests name have no gate.
         tally: Which cases were selected and which gave a result.
         answers: What the variants answered.
-        gates: The gate results, when the run has ended.
+        looks: Which cases were asked.
+        gates: The gates of the candidates, when the run has ended.
+        controls: The verdicts on the controls, when the run has ended.
         report: The whole run, when it has ended.
         report_problem: Why there is no report, or not the file that was asked for.
         nothing_collected: There is neither a slice nor a test that uses one.
@@ -91,7 +63,9 @@ class QuantRun:
         self.gated: dict[str, str] = {}
         self.tally = Tally()
         self.answers = AnswerBook(options)
+        self.looks = Looks(self)
         self.gates: tuple[Gate, ...] = ()
+        self.controls: tuple[GateResult, ...] = ()
         self.report: RunReport | None = None
         self.report_problem: str | None = None
         self.nothing_collected = False
@@ -168,13 +142,18 @@ class QuantRun:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Make all answers before the first item runs, and report the gates after the last."""
+        """Make all answers before the first item runs, and report the gates after the last.
+
+        Raises:
+            pytest.UsageError: A slice could not be decided, whatever the models answer.
+        """
         stopped = session.testsfailed and not session.config.option.continue_on_collection_errors
         if session.config.option.collectonly or stopped or self.options.dry_run:
             return (yield)
         self.select(session.items)
         if not self.tally.wanted:
             return (yield)
+        preflight.refuse(self)
         self._generate()
         session.testscollected += len(self.tally.selected)  # a gate is one more result; progress ends at 100%
         try:
@@ -197,23 +176,25 @@ class QuantRun:
 
         with terminal.warnings_as_lines(self.config), CompletionCache(default_cache_path()) as cache:
             try:
-                self.answers.make(tuple(self.tally.wanted.values()), cache, terminal.progress(self.config))
+                self.looks.ask(cache)
             except KeyboardInterrupt:
                 kept = self.answers.kept(cache)
                 terminal.line(self.config, f"interrupted: {kept} answers are kept, the same command goes on from there")
                 raise
-        self.answers.ask_judge(tuple(self.tally.wanted.values()), self.book.registry)
         for trouble in self.answers.troubles.values():
             terminal.line(self.config, f"error: {trouble.reason}")
 
     def comparison(self, ref: CaseRef) -> Comparison:
-        """One selected case on both sides; only for candidates without trouble."""
+        """One case on both sides; only for candidates and controls without trouble."""
         return self.answers.comparison(ref, self.book.registry)
 
     def check(self, item: CaseItem) -> None:
         """What an item does: note the transition, and fail where degraded cases are to fail."""
         ref = item.ref
         trouble = self.answers.trouble(ref.candidate)
+        not_asked = None if trouble is not None else self.looks.why_not_asked(ref)
+        if not_asked is not None:
+            pytest.skip(not_asked)
         comparison = None if trouble is not None else self.comparison(ref)
         transition = Transition.UNSCORED if comparison is None else comparison.transition
         item.user_properties[:] = [
@@ -243,10 +224,12 @@ class QuantRun:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Say of an unscored case where it is written, not which line of the plugin skipped it."""
+        """Say of an unscored case where it is written, and of all that were not asked where their slice is."""
         report = yield
         if isinstance(item, CaseItem) and call.when == "call" and isinstance(report.longrepr, tuple):
-            location = item.ref.case.location
+            ref = item.ref
+            asked = self.looks.asked(ref.slice, ref.case.id)  # what has one place and reason is one line of -rs
+            location = ref.case.location if asked else self.book.named(ref.slice).location
             report.longrepr = (location.path, location.line, report.longrepr[2])
         return report
 
@@ -265,7 +248,9 @@ class QuantRun:
         """Judge and report the gates, and write the run. A fault in the report must not hide the verdicts."""
         from pytest_quantgate.plugin.assemble import assemble
 
-        self.gates = tuple(judge(self, *key) for key in self.tally.selected)
+        results = judge_all(self, self.tally.arrived)
+        self.gates = tuple(gate_of(self, result) for result in results if result.role == "candidate")
+        self.controls = tuple(result for result in results if result.role != "candidate")
         for gate in self.gates:
             emit(self.config, gate)
         try:
@@ -279,7 +264,7 @@ class QuantRun:
         """A node id as the command line takes it in the folder where pytest was started."""
         path, separator, rest = nodeid.partition("::")
         file = self.config.rootpath / path
-        if self.config.rootpath == self.config.invocation_params.dir or not options.is_there(file):
+        if self.config.rootpath == self.config.invocation_params.dir or not is_there(file):
             return nodeid
         return f"{os.path.relpath(file, self.config.invocation_params.dir)}{separator}{rest}"
 

@@ -41,7 +41,8 @@ SETTINGS = {
             "SPEC",
             "Candidate to gate: fp32, fp16, bf16, nf4, fp4, int8, with options after a colon (nf4:double, "
             "nf4:skip=lm_head), or ruin:2bit, ruin:zeroed-layer, ruin:shuffled-head: broken on purpose, to see that "
-            "the slices notice. Repeat it for several. Without a candidate the plugin does nothing.",
+            "the slices notice. Several are separated by commas (int8,nf4), or the option is repeated. Without a "
+            "candidate the plugin does nothing.",
         ),
         Setting("quant_ref", "string", "SPEC", "The variant that is trusted. Default: fp16.", "fp16"),
         Setting(
@@ -100,6 +101,66 @@ SETTINGS = {
             "N",
             "Fewest scored cases that a verdict may rest on. Overrides the slice files; the ini key does not. "
             "Default: 30.",
+        ),
+        Setting(
+            "quant_rule",
+            "string",
+            "RULE",
+            "How a gate decides. point: FAIL when what was measured is beyond a limit. evidence: PASS and FAIL only "
+            "when chance is ruled out, over all gates of the run, else INCONCLUSIVE with the cases that it takes. "
+            "Overrides the slice files; the ini key does not. Default: point.",
+            "point",
+        ),
+        Setting(
+            "quant_alpha",
+            "float",
+            "SHARE",
+            "Under the rule evidence: the chance, over all gates of the run together, that a model which keeps its "
+            "limits FAILs, and the chance that one which does not PASSes. Default: 0.05.",
+            "0.05",
+        ),
+        Setting(
+            "quant_inconclusive",
+            "string",
+            "pass|fail",
+            "What a gate that cannot decide does to the build: fail, or pass, which reports it as skipped unless "
+            "something broke. Default: fail.",
+            "fail",
+        ),
+        Setting(
+            "quant_allow_underpowered",
+            "bool",
+            "",
+            "Run slices that have too few cases for any verdict. Without it they are refused before a model is "
+            "loaded, with the number of cases to use.",
+        ),
+        Setting(
+            "quant_noise_floor",
+            "bool",
+            "",
+            "Let the reference answer everything once more, in other batches, order and padding. What changes is the "
+            "noise floor; gates judge what a candidate loses beyond it.",
+        ),
+        Setting(
+            "quant_noise_kernels",
+            "bool",
+            "",
+            "--quant-noise-floor with other attention kernels too, as another machine or release may have them.",
+        ),
+        Setting(
+            "quant_control",
+            "linelist",
+            "SPEC",
+            "Positive control: a variant that is broken for certain (ruin:2bit, ruin:zeroed-layer, "
+            "ruin:shuffled-head) and that every gate must FAIL. A slice that does not see it is blind: its gates are "
+            "INCONCLUSIVE. Repeat it for several.",
+        ),
+        Setting(
+            "quant_sequential",
+            "bool",
+            "",
+            "Ask the cases of a slice in random order, in several looks, and stop asking as soon as its gates are "
+            "decided. Needs --quant-rule evidence.",
         ),
         Setting(
             "quant_allow_code",
@@ -163,5 +224,7 @@ def ini_value(config: pytest.Config, key: str) -> Any:
     try:
         return config.getini(key)
     except (TypeError, ValueError, pytest.UsageError) as error:
-        msg = f"ini key {key}: {error}"
+        from pytest_quantgate.plugin.ini_file import place_of
+
+        msg = f"{place_of(config, key)}: {error}"
         raise pytest.UsageError(msg) from None

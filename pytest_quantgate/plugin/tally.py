@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from pytest_quantgate.cases.model import Case
     from pytest_quantgate.plugin.book import CaseRef
 
 TRANSITION = "quant_transition"
@@ -64,12 +65,24 @@ class Tally:
         """By slice and candidate: the selected cases by id, each with its node id, in the order of the items."""
         return {key: cases for key, cases in self._selected.items() if cases}
 
+    @property
+    def slices(self) -> tuple[str, ...]:
+        """The slices that have gates, each once, in the order of the items."""
+        return tuple(dict.fromkeys(name for name, _ in self.selected))
+
+    def refs(self, slice_name: str, candidate: str) -> list[CaseRef]:
+        """The selected cases of one gate."""
+        return [ref for _, ref in self._selected.get((slice_name, candidate), {}).values()]
+
+    def cases(self, slice_name: str) -> tuple[Case, ...]:
+        """The cases of one slice that are selected for any candidate, in the order of the items."""
+        found = {ref.case.id: ref.case for key in self._selected if key[0] == slice_name for ref in self.refs(*key)}
+        return tuple(found.values())
+
     def arrived(self, slice_name: str, candidate: str) -> list[CaseRef]:
         """The selected cases of one gate that gave a result."""
         return [
-            ref
-            for _, ref in self._selected.get((slice_name, candidate), {}).values()
-            if (ref.slice, ref.candidate, ref.case.id) in self._arrived
+            ref for ref in self.refs(slice_name, candidate) if (ref.slice, ref.candidate, ref.case.id) in self._arrived
         ]
 
     def all_selected(self) -> Iterator[tuple[str, CaseRef]]:

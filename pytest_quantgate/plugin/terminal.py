@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from pytest_quantgate.errors import QuantgateWarning
 from pytest_quantgate.outcomes.model import Transition
+from pytest_quantgate.plugin.options import SEED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from pytest_quantgate.generation.progress import Progress
     from pytest_quantgate.plugin.book import CaseRef
+    from pytest_quantgate.plugin.options import Options
     from pytest_quantgate.plugin.session import QuantRun
 
 SHOWN = 3
@@ -92,7 +94,22 @@ def header(run: QuantRun) -> list[str]:
     return [
         f"quantgate: model {options.model}, device {run.places[options.reference].device}{suites}",
         f"quantgate: reference {variant(options.reference)}, {noun} {candidates}",
+        *_how_it_is_judged(options),
     ]
+
+
+def _how_it_is_judged(options: Options) -> list[str]:
+    """What of the judging is not as it always is; a slice file may choose its rule too."""
+    rule = options.command_line.rule or options.ini.rule
+    noun = "control" if len(options.controls) == 1 else "controls"
+    parts = [
+        f"rule evidence, alpha {options.alpha:g}" if rule == "evidence" else "",
+        f"cases in looks, order of seed {SEED}" if options.sequential else "",
+        f"{noun} {', '.join(options.controls)}" if options.controls else "",
+        f"noise floor{' with other kernels' if options.noise_kernels else ''}" if options.noise_floor else "",
+    ]
+    told = ", ".join(filter(None, parts))
+    return [f"quantgate: {told}"] if told else []
 
 
 def side_by_side(run: QuantRun, ref: CaseRef, *, color: bool) -> str:
@@ -105,7 +122,7 @@ def side_by_side(run: QuantRun, ref: CaseRef, *, color: bool) -> str:
         ref.candidate,
         slice_name=ref.slice,
         reference=run.options.reference,
-        width=_width(run.config),
+        width=width(run.config),
         color=color,
     )
 
@@ -176,11 +193,12 @@ def _report(run: QuantRun, terminal: pytest.TerminalReporter) -> None:
         return
     terminal.section("quantgate report", "=")
     color = run.config.get_terminal_writer().hasmarkup
-    terminal.write(render(run.report, width=_width(run.config), color=color))
+    terminal.write(render(run.report, width=width(run.config), color=color))
     terminal.ensure_newline()
 
 
-def _width(config: pytest.Config) -> int:
+def width(config: pytest.Config) -> int:
+    """Columns of the terminal."""
     if reporter(config) is None:
         return 80
     return config.get_terminal_writer().fullwidth

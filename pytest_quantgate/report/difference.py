@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from rich.cells import set_cell_size
 from rich.text import Text
 
-from pytest_quantgate.outcomes.model import Comparison, Transition
+from pytest_quantgate.outcomes.difference import first_difference, first_unequal, turns_of
+from pytest_quantgate.outcomes.margins import NEAR_TIE
+from pytest_quantgate.outcomes.model import Transition
 from pytest_quantgate.report.text import draw, indented, wrap
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_quantgate.cases.model import Case
     from pytest_quantgate.generation.completion import Completion
-    from pytest_quantgate.outcomes.model import Outcome
+    from pytest_quantgate.outcomes.model import Comparison, Outcome
 
 ANSWER_LINES = 16
 """Lines of each answer that are shown."""
@@ -35,9 +37,6 @@ TAIL_CHARACTERS = 30
 
 SIDE_BY_SIDE = 70
 """Columns from which the answers stand side by side; below, one under the other."""
-
-NEAR_TIE = 0.1
-"""Nats below which a preference is called a near tie: odds of at most 1.1 to 1."""
 
 _WORDS = {
     Transition.PRESERVED: "PASS→PASS",
@@ -72,7 +71,7 @@ def side_by_side(
     parts: list[RenderableType] = []
     title = f"{slice_name}::{case.id}[{candidate}]  {_WORDS[comparison.transition]}"
     parts += [Text(line, style="bold") for line in wrap(title, width)]
-    turns = _turns(comparison)
+    turns = turns_of(comparison)
     number = _telling(turns)
     shown, prompt = turns[number], case.later[number - 1].prompt if number else case.prompt
     parts += indented(_shortened(prompt), width, first=f"turn {number + 1}: " if len(turns) > 1 else "prompt: ")
@@ -87,21 +86,6 @@ def side_by_side(
     return draw(parts, color=color)
 
 
-def first_difference(before: Completion, after: Completion) -> int | None:
-    """Index of the first generated token that differs, counted from 0; None when all are the same.
-
-    When one answer is the other's beginning, it is the index at which the shorter one stopped.
-    """
-    return _first_unequal(before.token_ids, after.token_ids)
-
-
-def _turns(comparison: Comparison) -> list[Comparison]:
-    """The comparison of each turn; the comparison itself where there is one turn only."""
-    pairs = zip(comparison.reference.turns, comparison.candidate.turns, strict=False)
-    turns = [Comparison(comparison.case_id, comparison.cluster, before, after) for before, after in pairs]
-    return turns or [comparison]
-
-
 def _telling(turns: Sequence[Comparison]) -> int:
     """Index of the turn to show: the first that moved, else the first with different answers, else the last."""
     moved = (Transition.DEGRADED, Transition.IMPROVED, Transition.UNSCORED)
@@ -112,7 +96,13 @@ def _telling(turns: Sequence[Comparison]) -> int:
 
 
 def _differs(turn: Comparison) -> bool:
-    return first_difference(turn.reference.completion, turn.candidate.completion) is not None
+    before, after = turn.reference.completion, turn.candidate.completion
+    return first_difference(before, after) is not None or before.text != after.text
+
+
+def _has_tokens(completion: Completion) -> bool:
+    """Whether its tokens are known; those of an answer that was recorded elsewhere are not."""
+    return bool(completion.token_ids) or not completion.text
 
 
 def _history(turns: Sequence[Comparison], number: int) -> str:
@@ -122,7 +112,7 @@ def _history(turns: Sequence[Comparison], number: int) -> str:
     if not number:
         return f"{place}."
     if parted is None:
-        return f"{place}; all answers before it have the same tokens."
+        return f"{place}; all answers before it are the same."
     return f"{place}; the answers part at turn {parted + 1} already, so each side was asked behind its own."
 
 
@@ -146,7 +136,7 @@ def _answers(comparison: Comparison, reference: str, candidate: str, width: int)
     left_head, right_head = (wrap(_heading(spec, outcome), column) for spec, outcome in sides)
     yield from (Text(row, style="bold") for row in _columns(left_head, right_head, column, parted=None))
     yield f"{'-' * column}-+-{'-' * column}"
-    parted = _first_unequal(left, right)
+    parted = first_unequal(left, right)
     yield from _window(_columns(left, right, column, parted=parted), parted=parted)
 
 
@@ -156,12 +146,6 @@ def _columns(left: Sequence[str], right: Sequence[str], column: int, *, parted: 
         f"{set_cell_size(before, column)} {'>' if row == parted else '|'} {after}"
         for row, (before, after) in enumerate(zip_longest(left, right, fillvalue=""))
     ]
-
-
-def _first_unequal(left: Sequence[object], right: Sequence[object]) -> int | None:
-    """Index of the first members that differ, or that only one side has."""
-    pairs = enumerate(zip_longest(left, right))
-    return next((index for index, (before, after) in pairs if before != after), None)
 
 
 def _window(lines: Sequence[str], *, parted: int | None = None, prefix: str = "") -> Iterator[Text]:
@@ -179,8 +163,9 @@ def _window(lines: Sequence[str], *, parted: int | None = None, prefix: str = ""
 def _heading(spec: str, outcome: Outcome) -> str:
     verdict = {True: "PASS", False: "FAIL", None: "unscored"}[outcome.passed]
     cut = ", cut at the token limit" if outcome.completion.finish_reason == "length" else ""
-    tokens = len(outcome.completion.token_ids)
-    return f"{spec}: {verdict}, {tokens} token{'' if tokens == 1 else 's'}{cut}"
+    tokens = outcome.completion.length
+    length = "" if tokens is None else f", {tokens} token{'' if tokens == 1 else 's'}"
+    return f"{spec}: {verdict}{length}{cut}"
 
 
 def _answer(completion: Completion) -> str:
@@ -195,20 +180,27 @@ def _parting(comparison: Comparison, reference: str, candidate: str) -> str:
     before, after = comparison.reference.completion, comparison.candidate.completion
     if before.problem is not None or after.problem is not None:
         return "The answers cannot be compared."
+    tail = before.text[: first_unequal(before.text, after.text)][-TAIL_CHARACTERS:]
+    behind = f" after {tail!r}" if tail else ""
+    if not (_has_tokens(before) and _has_tokens(after)):
+        return "Both answers have the same text." if before.text == after.text else f"They part{behind or ' at once'}."
     index = first_difference(before, after)
     if index is None:
         return "Both answers have the same tokens."
     for spec, completion in ((reference, before), (candidate, after)):
         if index == len(completion.token_ids):
             return f"They part at token {index + 1}: {spec} stopped there."
-    tail = before.text[: _first_unequal(before.text, after.text)][-TAIL_CHARACTERS:]
-    place = f"They part at token {index + 1}" + (f", after {tail!r}" if tail else "")
-    margin = before.margins[index] if index < len(before.margins) else None
+    place = f"They part at token {index + 1}" + (f",{behind}" if behind else "")
+    return f"{place}{_preference(before, index)}."
+
+
+def _preference(reference: Completion, index: int) -> str:
+    margin = reference.margins[index] if index < len(reference.margins) else None
     if margin is None or not isfinite(margin):
-        return f"{place}."
+        return ""
     if margin < NEAR_TIE:
-        return f"{place}: the reference preferred its token by {margin:.2f} nats, a near tie."
-    return f"{place}: the reference preferred its token by {margin:.1f} nats."
+        return f": the reference preferred its token by {margin:.2f} nats, a near tie"
+    return f": the reference preferred its token by {margin:.1f} nats"
 
 
 def _changed_checks(comparison: Comparison) -> Iterator[str]:

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from pytest_quantgate.cases.model import Case, CheckSpec, Location, Message, Role, Turn
 from pytest_quantgate.checks.model import CheckResult, Recall
-from pytest_quantgate.gate.evaluate import GateResult, Verdict
-from pytest_quantgate.gate.policy import GatePolicy
 from pytest_quantgate.generation.completion import Completion, FinishReason
 from pytest_quantgate.outcomes.model import Outcome
-from pytest_quantgate.outcomes.statistics import Interval, SliceStatistics
-from pytest_quantgate.outcomes.transitions import TransitionCounts
+from pytest_quantgate.report.records import CaseRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_quantgate.gate.model import GateResult
     from pytest_quantgate.report.reading import Fields
+    from pytest_quantgate.report.records import VariantRecord
 
 RATES = (
     "stability",
@@ -110,6 +109,8 @@ def encode_outcome(outcome: Outcome) -> dict[str, Any]:
         "passed": outcome.passed,
         "unscored": outcome.unscored,
     }
+    if completion.counted is not None:
+        value["counted"] = completion.counted
     if completion.recall:
         value["recall"] = [asdict(each) for each in completion.recall]
     if outcome.turns:
@@ -125,6 +126,13 @@ def decode_outcome(fields: Fields) -> Outcome:
 
 def _decode_turn(fields: Fields) -> Outcome:
     # Turns hold no turns: what is nested deeper, by whoever wrote it, is not looked at.
+    results = tuple(
+        CheckResult(result.text("check"), result.optional_flag("followed"), result.text("reason"))
+        for result in fields.each("results")
+    )
+    passed = fields.optional_flag("passed")
+    if passed is not None and (not results or passed is not _follows(results)):
+        fields.refuse("passed", "what its results say")
     return Outcome(
         completion=Completion(
             text=fields.text("text"),
@@ -144,14 +152,18 @@ def _decode_turn(fields: Fields) -> Outcome:
                 )
                 for each in (fields.each("recall") if "recall" in fields else ())
             ),
+            counted=fields.count("counted") if "counted" in fields else None,
         ),
-        results=tuple(
-            CheckResult(result.text("check"), result.optional_flag("followed"), result.text("reason"))
-            for result in fields.each("results")
-        ),
-        passed=fields.optional_flag("passed"),
+        results=results,
+        passed=passed,
         unscored=fields.optional_text("unscored"),
     )
+
+
+def _follows(results: Sequence[CheckResult]) -> bool | None:
+    """Whether all checks are followed; None when one of them is unscored."""
+    followed = [result.followed for result in results]
+    return None if None in followed else all(followed)
 
 
 def encode_gate(gate: GateResult) -> dict[str, Any]:
@@ -164,36 +176,31 @@ def encode_gate(gate: GateResult) -> dict[str, Any]:
     }
 
 
-def decode_gate(fields: Fields) -> GateResult:
-    """The gate result that ``encode_gate`` wrote."""
-    policy, statistics = fields.fields("policy"), fields.fields("statistics")
-    counts = statistics.fields("counts")
-    interval = fields.optional_fields("interval")
-    return GateResult(
-        slice=fields.text("slice"),
-        candidate=fields.text("candidate"),
-        verdict=Verdict(fields.choice("verdict", [verdict.value for verdict in Verdict])),
-        reasons=fields.texts("reasons"),
-        partial=fields.flag("partial"),
-        policy=GatePolicy(
-            max_pass_to_fail=policy.number("max_pass_to_fail"),
-            min_robustness=policy.number("min_robustness"),
-            min_cases=policy.count("min_cases"),
-            max_unscored=policy.number("max_unscored"),
-        ),
-        statistics=SliceStatistics(
-            counts=TransitionCounts(**{name: counts.count(name) for name in ("pp", "ff", "pf", "fp")}),
-            unscored=statistics.count("unscored"),
-            robustness=statistics.optional_number("robustness"),
-            robustness_degraded=statistics.optional_number("robustness_degraded"),
-            partial_compliance=statistics.optional_number("partial_compliance"),
-            pattern_stability=statistics.optional_number("pattern_stability"),
-            reference_compliance=statistics.optional_number("reference_compliance"),
-            candidate_compliance=statistics.optional_number("candidate_compliance"),
-        ),
-        interval=Interval(interval.number("low"), interval.number("high")) if interval else None,
-        cases_to_decide=fields.optional_count("cases_to_decide"),
-    )
+def encode_variant(variant: VariantRecord) -> dict[str, Any]:
+    """A variant as a JSON value."""
+    return asdict(replace(variant, identity=dict(variant.identity)))  # asdict cannot copy every kind of mapping
+
+
+def encode_record(record: CaseRecord) -> dict[str, Any]:
+    """A case and its outcomes as a JSON value."""
+    return {
+        "slice": record.slice,
+        "case": encode_case(record.case),
+        "node_ids": dict(record.node_ids),
+        "outcomes": {spec: encode_outcome(outcome) for spec, outcome in record.outcomes.items()},
+    }
+
+
+def decode_record(fields: Fields) -> CaseRecord:
+    """The case and its outcomes that ``encode_record`` wrote."""
+    case = decode_case(fields.fields("case"))
+    outcomes = {spec: decode_outcome(outcome) for spec, outcome in fields.members("outcomes")}
+    checks = len(case.checks) + sum(len(turn.checks) for turn in case.later)
+    turns = len(case.later) + 1 if case.later else 0
+    # statistics pair results with results and turns with turns
+    if any(len(each.results) != checks or len(each.turns) != turns for each in outcomes.values()):
+        fields.refuse("outcomes", "one result for each check of the case")
+    return CaseRecord(fields.text("slice"), case, fields.text_mapping("node_ids"), outcomes)
 
 
 def _finite(value: Any) -> Any:

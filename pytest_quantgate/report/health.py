@@ -5,22 +5,27 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_quantgate.outcomes.indicators import Indicators, health_of, summarize
+from pytest_quantgate.outcomes.health import Indicators, has_text, health_of, summarize
+from pytest_quantgate.outcomes.indicators import paired
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
-    from pytest_quantgate.outcomes.indicators import Health
+    from pytest_quantgate.outcomes.health import Health
+    from pytest_quantgate.outcomes.indicators import Name
+    from pytest_quantgate.outcomes.model import Comparison
     from pytest_quantgate.report.model import CaseRecord, RunReport
 
-# Such cases ask for a probability: their few tokens are no answer that could be cut off.
-_NO_TEXT: Final = frozenset({"recall"})
-
+# each with the limit of a policy that judges it, if there is one
 _WORDS: Final = (
-    ("truncated", "cut off"),
-    ("looping", "loops"),
-    ("empty", "empty"),
-    ("wrong_script", "in another script"),
+    ("truncated", "cut off", "max_truncation_increase"),
+    ("looping", "loops", "max_loop_increase"),
+    ("empty", "empty", ""),
+    ("wrong_script", "in another script", ""),
+)
+_PAIRED_WORDS: Final[tuple[tuple[Name, str, str], ...]] = (
+    ("refusal_rate", "refuse", "max_refusal_drift"),
+    ("format_retry_rate", "do not parse", "max_format_retry_increase"),
 )
 
 
@@ -54,7 +59,7 @@ def healths(report: RunReport) -> tuple[SliceHealth, ...]:
 
 def _healths_of(record: CaseRecord, spec: str) -> Iterator[Health]:
     outcome = record.outcomes.get(spec)
-    if outcome is None or all(check.name in _NO_TEXT for check in record.case.checks):
+    if outcome is None or not has_text(record.case):
         return
     for turn in outcome.turns or (outcome,):
         if turn.completion.problem is None:
@@ -66,24 +71,39 @@ def encode_healths(report: RunReport) -> list[dict[str, Any]]:
     return [{"slice": each.slice, "variant": each.variant, **asdict(each.indicators)} for each in healths(report)]
 
 
-def health_lines(found: Sequence[SliceHealth], reference: str, candidate: str) -> Iterator[str]:
-    """One line for each slice that both have answers to, such as ``math: 12→19 tokens on average, 0→4 loops``.
+def health_line(
+    found: Sequence[SliceHealth],
+    comparisons: Sequence[Comparison],
+    *,
+    slice_name: str,
+    specs: tuple[str, str],
+    judged: Collection[str],
+) -> str | None:
+    """One line for a slice, such as ``math: 12→19 tokens on average, 0→4 loops``; None when there is nothing to say.
 
-    Indicators that are zero on both sides are left out.
+    Left out is what is zero on both sides, what was not recorded, and what a limit judges.
 
     Args:
         found: What ``healths`` gave.
-        reference: Spec of the reference.
-        candidate: Spec of the candidate.
+        comparisons: The cases that both sides answered.
+        slice_name: Name of the slice.
+        specs: Specs of the reference and of the candidate.
+        judged: The limits that the slice's policy sets, by their keys.
     """
-    by_place = {(each.slice, each.variant): each.indicators for each in found}
-    for name in dict.fromkeys(each.slice for each in found):
-        before, after = by_place.get((name, reference)), by_place.get((name, candidate))
-        if before is None or after is None:
-            continue
-        told = [f"{before.mean_tokens:.0f}→{after.mean_tokens:.0f} tokens on average"]
-        for key, word in _WORDS:
-            counts = getattr(before, key), getattr(after, key)
-            if any(counts):
-                told.append(f"{counts[0]}→{counts[1]} {word}")
-        yield f"{name}: {', '.join(told)}"
+    by_variant = {each.variant: each.indicators for each in found if each.slice == slice_name}
+    before, after = (by_variant.get(spec) for spec in specs)
+    if before is None or after is None:
+        return None
+    told = []
+    if before.mean_tokens is not None and after.mean_tokens is not None and "max_length_ratio" not in judged:
+        told.append(f"{before.mean_tokens:.0f}→{after.mean_tokens:.0f} tokens on average")
+    counts = [(getattr(before, key), getattr(after, key), word, limit) for key, word, limit in _WORDS]
+    for name, word, limit in _PAIRED_WORDS:
+        values = paired(name, comparisons)
+        counts.append((round(sum(values.first)), round(sum(values.second)), word, limit))
+    told += [
+        f"{one}→{other} {word}"
+        for one, other, word, limit in counts
+        if limit not in judged and None not in (one, other) and (one or other)
+    ]
+    return f"{slice_name}: {', '.join(told)}" if told else None

@@ -10,110 +10,27 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
-from pytest_quantgate.cases.model import Case
 from pytest_quantgate.errors import QuantgateError, UsageError
-from pytest_quantgate.gate.evaluate import GateResult, Verdict
-from pytest_quantgate.outcomes.model import Comparison, Outcome, Transition
+from pytest_quantgate.gate.model import GateResult, Verdict
+from pytest_quantgate.outcomes.model import Comparison, Transition
+from pytest_quantgate.report.breakdown import encode_breakdown
+from pytest_quantgate.report.cliff import cliff, encode_cliff
 from pytest_quantgate.report.encoding import (
-    decode_case,
-    decode_gate,
-    decode_outcome,
+    decode_record,
     dump,
-    encode_case,
     encode_gate,
-    encode_outcome,
+    encode_record,
+    encode_variant,
 )
 from pytest_quantgate.report.health import encode_healths
 from pytest_quantgate.report.reading import Fields, MismatchError, no_cycle_search, parse_object
+from pytest_quantgate.report.records import AuditRecord, CaseRecord, GateSettings, SliceRecord, VariantRecord
+
+__all__ = ["AuditRecord", "CaseRecord", "GateSettings", "RunReport", "SliceRecord", "VariantRecord", "timestamp"]
 
 FORMAT = "pytest-quantgate run report"
-SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class AuditRecord:
-    """The facts of ``variants.audit.Audit``, kept apart from the code that measures them with torch.
-
-    Attributes:
-        modules_total: Linear modules of the model.
-        modules_replaced: How many of them are quantized.
-        bits_per_weight: Bits that a weight of those takes as stored.
-        memory_bytes: Bytes of all weights as stored.
-        reference_bytes: Bytes of the same weights in fp16.
-    """
-
-    modules_total: int
-    modules_replaced: int
-    bits_per_weight: float
-    memory_bytes: int
-    reference_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class VariantRecord:
-    """One variant of the run.
-
-    Attributes:
-        spec: Canonical spec.
-        digest: Digest of its identity.
-        identity: The facts that the digest covers.
-        audit: What was found when the variant was last loaded, in this run or in the one that filled the cache;
-            None for an unquantized variant, and when no audit is known.
-        cached: Answers that came from the cache.
-        generated: Answers that were made in this run.
-        problem: What kept the variant from answering; None when nothing did.
-    """
-
-    spec: str
-    digest: str
-    identity: Mapping[str, str] = field(default_factory=dict)
-    audit: AuditRecord | None = None
-    cached: int = 0
-    generated: int = 0
-    problem: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SliceRecord:
-    """One slice of the run.
-
-    Attributes:
-        name: Unique in the report.
-        description: One line.
-        path: The slice file, as the user named it.
-        total: Cases of the slice, selected or not.
-    """
-
-    name: str
-    description: str
-    path: str
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class CaseRecord:
-    """One case and what every variant answered.
-
-    Attributes:
-        slice: Name of its slice.
-        case: Prompt, checks and limits.
-        node_ids: pytest's node id of the case, by candidate spec.
-        outcomes: Graded answers by variant spec; a variant that gave no result is absent.
-    """
-
-    slice: str
-    case: Case
-    node_ids: Mapping[str, str]
-    outcomes: Mapping[str, Outcome]
-
-    def comparison(self, reference: str, candidate: str) -> Comparison | None:
-        """The case as one candidate against the reference; None when either has no outcome."""
-        before, after = self.outcomes.get(reference), self.outcomes.get(candidate)
-        if before is None or after is None:
-            return None
-        return Comparison(self.case.id, self.case.cluster, before, after)
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +52,11 @@ class RunReport:
         slices: The slices, in the order they were collected.
         gates: One per slice and candidate.
         cases: The selected cases, in the order they were collected.
+        settings: What all gates share.
+        controls: One gate per slice and positive control, and one per slice for the negative control.
+        control_variants: The variants that were ruined on purpose, in the order of the command line.
+        floor_variant: The reference run another way, under the spec by which cases name its outcomes; None without a
+            noise floor.
     """
 
     tool_version: str
@@ -151,12 +73,22 @@ class RunReport:
     slices: tuple[SliceRecord, ...]
     gates: tuple[GateResult, ...]
     cases: tuple[CaseRecord, ...]
+    settings: GateSettings = field(default_factory=GateSettings)
+    controls: tuple[GateResult, ...] = ()
+    control_variants: tuple[VariantRecord, ...] = ()
+    floor_variant: VariantRecord | None = None
 
     @property
     def verdict(self) -> Verdict:
         """The worst verdict of all gates; INCONCLUSIVE when there is none, for nothing was shown."""
         found = {gate.verdict for gate in self.gates} or {Verdict.INCONCLUSIVE}
         return next(each for each in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS) if each in found)
+
+    def comparisons(self, slice_name: str, candidate: str) -> tuple[Comparison, ...]:
+        """The cases of a slice that both the reference and a candidate, or control, answered."""
+        records = (record for record in self.cases if record.slice == slice_name)
+        found = (record.comparison(self.reference.spec, candidate) for record in records)
+        return tuple(each for each in found if each is not None)
 
     def degraded(self, slice_name: str, candidate: str) -> tuple[CaseRecord, ...]:
         """The cases of a slice that passed with the reference and fail with the candidate."""
@@ -170,6 +102,7 @@ class RunReport:
 
     def to_json(self) -> str:
         """The report as ASCII JSON, a case on each line; equal reports give equal bytes."""
+        fall = cliff(self)
         head = {
             "format": FORMAT,
             "schema_version": SCHEMA_VERSION,
@@ -183,16 +116,24 @@ class RunReport:
             "revision": self.revision,
             "device": self.device,
             "compute_dtype": self.compute_dtype,
-            "reference": _encode_variant(self.reference),
-            "candidates": [_encode_variant(candidate) for candidate in self.candidates],
+            "settings": asdict(self.settings),
+            "reference": encode_variant(self.reference),
+            "candidates": [encode_variant(each) for each in self.candidates],
+            "control_variants": [encode_variant(each) for each in self.control_variants],
+            "floor_variant": None if self.floor_variant is None else encode_variant(self.floor_variant),
             "slices": [asdict(each) for each in self.slices],
             "gates": [encode_gate(gate) for gate in self.gates],
-            "indicators": encode_healths(self),  # follow from the cases, so they are not read back
+            "controls": [encode_gate(gate) for gate in self.controls],
+            # what follows is computed from the cases and gates for other readers, and not read back
+            "indicators": encode_healths(self),
+            "cliff": None if fall is None else encode_cliff(fall),
         }
-        rows = ",\n".join(dump(_encode_record(record)) for record in self.cases)
         # the head is indented for people; indented cases would make the file several times as large
-        opened = dump(head, indent=1).removesuffix("\n}")
-        return f'{opened},\n "cases": [\n{rows}\n ]\n}}\n'
+        parts = [dump(head, indent=1).removesuffix("\n}")]
+        for key, rows in (("breakdown", encode_breakdown(self)), ("cases", map(encode_record, self.cases))):
+            lines = ",\n".join(map(dump, rows))
+            parts.append(f' "{key}": [\n{lines}\n ]')
+        return ",\n".join(parts) + "\n}\n"
 
     @classmethod
     def from_json(cls, text: str, *, where: str | None = None) -> RunReport:
@@ -234,27 +175,6 @@ def timestamp(environ: Mapping[str, str] = os.environ) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", moment)
 
 
-def _encode_record(record: CaseRecord) -> dict[str, Any]:
-    return {
-        "slice": record.slice,
-        "case": encode_case(record.case),
-        "node_ids": dict(record.node_ids),
-        "outcomes": {spec: encode_outcome(outcome) for spec, outcome in record.outcomes.items()},
-    }
-
-
-def _encode_variant(variant: VariantRecord) -> dict[str, Any]:
-    return {
-        "spec": variant.spec,
-        "digest": variant.digest,
-        "identity": dict(variant.identity),
-        "audit": None if variant.audit is None else asdict(variant.audit),
-        "cached": variant.cached,
-        "generated": variant.generated,
-        "problem": variant.problem,
-    }
-
-
 def _decode(fields: Fields) -> RunReport:
     if fields.text("format") != FORMAT:
         msg = f'its "format" is not "{FORMAT}"'
@@ -272,41 +192,13 @@ def _decode(fields: Fields) -> RunReport:
         revision=fields.optional_text("revision"),
         device=fields.text("device"),
         compute_dtype=fields.text("compute_dtype"),
-        reference=_decode_variant(fields.fields("reference")),
-        candidates=tuple(_decode_variant(each) for each in fields.each("candidates")),
-        slices=tuple(
-            SliceRecord(each.text("name"), each.text("description"), each.text("path"), each.count("total"))
-            for each in fields.each("slices")
-        ),
-        gates=tuple(decode_gate(each) for each in fields.each("gates")),
-        cases=tuple(
-            CaseRecord(
-                slice=each.text("slice"),
-                case=decode_case(each.fields("case")),
-                node_ids=each.text_mapping("node_ids"),
-                outcomes={spec: decode_outcome(outcome) for spec, outcome in each.members("outcomes")},
-            )
-            for each in fields.each("cases")
-        ),
-    )
-
-
-def _decode_variant(fields: Fields) -> VariantRecord:
-    audit = fields.optional_fields("audit")
-    return VariantRecord(
-        spec=fields.text("spec"),
-        digest=fields.text("digest"),
-        identity=fields.text_mapping("identity"),
-        audit=AuditRecord(
-            modules_total=audit.count("modules_total"),
-            modules_replaced=audit.count("modules_replaced"),
-            bits_per_weight=audit.number("bits_per_weight"),
-            memory_bytes=audit.count("memory_bytes"),
-            reference_bytes=audit.count("reference_bytes"),
-        )
-        if audit
-        else None,
-        cached=fields.count("cached"),
-        generated=fields.count("generated"),
-        problem=fields.optional_text("problem"),
+        reference=fields.value("reference", VariantRecord),
+        candidates=fields.values("candidates", VariantRecord),
+        slices=fields.values("slices", SliceRecord),
+        gates=fields.values("gates", GateResult),
+        cases=tuple(map(decode_record, fields.each("cases"))),
+        settings=fields.value("settings", GateSettings),
+        controls=fields.values("controls", GateResult),
+        control_variants=fields.values("control_variants", VariantRecord),
+        floor_variant=fields.optional_value("floor_variant", VariantRecord),
     )

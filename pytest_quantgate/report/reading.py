@@ -7,10 +7,12 @@ import json
 from contextlib import contextmanager
 from math import isfinite, nan
 from types import NoneType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+
+T = TypeVar("T")
 
 MOST = 2**63 - 1
 """Largest count: no real one comes near it, and computing with much larger ones overflows."""
@@ -46,7 +48,7 @@ class Fields:
     def text(self, key: str) -> str:
         """A string."""
         value = self._get(key)
-        return value if isinstance(value, str) else self._refuse(key, "a string")
+        return value if isinstance(value, str) else self.refuse(key, "a string")
 
     def optional_text(self, key: str) -> str | None:
         """A string or null."""
@@ -55,36 +57,17 @@ class Fields:
     def count(self, key: str) -> int:
         """A whole number, 0 or more, below 2**63."""
         value = self._get(key)
-        return value if type(value) is int and 0 <= value <= MOST else self._refuse(key, "a count")
-
-    def optional_count(self, key: str) -> int | None:
-        """A whole number, 0 or more, below 2**63, or null."""
-        return None if self._get(key) is None else self.count(key)
-
-    def number(self, key: str) -> float:
-        """A finite number."""
-        value = self._get(key)
-        if (type(value) is int and abs(value) <= MOST) or (type(value) is float and isfinite(value)):
-            return float(value)
-        return self._refuse(key, "a finite number")
-
-    def optional_number(self, key: str) -> float | None:
-        """A finite number or null."""
-        return None if self._get(key) is None else self.number(key)
-
-    def flag(self, key: str) -> bool:
-        """True or false."""
-        value = self._get(key)
-        return value if isinstance(value, bool) else self._refuse(key, "true or false")
+        return value if type(value) is int and 0 <= value <= MOST else self.refuse(key, "a count")
 
     def optional_flag(self, key: str) -> bool | None:
         """True, false or null."""
-        return None if self._get(key) is None else self.flag(key)
+        value = self._get(key)
+        return value if value is None or isinstance(value, bool) else self.refuse(key, "true, false or null")
 
     def choice(self, key: str, allowed: Collection[str]) -> str:
         """One of the allowed strings."""
         value = self.text(key)
-        return value if value in allowed else self._refuse(key, f"one of {', '.join(allowed)}")
+        return value if value in allowed else self.refuse(key, f"one of {', '.join(allowed)}")
 
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of strings."""
@@ -102,27 +85,36 @@ class Fields:
         try:
             return tuple(nan if value is None else float(value) for value in values)
         except OverflowError:
-            self._refuse(key, "a list of numbers that can be computed with")
+            self.refuse(key, "a list of numbers that can be computed with")
 
     def mapping(self, key: str) -> Mapping[str, Any]:
         """An object with any JSON values."""
         value = self._get(key)
-        return value if isinstance(value, dict) else self._refuse(key, "an object")
+        return value if isinstance(value, dict) else self.refuse(key, "an object")
 
     def text_mapping(self, key: str) -> Mapping[str, str]:
         """An object whose values are strings."""
         value = self.mapping(key)
         if not set(map(type, value.values())) <= {str}:
-            self._refuse(key, "an object of strings")
+            self.refuse(key, "an object of strings")
         return value
 
     def fields(self, key: str) -> Fields:
         """An object, to be read by its keys."""
         return Fields(self._get(key), f"{self._where}.{key}")
 
-    def optional_fields(self, key: str) -> Fields | None:
-        """An object, to be read by its keys, or null."""
-        return None if self._get(key) is None else self.fields(key)
+    def value(self, key: str, kind: type[T]) -> T:
+        """A dataclass of plain values, read by the types of its fields; its whole numbers are counts."""
+        return _convert(self._get(key), kind, f"{self._where}.{key}")
+
+    def optional_value(self, key: str, kind: type[T]) -> T | None:
+        """The same or null."""
+        return None if self._get(key) is None else self.value(key, kind)
+
+    def values(self, key: str, kind: type[T]) -> tuple[T, ...]:
+        """A list of such dataclasses."""
+        members = self._list(key, {dict}, "a list of objects")
+        return tuple(_convert(each, kind, f"{self._where}.{key}[{index}]") for index, each in enumerate(members))
 
     def each(self, key: str) -> Iterator[Fields]:
         """The objects of a list."""
@@ -134,11 +126,16 @@ class Fields:
         for name, value in self.mapping(key).items():
             yield name, Fields(value, f"{self._where}.{key}[{name!r}]")
 
+    def refuse(self, key: str, expected: str) -> NoReturn:
+        """Raise the error of a value that is not what is expected."""
+        msg = f"{self._where}.{key} is not {expected}"
+        raise MismatchError(msg)
+
     def _list(self, key: str, kinds: set[type], expected: str) -> list[Any]:
         value = self._get(key)
         if isinstance(value, list) and set(map(type, value)) <= kinds:
             return value
-        return self._refuse(key, expected)
+        return self.refuse(key, expected)
 
     def _get(self, key: str) -> Any:
         try:
@@ -146,10 +143,6 @@ class Fields:
         except KeyError:
             msg = f"{self._where}.{key} is missing"
             raise MismatchError(msg) from None
-
-    def _refuse(self, key: str, expected: str) -> NoReturn:
-        msg = f"{self._where}.{key} is not {expected}"
-        raise MismatchError(msg)
 
 
 def parse_object(text: str) -> dict[str, Any]:
@@ -167,6 +160,32 @@ def parse_object(text: str) -> dict[str, Any]:
         msg = "it is not a JSON object"
         raise MismatchError(msg)
     return value
+
+
+def _convert(value: object, kind: type[T], where: str) -> T:
+    from msgspec import ValidationError, convert
+
+    _refuse_wild_numbers(value, where)
+    try:
+        return convert(value, kind, strict=True)
+    except ValidationError as error:
+        what, _, path = str(error).partition(" - at `$")
+        msg = f"{where}{path.removesuffix('`')}: {what[:1].lower()}{what[1:]}"
+        raise MismatchError(msg) from None
+
+
+def _refuse_wild_numbers(value: object, where: str) -> None:
+    """Types do not tell how large a number is: refuse infinities, and counts below 0 or above ``MOST``."""
+    waiting = [value]  # not by recursion, which a value that is nested deeply would exhaust
+    while waiting:
+        member = waiting.pop()
+        if isinstance(member, dict):
+            waiting.extend(member.values())
+        elif isinstance(member, list):
+            waiting.extend(member)
+        elif (type(member) is int and not 0 <= member <= MOST) or (type(member) is float and not isfinite(member)):
+            msg = f"{where} holds a number that is out of range"
+            raise MismatchError(msg)
 
 
 @contextmanager

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.box import Box
-from rich.table import Table
 from rich.text import Text
 
-from pytest_quantgate.gate.evaluate import GateResult, Verdict
+from pytest_quantgate.gate.model import GateResult, Verdict
 from pytest_quantgate.gate.wording import given, measured, percent, percent_range
-from pytest_quantgate.report.health import health_lines, healths
+from pytest_quantgate.report.breakdown import breakdown_sheets
+from pytest_quantgate.report.cliff import cliff, cliff_sheet
+from pytest_quantgate.report.figures import UNDEFINED
+from pytest_quantgate.report.grounds import gate_lines, judged_lines, run_lines
+from pytest_quantgate.report.health import SliceHealth, health_line, healths
 from pytest_quantgate.report.rerun import MOST_CASES, rerun_commands, shell_line
+from pytest_quantgate.report.tables import drawn, ruled
 from pytest_quantgate.report.text import draw, indented, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import RenderableType
+    from rich.table import Table
 
+    from pytest_quantgate.outcomes.intervals import Interval
     from pytest_quantgate.report.model import AuditRecord, RunReport, VariantRecord
 
 NARROWEST = 80
 """Columns that the table needs; a narrower terminal wraps lines itself."""
 
-NARROWEST_NAME = 8
-"""Columns that a slice's name has at least."""
-
-UNDEFINED = "-"
-
 _HEADINGS = (
+    "slice",
     "cases",
     "P→P",
     "F→F",
@@ -44,11 +45,8 @@ _HEADINGS = (
 
 _STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "bold yellow"}
 
-# a rule under the heading and nothing else, in ASCII: it survives any log and any font
-_RULED = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 
-
-def render(report: RunReport, *, width: int, color: bool) -> str:
+def render(report: RunReport, *, width: int, color: bool, breakdown: bool = False) -> str:
     """The run as text for a terminal or a log, from the report alone.
 
     Args:
@@ -56,22 +54,31 @@ def render(report: RunReport, *, width: int, color: bool) -> str:
         width: Columns to fill; fewer than 80 count as 80. Only command lines may be longer, so that they
             can be copied.
         color: Whether to colour with ANSI escapes.
+        breakdown: Whether to add where the changes of each slice are: by tag, category, number of checks, boundary
+            distance and cluster, with fragility, decision margins and indicators.
     """
     width = max(width, NARROWEST)
     parts: list[RenderableType] = []
     found = healths(report)
     for candidate in report.candidates:
         gates = [gate for gate in report.gates if gate.candidate == candidate.spec]
-        lines = list(health_lines(found, report.reference.spec, candidate.spec))
-        parts += [*_candidate(report, candidate, gates, width), *_health(report, candidate.spec, lines, width), ""]
-    parts += _next_steps(report, width)
+        parts += [*_candidate(report, candidate, gates, width), *_answers(report, gates, found, width), ""]
+        if breakdown:
+            for gate in gates:
+                for sheet in breakdown_sheets(gate.slice, report.comparisons(gate.slice, gate.candidate)):
+                    parts += drawn(sheet, width)
+    if (fall := cliff(report)) is not None:
+        parts += drawn(cliff_sheet(fall), width)
+    grounds = [line for told in run_lines(report) for line in indented(told, width, rest="  ")]
+    parts += [*grounds, *[""][: len(grounds)], *_next_steps(report, width)]
     return draw(parts, color=color)
 
 
 def _candidate(
     report: RunReport, candidate: VariantRecord, gates: Sequence[GateResult], width: int
 ) -> Iterator[RenderableType]:
-    setting = f"{report.model}, {report.device}, {report.compute_dtype}"
+    # a run over recorded answers computed nowhere
+    setting = ", ".join([report.model, *(each for each in (report.device, report.compute_dtype) if each != UNDEFINED)])
     for line in wrap(f"candidate {candidate.spec} against reference {report.reference.spec} ({setting})", width):
         yield Text(line, style="bold")
     yield ""
@@ -86,41 +93,51 @@ def _candidate(
             yield from indented(reason, width, first="  - ")
     if not_passed:
         yield ""
-    if spreads := "; ".join(_spread(gate) for gate in gates if gate.interval is not None):
+    if spreads := "; ".join(_spread(gate, spread) for gate in gates if (spread := _interval(gate)) is not None):
         yield from indented(f"95% intervals of the P→F rates: {spreads}", width, rest="  ")
+    for line in gate_lines(gates):
+        yield from indented(line, width, rest="  ")
     if candidate.audit is not None:
         yield from indented(f"{candidate.spec}: {_audit(candidate.audit)}", width, rest="  ")
 
 
-def _health(report: RunReport, candidate: str, lines: Sequence[str], width: int) -> Iterator[RenderableType]:
-    if lines:
-        head = f"answers, {report.reference.spec}→{candidate} (no gate judges by these):"
-        yield from indented(head, width, rest="  ")
-    for line in lines:
-        yield from indented(line, width, first="  ", rest="    ")
+def _answers(
+    report: RunReport, gates: Sequence[GateResult], found: Sequence[SliceHealth], width: int
+) -> Iterator[RenderableType]:
+    """What the answers look like, apart by whether a limit judges it."""
+    if not gates:
+        return
+    specs = (report.reference.spec, gates[0].candidate)
+    described = [
+        line
+        for gate in gates
+        if (
+            line := health_line(
+                found,
+                report.comparisons(gate.slice, gate.candidate),
+                slice_name=gate.slice,
+                specs=specs,
+                judged={each.limit for each in gate.findings},
+            )
+        )
+    ]
+    for what, lines in (("judged by limits", list(judged_lines(gates))), ("no gate judges by these", described)):
+        if lines:
+            yield from indented(f"answers, {specs[0]}→{specs[1]} ({what}):", width, rest="  ")
+        for line in lines:
+            yield from indented(line, width, first="  ", rest="    ")
 
 
 def _table(gates: Sequence[GateResult], width: int) -> Table:
-    rows = [_cells(gate) for gate in gates]
-    # names get what the numbers leave: numbers are never cut, so the row may grow too wide instead
-    columns = zip(_HEADINGS, *rows, strict=True)
-    taken = sum(1 + max(len(line) for cell in column for line in cell.split("\n")) for column in columns)
-    room = max(NARROWEST_NAME, width - taken)
-    table = Table(box=_RULED, show_edge=False, pad_edge=False, padding=0, header_style="")
-    table.add_column("slice")
-    for heading in _HEADINGS:
-        table.add_column(heading, justify="left" if heading == "verdict" else "right")
-    for gate, cells in zip(gates, rows, strict=True):
-        name = "\n".join(wrap(gate.slice, room))
-        verdict = Text(cells[-1], style=_STYLES[gate.verdict])
-        table.add_row(name, *cells[:-1], verdict)
-    return table
+    styles = [_STYLES[gate.verdict] for gate in gates]
+    return ruled(_HEADINGS, [_cells(gate) for gate in gates], width, words=True, styles=styles)
 
 
 def _cells(gate: GateResult) -> list[str]:
-    """The row of a gate, apart from the slice's name."""
+    """The row of a gate."""
     statistics, counts = gate.statistics, gate.statistics.counts
     return [
+        gate.slice,
         str(counts.n + statistics.unscored),
         str(counts.pp),
         str(counts.ff),
@@ -140,7 +157,7 @@ def _pass_rates(gate: GateResult) -> str:
 
 
 def _robustness(gate: GateResult) -> str:
-    robustness = gate.statistics.robustness
+    robustness = gate.statistics.robustness.value
     return UNDEFINED if robustness is None else measured(robustness, 3, limit=gate.policy.min_robustness)
 
 
@@ -149,12 +166,15 @@ def _against_limit(gate: GateResult) -> str:
     return f"{UNDEFINED if rate is None else percent(rate, limit=limit)} ({given(100 * limit, 0)}%)"
 
 
-def _spread(gate: GateResult) -> str:
-    interval = UNDEFINED if gate.interval is None else percent_range(gate.interval)
-    n = gate.statistics.counts.n
-    if gate.cases_to_decide is None or gate.cases_to_decide <= n:
-        return f"{gate.slice} {interval}"
-    return f"{gate.slice} {interval} ({gate.cases_to_decide} cases would decide)"
+def _interval(gate: GateResult) -> Interval | None:
+    return gate.statistics.pass_to_fail.interval
+
+
+def _spread(gate: GateResult, interval: Interval) -> str:
+    found = gate.finding("max_pass_to_fail")
+    if found is None or found.needed is None or found.needed <= gate.statistics.counts.n:
+        return f"{gate.slice} {percent_range(interval)}"
+    return f"{gate.slice} {percent_range(interval)} ({found.needed} cases would decide)"
 
 
 def _audit(audit: AuditRecord) -> str:
@@ -172,6 +192,17 @@ def _megabytes(size: int) -> str:
 
 def _next_steps(report: RunReport, width: int) -> Iterator[RenderableType]:
     yield Text("what to do next", style="bold")
+    if report.base_command:  # recorded answers cannot be made again
+        yield from _reruns(report, width)
+    if report.report_path is None:
+        option = "--quant-report-json" if report.base_command else "--report-json"
+        yield f"- to keep a run as JSON, add {option} run.json to the command"
+    else:
+        yield "- to see this report again:"
+        yield from _commands([shell_line(["quantgate", "report", report.report_path])])
+
+
+def _reruns(report: RunReport, width: int) -> Iterator[RenderableType]:
     for gate in report.gates:
         if gate.verdict is not Verdict.FAIL:
             continue
@@ -188,11 +219,6 @@ def _next_steps(report: RunReport, width: int) -> Iterator[RenderableType]:
     if any(gate.partial for gate in report.gates):
         yield "- for a verdict, run every case of the slices:"
         yield from _commands([shell_line(report.base_command)])
-    if report.report_path is None:
-        yield "- to keep a run as JSON, add --quant-report-json run.json to the command"
-    else:
-        yield "- to see this report again:"
-        yield from _commands([shell_line(["quantgate", "report", report.report_path])])
 
 
 def _commands(lines: Sequence[str]) -> Iterator[Text]:

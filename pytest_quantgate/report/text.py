@@ -48,7 +48,7 @@ def wrap(text: str, width: int) -> list[str]:
 def indented(text: str, width: int, *, first: str = "", rest: str | None = None) -> list[str]:
     """The lines of ``wrap`` behind a prefix: ``first`` on the first line, ``rest`` on the others."""
     after = " " * len(first) if rest is None else rest
-    lines = wrap(text, width - len(first))
+    lines = wrap(text, width - max(len(first), len(after)))
     return [f"{after if number else first}{line}" for number, line in enumerate(lines)]
 
 

@@ -42,16 +42,17 @@ class BitsAndBytesBackend:
         double = ", scales quantized again" if spec.has("double") else ""
         left = " and ".join(filter(None, ["the output head", ", ".join(skipped)]))
         eight = spec.name == "int8"
-        bits = _BITS_8 if eight else _BITS_4_DOUBLE if spec.has("double") else _BITS_4
+        stored_bits = _BITS_8 if eight else _BITS_4_DOUBLE if spec.has("double") else _BITS_4
         return Description(
             summary=f"{kinds[spec.name]}{double} (bitsandbytes): all linear layers except {left}",
-            bits=bits,
+            stored_bits=stored_bits,
             max_bits=9 if eight else 5,
             # the dtype of the fp16 reference, which leaves less rounding than bfloat16
             cuda_dtype="float16",
             # int8 quantizes activations as well, which only its own kernels do
             dense_on_cpu=not eight,
             skipped=skipped,
+            bits=8 if eight else 4,
         )
 
     def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:

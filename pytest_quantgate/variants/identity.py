@@ -42,6 +42,10 @@ class Identity:
         """SHA-256 (hex) of the fields; it keys the cache and the goldens."""
         return digest_of(dict(self.fields))
 
+    def with_schedule(self, schedule: str) -> Identity:
+        """The identity of the same variant under a schedule that is not the usual one, which has no field."""
+        return Identity(dict(sorted((dict(self.fields) | {"schedule": schedule}).items())))
+
 
 def identify(source: ModelSource, spec: VariantSpec, placement: Placement, entry: Entry) -> Identity:
     """Computes the identity of a variant.

@@ -125,6 +125,28 @@ def cast_parameters(model: PreTrainedModel, dtype: torch.dtype) -> None:
     model.config.dtype = dtype
 
 
+def set_attention(model: PreTrainedModel, implementation: str, spec: str) -> None:
+    """Lets a loaded model compute attention by another implementation.
+
+    Args:
+        model: The model.
+        implementation: Its name in transformers.
+        spec: The variant, for the message.
+
+    Raises:
+        ModelError: The model's code leaves no choice.
+    """
+    changing: Any = model  # the method carries no types
+    with quiet():  # what it cannot do it only logs
+        changing.set_attn_implementation(implementation)
+    if changing.config.get_text_config(decoder=True)._attn_implementation != implementation:  # noqa: SLF001
+        raise ModelError(
+            f"the model cannot compute attention the {implementation} way",
+            where=f"variant {spec!r}",
+            hint="measure the noise floor without other kernels",
+        )
+
+
 def _some(names: list[str]) -> str:
     more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
     return f"{', '.join(names[:_SHOWN_NAMES])}{more}"

@@ -39,7 +39,7 @@ def estimate_bytes(tensors: Iterable[TensorHeader], description: Description, pl
     plain = DTYPE_BYTES[placement.compute_dtype]
     spread = description.max_bits is None or placement.kernels == "dense"
     total = sum(
-        tensor.count * (plain if spread or not _is_quantized(tensor, description) else description.bits / 8)
+        tensor.count * (plain if spread or not _is_quantized(tensor, description) else description.stored_bits / 8)
         for tensor in tensors
     )
     largest = max((tensor.count for tensor in tensors), default=0)

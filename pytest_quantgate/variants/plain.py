@@ -28,9 +28,10 @@ class PlainBackend:
         precision = _PRECISIONS[spec.name]
         return Description(
             summary=f"weights rounded to {precision}, nothing quantized",
-            bits=8 * DTYPE_BYTES[precision],
+            stored_bits=8 * DTYPE_BYTES[precision],
             max_bits=None,
             cuda_dtype=precision,
+            bits=8 * DTYPE_BYTES[precision],
         )
 
     def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:

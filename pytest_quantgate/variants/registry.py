@@ -35,20 +35,24 @@ class Description:
 
     Attributes:
         summary: One line for people, with what is left unquantized.
-        bits: Bits that one weight of a linear layer takes as stored.
+        stored_bits: Bits that one weight of a linear layer takes as stored, scales included.
         max_bits: The audit refuses a candidate at or above this; None for a variant that quantizes nothing.
         cuda_dtype: The compute dtype that ``auto`` means on CUDA.
         dense_on_cpu: Whether the weights are spread out again, after the audit, to run on a CPU through the
             same kernels as the reference.
         skipped: Module names that the user wants left alone.
+        bits: Bits of a quantized weight by name, without its scales: 4 for ``nf4``, 2 for ``ruin:2bit``, whose weights
+            have 2 bits though they are stored in 16. None where the variant is not about bits, or its backend does not
+            say.
     """
 
     summary: str
-    bits: float
+    stored_bits: float
     max_bits: float | None
     cuda_dtype: str
     dense_on_cpu: bool = False
     skipped: tuple[str, ...] = ()
+    bits: float | None = None
 
 
 class Backend(Protocol):

@@ -38,8 +38,9 @@ class RuinBackend(PlainBackend):
         Raises:
             SpecError: It does not name exactly one kind of damage.
         """
-        summary = f"broken on purpose: {_KINDS[_kind(spec)]}"
-        return replace(super().describe(_WHOLE), summary=summary)
+        kind = _kind(spec)
+        bits = 2 if kind == "2bit" else None
+        return replace(super().describe(_WHOLE), summary=f"broken on purpose: {_KINDS[kind]}", bits=bits)
 
     def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
         """Loads the fp16 weights and breaks them."""

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from pytest_quantgate.errors import SpecError, nearest
-from pytest_quantgate.variants.registry import OptionKind, entry_of
+from pytest_quantgate.variants.registry import OptionKind, entry_of, variant_names
 
 # transformers reads such names as regular expressions, so nothing else may get through
 _MODULE_NAME = re.compile(r"\w+(\.\w+)*", re.ASCII)
@@ -79,6 +79,30 @@ def parse_spec(text: str) -> VariantSpec:
         else:
             options[key] = _module_names(key, value, where)
     return VariantSpec(name, tuple(sorted(options.items(), key=lambda option: option[0])))
+
+
+def split_specs(text: str) -> list[str]:
+    """Takes a list of specs apart: ``int8,nf4:double,skip=lm_head`` is ``int8`` and ``nf4:double,skip=lm_head``.
+
+    A piece between commas begins a new spec when it begins with a registered variant name: an option that is called
+    like one stands right behind its colon. So does a piece that cannot be an option: one with a colon, or behind a name
+    without. All others are options of the spec before.
+
+    Args:
+        text: What the user wrote.
+
+    Returns:
+        At least one text for ``parse_spec``, which says what is wrong with it.
+    """
+    first, *pieces = text.split(",")
+    specs = [first]
+    for piece in pieces:
+        named = piece.partition(":")[0].strip() in variant_names()
+        if named or ":" in piece or ":" not in specs[-1]:
+            specs.append(piece)
+        else:
+            specs[-1] += f",{piece}"
+    return [spec.strip() for spec in specs]
 
 
 def _module_names(option: str, value: str, where: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from pytest_quantgate.variants.identity import Identity, identify
 from pytest_quantgate.variants.memory import check_memory, estimate_bytes
 from pytest_quantgate.variants.modules import check_skips, modules_of
 from pytest_quantgate.variants.registry import backend_of, describe, entry_of
+from pytest_quantgate.variants.schedule import USUAL, Schedule, another_schedule
 from pytest_quantgate.variants.source import ModelSource
 from pytest_quantgate.variants.spec import VariantSpec, parse_spec
 
@@ -31,6 +32,7 @@ class Variant:
         placement: Its device and arithmetic.
         identity: Everything that its answers depend on.
         needed_bytes: Memory that loading it should take at most, a stated allowance included.
+        schedule: How its answers are made.
     """
 
     spec: VariantSpec
@@ -38,6 +40,12 @@ class Variant:
     placement: Placement
     identity: Identity
     needed_bytes: int
+    schedule: Schedule = USUAL
+
+    @property
+    def label(self) -> str:
+        """Its name for people: the spec, and that it is run another way when it is."""
+        return str(self.spec) if self.schedule == USUAL else f"{self.spec} run another way"
 
     @property
     def device(self) -> str:
@@ -103,19 +111,32 @@ def prepare_variant(spec: str, model: ModelSource, *, device: str = "auto", comp
     )
 
 
+def run_another_way(variant: Variant, *, kernels: bool) -> Variant:
+    """The same variant under another schedule: in exact arithmetic it gives the same answers.
+
+    How it is run is part of its identity, so its answers are kept apart.
+
+    Args:
+        variant: A variant that ``prepare_variant`` gave.
+        kernels: Whether attention is computed by other kernels too.
+    """
+    schedule = another_schedule(kernels=kernels)
+    return replace(variant, schedule=schedule, identity=variant.identity.with_schedule(str(schedule)))
+
+
 def load_variant(variant: Variant) -> LoadedModel:
     """Loads a variant: memory first, then the weights, then the audit, then compute dtype and kernels.
 
     torch is imported here.
 
     Raises:
-        ModelError: It does not fit in memory, or does not load.
+        ModelError: It does not fit in memory, does not load, or cannot compute attention as its schedule says.
         AuditError: It is not quantized as its spec says.
         SpecError: An option names a module that the model does not have.
     """
     spec = str(variant.spec)
     check_memory(variant.needed_bytes, variant.device, spec)
-    from pytest_quantgate.variants.loading import load_tokenizer  # imports torch
+    from pytest_quantgate.variants.loading import load_tokenizer, set_attention  # imports torch
 
     backend = backend_of(variant.spec.name)
     description, placement = describe(variant.spec), variant.placement
@@ -132,4 +153,6 @@ def load_variant(variant: Variant) -> LoadedModel:
             where=f"variant {spec!r}",
             hint="free some memory, or use a smaller model",
         ) from error
+    if variant.schedule.attention is not None:
+        set_attention(model, variant.schedule.attention, spec)
     return LoadedModel(variant, model, tokenizer, audit)

@@ -22,7 +22,7 @@ from pytest_quantgate.paths import CACHE_VARIABLE
 
 # The inner runs share this process, and pytester forgets modules that they were the first to import: torch
 # cannot be imported twice, and scipy takes seconds each time.
-from pytest_quantgate.plugin import assemble, backends, dryrun, fixture, session  # noqa: F401
+from pytest_quantgate.plugin import assemble, backends, dryrun, fixture, start  # noqa: F401
 from pytest_quantgate.report import terminal  # noqa: F401
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import prepare_variant

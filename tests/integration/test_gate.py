@@ -84,7 +84,7 @@ def test_improved_and_unscored_cases_have_letters_of_their_own(lab: Lab) -> None
 
 def test_a_gate_that_cannot_decide_fails_the_build(lab: Lab) -> None:
     lab.write("words", lab.many(3), min_cases=30)
-    result = lab.run()
+    result = lab.run("--quant-allow-underpowered")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["FAILED words.slice.yaml::gate[[]nf4[]] - INCONCLUSIVE: too few cases: 3 scored*"])
 

@@ -16,7 +16,9 @@ from tests.integration.conftest import Lab
         (("--quant-cand", "nf5"), "ERROR: --quant-cand: variant 'nf5': is not a known variant"),
         (("--quant-cand", "nf4", "--quant-ref", "fp61"), "ERROR: --quant-ref: variant 'fp61': is not a known variant"),
         (("--quant-cand", "nf4", "--quant-cand", "nf4"), "ERROR: --quant-cand nf4 is given 2 times*"),
-        (("--quant-cand", "nf4,int8"), "ERROR: --quant-cand: variant 'nf4,int8'*"),
+        (("--quant-cand", "nf4,int9"), "ERROR: --quant-cand: variant 'int9': is not a known variant"),
+        (("--quant-cand", "nf4,int8,nf4"), "ERROR: --quant-cand nf4 is given 2 times: name each variant once"),
+        (("-o", "quant_cand=nf5"), "ERROR: -o quant_cand: variant 'nf5': is not a known variant"),
         (("--quant-cand", "nf4", "--quant-suite", "cora"), "ERROR: unknown suite 'cora'*"),
         (("--quant-cand", "nf4", "--quant-suite="), "ERROR: --quant-suite is empty*"),
         (("--quant-cand", "nf4", "--quant-slice="), "ERROR: --quant-slice is empty*"),
@@ -27,15 +29,24 @@ from tests.integration.conftest import Lab
             ("--quant-cand", "nf4", "--quant-max-pass-to-fail", "5%"),
             "ERROR: --quant-max-pass-to-fail 5%: not a number*",
         ),
-        (("--quant-cand", "nf4", "--quant-max-pass-to-fail", "5"), "ERROR: command line: max_pass_to_fail is 5"),
-        (("--quant-cand", "nf4", "--quant-min-robustness", "nan"), "ERROR: command line: min_robustness is nan"),
+        (
+            ("--quant-cand", "nf4", "--quant-max-pass-to-fail", "5"),
+            "ERROR: --quant-max-pass-to-fail: max_pass_to_fail is 5",
+        ),
+        (
+            ("--quant-cand", "nf4", "--quant-min-robustness", "nan"),
+            "ERROR: --quant-min-robustness: min_robustness is nan",
+        ),
         (("--quant-cand", "nf4", "--quant-min-cases", "2.5"), "ERROR: --quant-min-cases 2.5: not a whole number"),
-        (("--quant-cand", "nf4", "--quant-min-cases", "0"), "ERROR: command line: min_cases is 0"),
+        (("--quant-cand", "nf4", "--quant-min-cases", "0"), "ERROR: --quant-min-cases: min_cases is 0"),
         (("--quant-cand", "nf4", "--quant-report-json", "."), "ERROR: --quant-report-json .: this is a folder*"),
         (("--quant-cand", "nf4", "--quant-report-json=~nobody-here/x"), "*no report can be written there: *"),
         (("--quant-cand", "nf4", f"--quant-report-json={'a' * 300}"), "*no report can be written there: *too long"),
-        (("--quant-cand", "nf4", "-o", "quant_min_cases=many"), "ERROR: ini key quant_min_cases: *"),
-        (("--quant-cand", "nf4", "-o", "quant_min_robustness=2"), "ERROR: ini file: min_robustness is 2"),
+        (("--quant-cand", "nf4", "-o", "quant_min_cases=many"), "ERROR: -o quant_min_cases: *many*"),
+        (
+            ("--quant-cand", "nf4", "-o", "quant_min_robustness=2"),
+            "ERROR: -o quant_min_robustness: min_robustness is 2",
+        ),
     ],
 )
 def test_a_value_that_cannot_be_right_is_told_in_one_line(
@@ -47,9 +58,50 @@ def test_a_value_that_cannot_be_right_is_told_in_one_line(
     result.stderr.no_fnmatch_line("*Traceback*")
 
 
-def test_several_candidates_in_one_option_get_a_hint(pytester: pytest.Pytester) -> None:
-    result = pytester.runpytest_inprocess("--quant-cand", "nf4,int8")
-    result.stderr.fnmatch_lines(["*repeat --quant-cand for several candidates"])
+@pytest.mark.parametrize("option", ["--quant-max-pass-to-fail", "--quant-min-robustness", "--quant-alpha"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-0.1", "1.01"])
+def test_a_share_that_is_none_names_its_option(pytester: pytest.Pytester, option: str, value: str) -> None:
+    result = pytester.runpytest_inprocess("--quant-cand", "nf4", f"{option}={value}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {option}: * is {value}"])
+    result.stderr.no_fnmatch_line("*Traceback*")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("quant_max_pass_to_fail = nan", "quant_max_pass_to_fail: max_pass_to_fail is nan"),
+        ("quant_min_cases = 0", "quant_min_cases: min_cases is 0"),
+        ("quant_alpha = 0.5", "quant_alpha: alpha is 0.5"),
+        ("quant_alpha = small", "quant_alpha: *small*"),
+        ("quant_rule = guess", "quant_rule guess: give point or evidence"),
+        ("quant_inconclusive = skip", "quant_inconclusive skip: give pass or fail"),
+        ("quant_sequential = perhaps", "quant_sequential: *perhaps*"),
+        ("quant_ref = fp61", "quant_ref: variant 'fp61': is not a known variant"),
+    ],
+)
+def test_a_bad_ini_key_is_told_with_its_line(pytester: pytest.Pytester, line: str, message: str) -> None:
+    pytester.makeini(f"[pytest]\nquant_cand = nf4\n{line}\n")
+    result = pytester.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: tox.ini:3: {message}"])
+    result.stderr.no_fnmatch_line("*Traceback*")
+
+
+def test_a_bad_key_of_a_toml_file_is_told_with_its_line(pytester: pytest.Pytester) -> None:
+    pytester.makepyprojecttoml('[tool.pytest]\nquant_cand = ["nf4"]\n\nquant_alpha = 0.7\n')
+    result = pytester.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: pyproject.toml:4: quant_alpha: alpha is 0.7"])
+
+
+def test_commas_separate_candidates(lab: Lab) -> None:
+    lab.write("words", lab.many(2))
+    result = lab.run("-v", candidates=("fp32,nf4",))
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        ["*candidates fp32*nf4*", "words.slice.yaml::gate[[]fp32[]] PASSED*", "words.slice.yaml::gate[[]nf4[]] PASSED*"]
+    )
 
 
 def test_ini_keys_stand_in_for_options(lab: Lab) -> None:

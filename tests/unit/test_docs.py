@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import runpy
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from math import erfc, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +17,30 @@ from pytest_quantgate.cases.generators import GENERATORS
 from pytest_quantgate.cases.load import load_slice
 from pytest_quantgate.cases.model import Case, Message
 from pytest_quantgate.cases.read_case import CASE_KEYS, TURN_KEYS
-from pytest_quantgate.cases.read_slice import _DEFAULT_KEYS, _GATE_KEYS, _SLICE_KEYS
+from pytest_quantgate.cases.read_gate import GATE_KEYS
+from pytest_quantgate.cases.read_slice import _DEFAULT_KEYS, _SLICE_KEYS
 from pytest_quantgate.checks.builtin import builtin_families, builtin_registry
 from pytest_quantgate.checks.model import Answer
 from pytest_quantgate.checks.registry import Check
 from pytest_quantgate.gate.policy import GatePolicy
+from pytest_quantgate.outcomes.changes import change_between
+from pytest_quantgate.outcomes.intervals import Estimate
+from pytest_quantgate.outcomes.significance import (
+    binomial_exact,
+    cohens_h,
+    p_at_least,
+    p_at_most,
+    p_ratio_at_least,
+    p_ratio_at_most,
+    two_proportion_z,
+)
+from pytest_quantgate.outcomes.statistics import SliceStatistics, robustness_coefficient
+from pytest_quantgate.outcomes.transitions import TransitionCounts
 
 DOCS = Path(__file__).parents[2] / "docs"
 CHECKS = (DOCS / "checks.md").read_text(encoding="utf-8")
 SLICE_FILES = (DOCS / "slice-files.md").read_text(encoding="utf-8")
+STATISTICS = (DOCS / "statistics.md").read_text(encoding="utf-8")
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`(\[?)(\w+)\]?`")
@@ -121,20 +139,76 @@ def test_the_examples_of_slice_files_load(number: int, tmp_path: Path) -> None:
 
 
 def test_every_key_of_a_slice_file_is_told() -> None:
-    assert set(rows_of(SLICE_FILES, "key")) == {*_SLICE_KEYS, *_GATE_KEYS, *CASE_KEYS}
+    assert set(rows_of(SLICE_FILES, "key")) == {*_SLICE_KEYS, *GATE_KEYS, *CASE_KEYS}
     assert all(f"`{key}`" in SLICE_FILES for key in (*_DEFAULT_KEYS, *TURN_KEYS))
 
 
 def test_the_defaults_of_the_gate_are_told() -> None:
     policy, rows = GatePolicy(), rows_of(SLICE_FILES, "key")
-    assert {key: float(rows[key][1]) for key in _GATE_KEYS} == {key: getattr(policy, key) for key in _GATE_KEYS}
+    shown = {key: rows[key][1].strip("`") for key in GATE_KEYS}
+    assert shown == {key: _shown(getattr(policy, key)) for key in GATE_KEYS}
+
+
+def _shown(default: object) -> str:
+    return "not judged" if default is None else f"{default:.2f}" if isinstance(default, float) else str(default)
 
 
 def test_every_generator_is_told_and_no_other() -> None:
     assert rows_of(SLICE_FILES, "generator").keys() == GENERATORS.keys()
 
 
-@pytest.mark.parametrize("page", ["checks", "slice-files"])
+def test_every_metric_of_a_slice_is_told_and_no_other() -> None:
+    estimates = {field.name for field in fields(SliceStatistics) if field.type in {Estimate, "Estimate"}}
+    assert rows_of(STATISTICS, "metric").keys() == estimates
+    assert all(f"`{field.name}`" in STATISTICS for field in fields(SliceStatistics)[2:])
+
+
+def test_the_papers_numbers_are_what_the_code_gives() -> None:
+    llama, mistral = TransitionCounts(pp=224, ff=633, pf=83, fp=60), TransitionCounts(pp=198, ff=667, pf=69, fp=66)
+    z = two_proportion_z(llama.pf, llama.n, mistral.pf, mistral.n)
+    assert z is not None
+    balance = abs(mistral.pf - mistral.fp) / sqrt(mistral.unstable)
+
+    assert {name: cells[-1] for name, cells in rows_of(STATISTICS, "quantity").items()} == {
+        "stability, Llama 3": f"{llama.stability:.1%}",
+        "stability, Mistral": f"{mistral.stability:.1%}",
+        "FP16 pass rate, Llama 3": f"{llama.reference_pass_rate:.1%}",
+        "4-bit pass rate, Llama 3": f"{llama.candidate_pass_rate:.1%}",
+        "FP16 pass rate, Mistral": f"{mistral.reference_pass_rate:.1%}",
+        "4-bit pass rate, Mistral": f"{mistral.candidate_pass_rate:.1%}",
+        "R, Mistral": f"{robustness_coefficient(mistral.stability, 0.395):.6f}",
+        "R, Llama 3": f"{robustness_coefficient(llama.stability, 0.645):.6f}",
+        "two-proportion z": f"z = {z.z:.4f}, p = {z.p:.4f}",
+        "Cohen's h": f"{cohens_h(83 / 1000, 69 / 1000):.4f}",
+        "binomial test, Mistral": f"p = {binomial_exact(mistral.pf, mistral.unstable):.4f}",
+        "binomial test, normal approximation": f"p = {erfc(balance / sqrt(2)):.3f}",
+        "binomial test, Llama 3": f"p = {binomial_exact(llama.pf, llama.unstable):.4f}",
+        "PASS→FAIL rate in the last boundary bin, Mistral": f"{mistral.pf / 634:.1%}",
+    }
+
+
+def test_the_examples_of_tests_of_a_limit_are_what_the_code_gives() -> None:
+    changed, noise = [1.0] * 12 + [0.0] * 188, [0.0] * 12 + [1.0] * 2 + [0.0] * 186
+    tokens, before, none = [55, 10, 40, 8], [40, 12, 30, 9], [0.0] * 149
+
+    assert {name: cells[-1] for name, cells in rows_of(STATISTICS, "test").items() if cells[-1].startswith("0.")} == {
+        "share at most b": f"{p_at_most(9, 200, 0.02):.4f}",
+        "share at least b": f"{p_at_least(0, 149, 0.02):.4f}",
+        "difference at most b": f"{change_between(changed, noise).p_at_most(0.02):.4f}",
+        "difference at least b": f"{change_between(none, none).p_at_least(0.02):.4f}",
+        "ratio at most b": f"{p_ratio_at_most(tokens, before, range(4), 1):.4f}",
+        "ratio at least b": f"{p_ratio_at_least(tokens, before, range(4), 1):.4f}",
+    }
+
+
+def test_the_session_in_python_is_what_python_says() -> None:
+    (session,) = blocks(STATISTICS, "pycon")
+    test = doctest.DocTestParser().get_doctest(session, {}, "statistics.md", None, None)
+    assert test.examples
+    assert doctest.DocTestRunner().run(test).failed == 0
+
+
+@pytest.mark.parametrize("page", ["checks", "slice-files", "statistics"])
 def test_links_lead_to_pages_that_are_there(page: str) -> None:
     text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
     assert [link for link in re.findall(r"\]\(([\w-]+\.md)\)", text) if not (DOCS / link).is_file()] == []

@@ -41,7 +41,7 @@ def test_every_key_reaches_the_slice(folder: Folder) -> None:
     loaded = folder.load(FULL)
     assert loaded.name == "format"
     assert loaded.description == "answers that a program will parse"
-    assert loaded.policy == PolicySettings(0.02, 1.0, 30, 0.0)
+    assert loaded.policy == PolicySettings(max_pass_to_fail=0.02, min_robustness=1.0, min_cases=30, max_unscored=0.0)
     assert loaded.location == Location("s.slice.yaml", 1)
     flat, chat = loaded.cases
     assert flat.id == "person flat/1 [ü]"

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_quantgate.cli import main
 
-COMMANDS = ("init", "validate", "report", "cache", "sources", "checks", "grade")
+COMMANDS = ("init", "validate", "power", "gate", "report", "compare", "cache", "sources", "checks", "grade")
 
 
 def help_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -34,7 +34,23 @@ def test_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str])
     assert help_of(["--version"], capsys) == f"quantgate {version('pytest-quantgate')}\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["grad"], ["grade"], ["cache"], ["cache", "shrink"], ["report"]])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_a_terminal_of_100_columns(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert max(map(len, help_of([command, "--help"], capsys).splitlines())) <= 100
+
+
+def test_help_of_power_says_what_power_is(capsys: pytest.CaptureFixture[str]) -> None:
+    text = " ".join(help_of(["power", "--help"], capsys).split())
+    assert "Power is the chance that a test sees a fault that is there." in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["grad"], ["grade"], ["cache"], ["cache", "shrink"], ["report"], ["compare", "a"], ["gate"], ["power", "-n"]],
+)
 def test_wrong_arguments_exit_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pytest_quantgate.cli import main
-from pytest_quantgate.gate.evaluate import evaluate
+from pytest_quantgate.gate.judge import judge
+from pytest_quantgate.gate.model import GateInput
 from pytest_quantgate.gate.policy import GatePolicy
 from pytest_quantgate.report.model import RunReport, SliceRecord, VariantRecord
 from pytest_quantgate.report.terminal import render
@@ -26,7 +27,7 @@ def run() -> RunReport:
         reference=VariantRecord("fp16", "0" * 64),
         candidates=(VariantRecord("nf4", "1" * 64),),
         slices=(SliceRecord("format", "", "format.slice.yaml", 3),),
-        gates=(evaluate("format", "nf4", [], GatePolicy(), selected=0, total=3),),
+        gates=judge([GateInput("format", "nf4", [], GatePolicy(), selected=0, total=3)]),
         cases=(),
     )
 
@@ -46,6 +47,8 @@ def test_a_stored_run_is_shown_as_wide_as_the_terminal(
     out = capsys.readouterr().out
     assert "INCONCLUSIVE" in out
     assert out.rstrip() == render(run, width=columns, color=False).rstrip()
+    assert main(["report", str(file), "--breakdown"]) == 0
+    assert capsys.readouterr().out.rstrip() == render(run, width=columns, color=False, breakdown=True).rstrip()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": "another"}', b"\xff\xfe"])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from pytest_quantgate.cases.model import Case, CheckSpec, Message
 from pytest_quantgate.checks.model import CheckResult
-from pytest_quantgate.generation.completion import Completion
+from pytest_quantgate.generation.completion import Completion, FinishReason
 from pytest_quantgate.outcomes.model import Comparison, Outcome, Transition
 
 _SIDES = {
@@ -16,19 +19,54 @@ _SIDES = {
 
 
 def outcome(
-    pattern: str, *, text: str = "an answer", tokens: tuple[int, ...] = (1, 2), margins: tuple[float, ...] = ()
+    pattern: str,
+    *,
+    text: str = "an answer",
+    tokens: tuple[int, ...] = (1, 2),
+    margins: tuple[float, ...] = (),
+    ended: FinishReason = "stop",
+    names: Sequence[str] = (),
 ) -> Outcome:
-    """An outcome whose checks are followed (+), violated (-) or not scorable (?)."""
+    """An outcome whose checks, of these names, are followed (+), violated (-) or not scorable (?)."""
+    names = names or _names(len(pattern))
     followed = [{"+": True, "-": False, "?": None}[each] for each in pattern]
-    results = tuple(CheckResult(f"check{number}", each, f"reason {number}") for number, each in enumerate(followed, 1))
-    unscored = f"check{followed.index(None) + 1}: not scorable" if None in followed else None
+    results = tuple(
+        CheckResult(name, each, f"reason {number}")
+        for number, (name, each) in enumerate(zip(names, followed, strict=True), start=1)
+    )
+    unscored = f"{names[followed.index(None)]}: not scorable" if None in followed else None
     passed = None if unscored else all(followed)
-    return Outcome(Completion(text, tokens, "stop", 9, margins), results, passed, unscored)
+    return Outcome(Completion(text, tokens, ended, 9, margins), results, passed, unscored)
 
 
-def comparison(before: str, after: str, case_id: str = "case") -> Comparison:
+def case(
+    case_id: str = "case",
+    checks: int = 1,
+    cluster: str | None = None,
+    tags: tuple[str, ...] = (),
+    names: Sequence[str] = (),
+) -> Case:
+    """A case with so many checks, or with checks of these names."""
+    specs = tuple(CheckSpec(name) for name in names or _names(checks))
+    return Case(case_id, (Message("user", "Say something."),), specs, 16, tags, cluster)
+
+
+def comparison(
+    before: str,
+    after: str,
+    case_id: str = "case",
+    cluster: str | None = None,
+    *,
+    tags: tuple[str, ...] = (),
+    names: Sequence[str] = (),
+) -> Comparison:
     """A comparison of two outcomes, each by its pattern."""
-    return Comparison(case_id, None, outcome(before), outcome(after))
+    asked = case(case_id, len(before), cluster, tags, names)
+    return Comparison(asked, outcome(before, names=names), outcome(after, names=names))
+
+
+def _names(number: int) -> list[str]:
+    return [f"check{place}" for place in range(1, number + 1)]
 
 
 def comparisons(*, pp: int = 0, ff: int = 0, pf: int = 0, fp: int = 0, unscored: int = 0) -> list[Comparison]:

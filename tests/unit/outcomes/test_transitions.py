@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import pytest_quantgate
 from pytest_quantgate.outcomes.transitions import TransitionCounts, count
 from tests.unit.outcomes.build import comparison, comparisons
 
@@ -27,6 +30,27 @@ def test_the_papers_counts_give_the_papers_rates(
     assert counts.reference_pass_rate == reference
     assert counts.candidate_pass_rate == candidate
     assert counts.net_change == pytest.approx(candidate - reference)
+
+
+@pytest.mark.parametrize(("counts", "printed"), [(LLAMA, "85.7%"), (MISTRAL, "86.5%")], ids=["llama", "mistral"])
+def test_the_paper_prints_the_stability_of_the_definition(counts: TransitionCounts, printed: str) -> None:
+    assert f"{counts.stability:.1%}" == printed
+
+
+def test_it_is_public() -> None:
+    assert pytest_quantgate.TransitionCounts is TransitionCounts
+
+
+@pytest.mark.parametrize("name", ["pp", "ff", "pf", "fp"])
+def test_a_negative_count_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"^{name} counts cases: -1 is negative$"):
+        TransitionCounts(**{"pp": 1, "ff": 1, "pf": 1, "fp": 1, name: -1})
+
+
+@pytest.mark.parametrize("value", [1.0, "1", None, True, float("nan")])
+def test_what_is_no_whole_number_is_refused(value: Any) -> None:
+    with pytest.raises(TypeError, match=r"^pf counts cases: .+ is not an int$"):
+        TransitionCounts(1, 1, value, 1)
 
 
 def test_pass_to_fail_is_a_share_of_all_cases_and_loss_a_share_of_what_the_reference_passed() -> None:

@@ -3,25 +3,25 @@ from __future__ import annotations
 import pytest
 
 from pytest_quantgate.cases.model import Location
-from pytest_quantgate.gate.evaluate import GateResult, Verdict
+from pytest_quantgate.gate.model import GateResult, Verdict
 from pytest_quantgate.gate.policy import GatePolicy
 from pytest_quantgate.outcomes.statistics import summarize
 from pytest_quantgate.plugin.gates import Gate, PlainFailure
 
 
-def gate(verdict: Verdict, *, partial: bool = False, broken: bool = False) -> Gate:
+def gate(verdict: Verdict, *, partial: bool = False, broken: bool = False, lenient: bool = False) -> Gate:
     result = GateResult(
         slice="words",
         candidate="nf4",
+        role="candidate",
         verdict=verdict,
         reasons=("because",),
         partial=partial,
         policy=GatePolicy(),
         statistics=summarize(()),
-        interval=None,
-        cases_to_decide=None,
+        findings=(),
     )
-    return Gate("words.slice.yaml::gate[nf4]", Location("words.slice.yaml", 1), result, broken)
+    return Gate("words.slice.yaml::gate[nf4]", Location("words.slice.yaml", 1), result, broken, lenient=lenient)
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,12 @@ def gate(verdict: Verdict, *, partial: bool = False, broken: bool = False) -> Ga
         (gate(Verdict.INCONCLUSIVE), "failed"),
         (gate(Verdict.INCONCLUSIVE, partial=True), "skipped"),
         (gate(Verdict.INCONCLUSIVE, partial=True, broken=True), "failed"),
+        (gate(Verdict.FAIL, lenient=True), "failed"),
+        (gate(Verdict.INCONCLUSIVE, lenient=True), "skipped"),
+        (gate(Verdict.INCONCLUSIVE, lenient=True, broken=True), "failed"),
     ],
 )
-def test_only_the_users_own_selection_excuses_a_gate_that_cannot_decide(given: Gate, outcome: str) -> None:
+def test_only_the_users_own_choice_excuses_a_gate_that_cannot_decide(given: Gate, outcome: str) -> None:
     assert given.outcome == outcome
 
 

@@ -78,6 +78,16 @@ def test_python_tests_are_wanted_and_count_for_no_gate() -> None:
     assert tally.selected == {}
 
 
+def test_the_cases_of_a_slice_are_those_of_any_candidate_in_the_order_of_the_items() -> None:
+    tally = Tally()
+    for name, spec in (("one", "nf4"), ("two", "int8"), ("one", "int8")):
+        tally.select(f"f::{name}[{spec}]", ref(name, candidate=spec), gated=True)
+    tally.select("f::three[nf4]", ref("three", slice_name="others"), gated=True)
+    assert [case.id for case in tally.cases("words")] == ["one", "two"]
+    assert [found.case.id for found in tally.refs("words", "nf4")] == ["one"]
+    assert tally.refs("words", "fp4") == []
+
+
 def test_reports_of_others_are_ignored() -> None:
     tally = tally_of("one")
     tally.note(report("f::other", transition="pass_to_fail"))

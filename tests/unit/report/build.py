@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from pytest_quantgate.cases.model import Case, CheckSpec, Location, Message
+from dataclasses import replace
+from typing import cast
+
+from pytest_quantgate.cases.model import Case, CheckSpec, Location, Message, Rule
 from pytest_quantgate.checks.model import CheckResult
-from pytest_quantgate.gate.evaluate import evaluate
+from pytest_quantgate.gate.judge import judge
+from pytest_quantgate.gate.model import GateInput, Role, Verdict
 from pytest_quantgate.gate.policy import GatePolicy
 from pytest_quantgate.generation.completion import Completion
 from pytest_quantgate.outcomes.model import Outcome
-from pytest_quantgate.report.model import AuditRecord, CaseRecord, RunReport, SliceRecord, VariantRecord
+from pytest_quantgate.report.model import RunReport
+from pytest_quantgate.report.records import AuditRecord, CaseRecord, GateSettings, SliceRecord, VariantRecord
 
 PASSED = Outcome(
     Completion('{"name": "Alice", "age": 30}', (5, 6, 7, 8), "stop", 21, (1.5, 0.25, 0.03, 4.0)),
@@ -33,10 +38,9 @@ def case(case_id: str, prompt: str = "Write a JSON object for Alice, who is 30."
     return Case(
         id=case_id,
         messages=(Message("system", "Answer with JSON only."), Message("user", prompt)),
-        checks=(CheckSpec("json"), CheckSpec("contains", {"all": ["Alice"], "ignore_case": False})),
+        checks=(CheckSpec("json", {"fenced": ["never", 1], "strict": False}),),
         max_new_tokens=32,
         tags=("flat", "json"),
-        cluster="person",
         location=Location("suites/format.slice.yaml", 12),
     )
 
@@ -58,18 +62,20 @@ def run(
 ) -> RunReport:
     """A run of one candidate; its gates are judged from the records."""
     policy = policy or GatePolicy(max_pass_to_fail=0.05, min_cases=1)
-    gates = [
-        evaluate(
-            name,
-            candidate,
-            [each for record in records if (each := record.comparison("fp16", candidate)) is not None],
-            policy,
-            selected=len(records),
-            total=total or len(records),
-            problem=problem,
-        )
-        for name, records in slices
-    ]
+    gates = judge(
+        [
+            GateInput(
+                name,
+                candidate,
+                [each for record in records if (each := record.comparison("fp16", candidate)) is not None],
+                policy,
+                selected=len(records),
+                total=total or len(records),
+                problem=problem,
+            )
+            for name, records in slices
+        ]
+    )
     return RunReport(
         tool_version="0.1.0",
         created="2025-11-22T01:02:03Z",
@@ -94,7 +100,7 @@ def run(
             SliceRecord(name, "answers that a program will parse", f"suites/{name}.slice.yaml", total or len(records))
             for name, records in slices
         ),
-        gates=tuple(gates),
+        gates=gates,
         cases=tuple(record for _, records in slices for record in records),
     )
 
@@ -106,4 +112,63 @@ def typical() -> RunReport:
         ("long-context", [record("long-context", f"needle-{n}", PASSED, PASSED) for n in range(64)]),
         ("refusals", [record("refusals", f"mild-{n}", PASSED if n else UNSCORED, PASSED) for n in range(12)]),
         policy=GatePolicy(),
+    )
+
+
+def counted(
+    slice_name: str, *, pp: int = 0, ff: int = 0, pf: int = 0, fp: int = 0, candidate: str = "nf4", size: int = 0
+) -> list[CaseRecord]:
+    """So many cases of each transition; with a size, each so many in a row share a cluster."""
+    kinds = [(PASSED, PASSED)] * pp + [(FAILED, FAILED)] * ff + [(PASSED, FAILED)] * pf + [(FAILED, PASSED)] * fp
+    records = [record(slice_name, f"case-{n}", *kind, candidate) for n, kind in enumerate(kinds)]
+    if not size:
+        return records
+    return [replace(each, case=replace(each.case, cluster=f"cluster-{n // size}")) for n, each in enumerate(records)]
+
+
+def sweep(*verdicts: tuple[str, float | None, Verdict | None], slice_name: str = "format") -> RunReport:
+    """A run of one slice with so many candidates: spec, bits, and what the gate says; None has no gate."""
+    report = run((slice_name, counted(slice_name, pp=40)))
+    (gate,) = report.gates
+    return replace(
+        report,
+        candidates=tuple(VariantRecord(spec, spec, bits=bits) for spec, bits, _ in verdicts),
+        gates=tuple(
+            replace(gate, candidate=spec, verdict=verdict) for spec, _, verdict in verdicts if verdict is not None
+        ),
+    )
+
+
+def full(*, size: int = 0, rule: Rule = "evidence", seed: int | None = 7) -> RunReport:
+    """A run with everything in it: a noise floor, controls of both kinds, looks, clusters, and a judged indicator."""
+    policy = GatePolicy(rule=rule, min_cases=1, max_refusal_drift=0.2, max_length_ratio=2.0)
+    report = run(
+        ("format", counted("format", pp=80, ff=6, pf=3, fp=2, size=size)),
+        ("math", counted("math", pp=70, pf=20)),
+        policy=policy,
+    )
+    ruined, floor = VariantRecord("int2", "4e5f", bits=2.0), VariantRecord("fp16 (again)", "6071", bits=16.0)
+    cases = tuple(
+        replace(each, outcomes={**each.outcomes, "int2": FAILED, floor.spec: each.outcomes["fp16"]})
+        for each in report.cases
+    )
+    report = replace(report, cases=cases)
+    inputs = []
+    for role, spec in (("candidate", "nf4"), ("positive control", "int2"), ("negative control", floor.spec)):
+        for name in ("format", "math"):
+            found = report.comparisons(name, spec)
+            again = report.comparisons(name, floor.spec) if role == "candidate" else None
+            count = len(found)
+            inputs.append(GateInput(name, spec, found, policy, count, count, cast("Role", role), floor=again))
+    gates = judge(inputs)
+    unasked = tuple(replace(record("math", f"left-{n}", PASSED, PASSED), outcomes={}) for n in range(10))
+    return replace(
+        report,
+        candidates=(replace(report.candidates[0], bits=4.0),),
+        gates=gates[:2],
+        controls=gates[2:],
+        settings=GateSettings(alpha=0.1, inconclusive="pass", seed=seed),
+        control_variants=(ruined,),
+        floor_variant=floor,
+        cases=(*cases, *unasked),
     )

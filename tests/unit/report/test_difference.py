@@ -10,7 +10,7 @@ from pytest_quantgate.cases.model import Case
 from pytest_quantgate.checks.model import CheckResult
 from pytest_quantgate.generation.completion import Completion, FinishReason
 from pytest_quantgate.outcomes.model import Comparison, Outcome
-from pytest_quantgate.report.difference import first_difference, side_by_side
+from pytest_quantgate.report.difference import side_by_side
 from tests.unit.report.build import FAILED, PASSED, UNSCORED, case
 
 
@@ -40,7 +40,7 @@ def show(
     asked = asked or case("person-flat")
     return side_by_side(
         asked,
-        Comparison(asked.id, None, reference, candidate),
+        Comparison(asked, reference, candidate),
         "nf4",
         slice_name="format",
         reference="fp16",
@@ -82,14 +82,6 @@ def test_a_narrow_terminal_gets_one_answer_under_the_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "index"),
-    [((), (), None), ((1, 2), (1, 2), None), ((1, 2), (1, 3), 1), ((1, 2), (1,), 1), ((), (1,), 0)],
-)
-def test_the_first_token_that_differs(before: tuple[int, ...], after: tuple[int, ...], index: int | None) -> None:
-    assert first_difference(completion("", before), completion("", after)) == index
-
-
-@pytest.mark.parametrize(
     ("margins", "sentence"),
     [
         ((1.5, 0.03), "They part at token 2, after 'on': the reference preferred its token by 0.03 nats, a near tie."),
@@ -113,6 +105,23 @@ def test_equal_answers_say_so() -> None:
 
     assert "Both answers have the same tokens." in text
     assert " > " not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [("one", "Both answers have the same text."), ("on!", "They part after 'on'."), ("two", "They part at once.")],
+)
+def test_answers_recorded_without_tokens_are_compared_by_their_text(text: str, sentence: str) -> None:
+    shown = show(completion("one", (), finish_reason="unknown"), completion(text, (), finish_reason="unknown"))
+
+    assert sentence in shown
+    assert "token" not in shown
+
+
+def test_a_recorded_answer_has_the_length_that_was_counted() -> None:
+    counted = dataclasses.replace(completion("one", ()), counted=12)
+
+    assert "fp16: PASS, 12 tokens" in show(counted, completion("two", ()))
 
 
 def test_the_checks_that_broke_come_with_their_reasons() -> None:

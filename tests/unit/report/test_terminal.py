@@ -35,7 +35,12 @@ def row(report: RunReport, slice_name: str) -> str:
 def many_digits() -> RunReport:
     """Ten thousand cases in a slice with a long name, a long problem, and a limit with many digits."""
     records = [record("format", str(n), PASSED if n % 3 else FAILED, FAILED if n % 2 else PASSED) for n in range(10)]
-    report = run(("x" * 60, records), policy=GatePolicy(0.125), total=20, problem="a problem\nthat says " + "x" * 200)
+    report = run(
+        ("x" * 60, records),
+        policy=GatePolicy(max_pass_to_fail=0.125),
+        total=20,
+        problem="a problem\nthat says " + "x" * 200,
+    )
     (gate,) = report.gates
     counts = dataclasses.replace(gate.statistics.counts, pp=9_000, ff=1_000, pf=100, fp=100)
     statistics = dataclasses.replace(gate.statistics, counts=counts, unscored=10)
@@ -178,8 +183,8 @@ def test_the_health_of_the_answers_is_told_beside_the_verdicts() -> None:
     records = [record("format", str(n), PASSED, looping if n else PASSED) for n in range(3)]
     text = plain(run(("format", records)))
     assert (
-        "answers, fp16→nf4 (no gate judges by these):\n  format: 4→21 tokens on average, 0→2 cut off, 0→2 loops\n"
-        in text
+        "answers, fp16→nf4 (no gate judges by these):\n  format: 4→21 tokens on average, 0→2 cut off, 0→2 loops,"
+        " 0→2 do not parse\n" in text
     )
 
 

@@ -36,7 +36,7 @@ def report_of(asked: Case, before: Outcome, after: Outcome) -> RunReport:
 
 
 def show(before: Outcome, after: Outcome, asked: Case = ASKED) -> str:
-    compared = Comparison(asked.id, None, before, after)
+    compared = Comparison(asked, before, after)
     return side_by_side(asked, compared, "nf4", slice_name="chats", reference="fp16", width=120, color=False)
 
 
@@ -74,7 +74,7 @@ def test_the_turn_that_degraded_is_shown() -> None:
     assert lines[0] == "chats::chat[nf4]  PASS→FAIL"
     assert lines[1] == "turn 2: Second?"
     assert any(line.startswith("yes!") and line.endswith("no") for line in lines)
-    assert "This is turn 2 of 3; all answers before it have the same tokens." in lines
+    assert "This is turn 2 of 3; all answers before it are the same." in lines
     assert any(line.startswith("broke contains: turn 2: ") for line in lines)
 
 

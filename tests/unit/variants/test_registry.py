@@ -6,6 +6,7 @@ import pytest
 
 from pytest_quantgate.errors import SpecError, UsageError
 from pytest_quantgate.variants.registry import (
+    Description,
     Entry,
     OptionKind,
     backend_of,
@@ -15,7 +16,7 @@ from pytest_quantgate.variants.registry import (
     unregister,
     variant_names,
 )
-from pytest_quantgate.variants.spec import parse_spec
+from pytest_quantgate.variants.spec import parse_spec, split_specs
 
 OWN = Entry("pytest_quantgate.variants.plain:BACKEND", {"bits": OptionKind.NAMES})
 
@@ -49,6 +50,14 @@ def test_a_malformed_name_is_refused(name: str) -> None:
         register(name, OWN)
 
 
+def test_an_option_may_be_called_like_a_variant_and_then_stands_behind_the_colon() -> None:
+    register("other", Entry(OWN.target, {"int8": OptionKind.FLAG, "wide": OptionKind.FLAG}))
+    try:
+        assert split_specs("nf4,other:int8,wide,int8") == ["nf4", "other:int8,wide", "int8"]
+    finally:
+        unregister("other")
+
+
 @pytest.mark.parametrize("target", ["no.such.module:X", "pytest_quantgate.variants.plain:NOTHING"])
 def test_a_backend_that_cannot_be_imported_is_one_clear_error(target: str) -> None:
     register("broken", Entry(target))
@@ -72,6 +81,30 @@ def test_a_description_says_what_is_quantized_and_what_is_left(text: str, parts:
     spec = parse_spec(text)
     summary = describe(spec).summary
     assert all(part in summary for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("text", "bits"),
+    [
+        ("fp32", 32),
+        ("fp16", 16),
+        ("bf16", 16),
+        ("int8", 8),
+        ("nf4", 4),
+        ("nf4:double,skip=fc1", 4),
+        ("fp4", 4),
+        ("ruin:2bit", 2),
+        ("ruin:zeroed-layer", None),
+        ("ruin:shuffled-head", None),
+    ],
+)
+def test_a_description_names_the_bits_of_a_quantized_weight(text: str, bits: float | None) -> None:
+    assert describe(parse_spec(text)).bits == bits
+
+
+def test_a_backend_need_not_say_how_many_bits() -> None:
+    described = Description("own", stored_bits=4.5, max_bits=5, cuda_dtype="float16")
+    assert described.bits is None
 
 
 class Faulty:

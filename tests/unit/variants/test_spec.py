@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_quantgate.errors import SpecError
-from pytest_quantgate.variants.spec import VariantSpec, parse_spec
+from pytest_quantgate.variants.spec import VariantSpec, parse_spec, split_specs
 
 
 @pytest.mark.parametrize("name", ["fp32", "fp16", "bf16", "nf4", "fp4", "int8"])
@@ -70,3 +70,51 @@ def test_any_text_is_a_spec_or_an_error_and_specs_survive_their_text(text: str) 
     except SpecError:
         return
     assert parse_spec(str(spec)) == spec
+
+
+@pytest.mark.parametrize(
+    ("text", "specs"),
+    [
+        ("int8", ["int8"]),
+        ("int8,nf4:double,skip=lm_head,ruin:2bit", ["int8", "nf4:double,skip=lm_head", "ruin:2bit"]),
+        (" int8 , nf4 : skip = a+b , double , fp4 ", ["int8", "nf4 : skip = a+b , double", "fp4"]),
+        ("nf4:double,nf4", ["nf4:double", "nf4"]),
+        ("int8,int8", ["int8", "int8"]),
+        # what no spec can be is left for parse_spec to name
+        ("nf5,int8", ["nf5", "int8"]),
+        ("int8,nf5", ["int8", "nf5"]),
+        ("nf4:double,nf5:double", ["nf4:double", "nf5:double"]),
+        ("nf4:double,dubble", ["nf4:double,dubble"]),
+        ("int8,", ["int8", ""]),
+        ("", [""]),
+    ],
+)
+def test_a_list_of_specs_is_taken_apart(text: str, specs: list[str]) -> None:
+    assert split_specs(text) == specs
+
+
+CANONICAL = st.sampled_from(
+    [
+        "fp16",
+        "int8",
+        "nf4",
+        "nf4:double",
+        "nf4:double,skip=a+model.layers.0",
+        "int8:skip=nf4",
+        "fp4:skip=int8",
+        "ruin:2bit",
+    ]
+)
+
+
+@given(st.lists(CANONICAL, min_size=1, max_size=6))
+def test_specs_that_were_joined_come_apart_again(specs: list[str]) -> None:
+    assert split_specs(",".join(specs)) == specs
+
+
+@given(st.text(alphabet="nf4p8int:=,+.double skip_", max_size=30))
+def test_any_text_is_taken_apart_without_losing_anything(text: str) -> None:
+    def bare(written: str) -> str:
+        return written.replace(" ", "")
+
+    assert bare(",".join(split_specs(text))) == bare(text)

@@ -1,0 +1,94 @@
+"""Options that several commands share, and those of the commands that have many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+    from pytest_quantgate.cases.model import PolicySettings
+    from pytest_quantgate.checks.settings import GradingSettings
+
+
+def add_grading(parser: argparse.ArgumentParser) -> None:
+    """What grading may do."""
+    parser.add_argument("--allow-code", action="store_true", help="run Python in the answers where a check tests it")
+    parser.add_argument("--judge", metavar="URL#MODEL", help="what the check judge asks: http://HOST:PORT/v1#MODEL")
+
+
+def _add_slices(parser: argparse.ArgumentParser) -> None:
+    """Which slices are meant."""
+    parser.add_argument("slices", metavar="SLICES", nargs="*", type=Path, help="slice files, or folders that hold some")
+    parser.add_argument("--suite", metavar="NAME", action="append", default=[], help="a suite that ships, such as core")
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    """What a gate tolerates, and by which rule it decides."""
+    rule = (
+        "point: a rate beyond its limit fails; evidence: a proven one does; overrides the slice files. Default: point"
+    )
+    parser.add_argument("--rule", choices=("point", "evidence"), help=rule)
+    parser.add_argument("--alpha", metavar="A", type=float, default=0.05, help="error of rule evidence. Default: 0.05")
+    limit = "largest share of cases that may degrade; overrides the slice files. Default: 0.05"
+    parser.add_argument("--max-pass-to-fail", metavar="SHARE", type=float, help=limit)
+    robustness = "smallest robustness R; overrides the slice files. Default: 0.90"
+    parser.add_argument("--min-robustness", metavar="R", type=float, help=robustness)
+    fewest = "fewest scored cases for a verdict; overrides the slice files. Default: 30"
+    parser.add_argument("--min-cases", metavar="N", type=int, help=fewest)
+
+
+def add_gate(parser: argparse.ArgumentParser) -> None:
+    """The options of `quantgate gate`."""
+    _add_slices(parser)
+    answers = "[NAME=]FILE"
+    parser.add_argument("--reference", metavar=answers, required=True, help="the trusted variant's answers")
+    candidate = "answers of one that is to replace it; repeat it for several"
+    parser.add_argument("--candidate", metavar=answers, action="append", required=True, help=candidate)
+    control = "answers of one that is broken: a slice that does not see it gives no verdict; repeat it for several"
+    parser.add_argument("--control", metavar=answers, action="append", default=[], help=control)
+    floor = "the reference's answers, recorded once more: only what is lost beyond that is judged"
+    parser.add_argument("--noise-floor", metavar=answers, help=floor)
+    _add_limits(parser)
+    inconclusive = "what a gate without a verdict does to the exit status. Default: fail"
+    parser.add_argument("--inconclusive", choices=("pass", "fail"), default="fail", help=inconclusive)
+    underpowered = "judge although the cases are too few for any verdict"
+    parser.add_argument("--allow-underpowered", action="store_true", help=underpowered)
+    add_grading(parser)
+    parser.add_argument("--report-json", metavar="PATH", type=Path, help="write the whole run, for `quantgate report`")
+    parser.add_argument("--breakdown", action="store_true", help="show what was measured in every part of each slice")
+
+
+def add_power(parser: argparse.ArgumentParser) -> None:
+    """The options of `quantgate power`."""
+    _add_slices(parser)
+    parser.add_argument("--cases", metavar="N", type=int, help="of a slice that is not written yet, in place of SLICES")
+    number = "how many will be judged together. Default: 1"
+    parser.add_argument("--candidates", metavar="N", type=int, default=1, help=number)
+    _add_limits(parser)
+
+
+def limits(arguments: argparse.Namespace) -> PolicySettings:
+    """The limits that were given."""
+    from pytest_quantgate.cases.model import PolicySettings
+
+    return PolicySettings(
+        rule=arguments.rule,
+        max_pass_to_fail=arguments.max_pass_to_fail,
+        min_robustness=arguments.min_robustness,
+        min_cases=arguments.min_cases,
+    )
+
+
+def grading(arguments: argparse.Namespace) -> GradingSettings:
+    """What grading may do, as it was given.
+
+    Raises:
+        UsageError: The judge is no address.
+    """
+    from pytest_quantgate.checks.judge.endpoint import JudgeEndpoint
+    from pytest_quantgate.checks.settings import GradingSettings
+
+    judge = None if arguments.judge is None else JudgeEndpoint.parse(arguments.judge)
+    return GradingSettings(allow_code=arguments.allow_code, judge=judge)

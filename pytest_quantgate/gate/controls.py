@@ -1,0 +1,64 @@
+"""What controls say about a slice: one that cannot see ruin is blind, and one that fails the reference sees ghosts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from pytest_quantgate.gate.model import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_quantgate.gate.model import GateResult
+
+_MUST_BE: Final = {"positive control": Verdict.FAIL, "negative control": Verdict.PASS}
+
+
+def with_controls(results: Sequence[GateResult]) -> tuple[GateResult, ...]:
+    """Take the verdicts of candidates back where a control of their slice shows that they mean nothing.
+
+    Args:
+        results: Candidates and controls, each judged for itself.
+
+    Returns:
+        The same results in the same order; candidates of a slice whose positive controls are not all FAILed, or whose
+        negative ones do not all PASS, are INCONCLUSIVE with that reason. One whose own reasons for INCONCLUSIVE are
+        the control's as well keeps those alone.
+    """
+    wrong: defaultdict[str, list[GateResult]] = defaultdict(list)
+    for result in results:
+        if result.role != "candidate" and result.verdict is not _MUST_BE[result.role]:
+            wrong[result.slice].append(result)
+    return tuple(
+        _doubted(result, wrong[result.slice]) if result.role == "candidate" and result.slice in wrong else result
+        for result in results
+    )
+
+
+def _doubted(result: GateResult, controls: Sequence[GateResult]) -> GateResult:
+    if result.verdict is Verdict.INCONCLUSIVE:
+        controls = [each for each in controls if not set(each.reasons) <= set(result.reasons)]
+        reasons = result.reasons
+    else:
+        reasons = ()
+    if not controls:
+        return result
+    blind = next((each.candidate for each in controls if _is_blind(each)), None)
+    told = tuple(_told(each) for each in controls)
+    return replace(result, verdict=Verdict.INCONCLUSIVE, reasons=(*reasons, *told), blind=blind)
+
+
+def _is_blind(control: GateResult) -> bool:
+    """Whether a slice looked at a ruined model and did not see it; one that gave no answers was not looked at."""
+    return control.role == "positive control" and control.statistics.counts.n > 0
+
+
+def _told(control: GateResult) -> str:
+    must = _MUST_BE[control.role]
+    blind = " (this slice is blind)" if _is_blind(control) else ""
+    return (
+        f"the {control.role} {control.candidate} must {must.value} and is {control.verdict.value}{blind}:"
+        f" {'; '.join(control.reasons)}"
+    )

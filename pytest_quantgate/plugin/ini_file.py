@@ -1,0 +1,63 @@
+"""pytest's ini file: whether pytest found it, and where in it a key stands."""
+
+from __future__ import annotations
+
+import os
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_quantgate.plugin.files import is_there
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def refuse_hidden(config: pytest.Config) -> None:
+    """Refuse a path behind a space that made pytest miss its ini file.
+
+    pytest looks for its ini file before it knows a plugin's options, takes their values for test paths, and
+    then looks beside those: ``--quant-model /models/x`` would run without the project's settings.
+
+    Raises:
+        pytest.UsageError: With the spelling that works.
+    """
+    here = config.invocation_params.dir
+    ini = next((file for folder in (here, *here.parents) for file in _ini_files(folder)), None)
+    if ini is None or config.inipath == ini or config.option.inifilename:
+        return
+    words = [str(argument) for argument in config.invocation_params.args]
+    for option, value in pairwise(words):
+        if option.startswith("--quant-") and "=" not in option and is_there(here / value):
+            msg = f"{option}: pytest takes a path behind a space for tests and misses {ini}: write {option}={value}"
+            raise pytest.UsageError(msg)
+
+
+def place_of(config: pytest.Config, key: str) -> str:
+    """Where an ini key is set, for an error: ``pytest.ini:3: quant_alpha``, or ``-o quant_alpha``."""
+    if any(each.startswith(f"{key}=") for each in config.option.override_ini or ()) or config.inipath is None:
+        return f"-o {key}"
+    line = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*[=:]""")
+    written = config.inipath.read_text(encoding="utf-8", errors="replace").splitlines()
+    number = next((number for number, text in enumerate(written, start=1) if line.match(text)), 1)
+    return f"{_shown(config.inipath, config.invocation_params.dir)}:{number}: {key}"
+
+
+def _shown(path: Path, folder: Path) -> str:
+    try:
+        return os.path.relpath(path, folder)
+    except ValueError:  # another drive
+        return str(path)
+
+
+def _ini_files(folder: Path) -> Iterator[Path]:
+    for name in ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini"):
+        if (folder / name).is_file():
+            yield folder / name
+    for name, table in (("pyproject.toml", "[tool.pytest"), ("tox.ini", "[pytest]"), ("setup.cfg", "[tool:pytest]")):
+        file = folder / name
+        if file.is_file() and table in file.read_text(encoding="utf-8", errors="replace"):
+            yield file

@@ -1,0 +1,45 @@
+"""The beginning of a gated session: what cannot be right is refused before anything is collected."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from pytest_quantgate.errors import QuantgateError
+from pytest_quantgate.paths import cache_folder
+from pytest_quantgate.plugin import ini_file, last_failed, options
+from pytest_quantgate.plugin.session import RUN_KEY, QuantRun
+
+
+def install(config: pytest.Config) -> None:
+    """Check the options and register the run.
+
+    Raises:
+        pytest.UsageError: An option cannot be right, or the session is distributed by pytest-xdist.
+    """
+    if hasattr(config, "workerinput") or config.getoption("numprocesses", None) or config.getoption("tx", None):
+        msg = "-n with --quant-cand: run without -n for now: generation is already batched"
+        raise pytest.UsageError(msg)
+    ini_file.refuse_hidden(config)
+    from pytest_quantgate.plugin.backends import placements, register_backends
+
+    try:
+        # What is wrong with the environment is refused now rather than after minutes of generation.
+        cache_folder()
+        if "SOURCE_DATE_EPOCH" in os.environ:
+            from pytest_quantgate.report.model import timestamp
+
+            timestamp()
+        register_backends(config)
+        settled = options.resolve(config)
+        run = QuantRun(config, settled, placements(settled))
+    except QuantgateError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[RUN_KEY] = run
+    config.pluginmanager.register(run, "quantgate-run")
+    last_failed.install(run)
+    if settled.dry_run:
+        from pytest_quantgate.plugin.dryrun import DryRun
+
+        config.pluginmanager.register(DryRun(run), "quantgate-dry-run")

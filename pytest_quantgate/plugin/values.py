@@ -1,0 +1,127 @@
+"""What an option was given, on the command line or in the ini file; a fault is told in one line with its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_quantgate.plugin.settings import SETTINGS, ini_value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A value, and where it stands.
+
+    Attributes:
+        value: As pytest read it: text on the command line, of the key's type in the ini file.
+        where: ``--quant-alpha``, ``pytest.ini:3: quant_alpha`` or ``-o quant_alpha``.
+    """
+
+    value: Any
+    where: str
+
+    def text(self) -> str:
+        """A text without spaces around it.
+
+        Raises:
+            pytest.UsageError: It is empty.
+        """
+        return self._stripped(str(self.value))
+
+    def texts(self) -> list[str]:
+        """The texts of an option that can be repeated.
+
+        Raises:
+            pytest.UsageError: One is empty.
+        """
+        return [self._stripped(each) for each in self.value]
+
+    def choice(self, words: Sequence[str]) -> str:
+        """One of several words.
+
+        Raises:
+            pytest.UsageError: It is another one.
+        """
+        chosen = self.text()
+        if chosen not in words:
+            raise self._fault(f"give {' or '.join(words)}")
+        return chosen
+
+    def number(self) -> float:
+        """A number.
+
+        Raises:
+            pytest.UsageError: It is none.
+        """
+        try:
+            return float(self.value)
+        except ValueError:
+            raise self._fault("not a number; 5 percent is 0.05") from None
+
+    def count(self) -> int:
+        """A whole number.
+
+        Raises:
+            pytest.UsageError: It is none.
+        """
+        try:
+            return int(self.value)
+        except ValueError:
+            raise self._fault("not a whole number") from None
+
+    def _fault(self, what: str) -> pytest.UsageError:
+        return pytest.UsageError(f"{self.where} {self.value}: {what}")
+
+    def _stripped(self, value: str) -> str:
+        stripped = value.strip()
+        if not stripped:
+            msg = f"{self.where} is empty: give a value, or leave it out"
+            raise pytest.UsageError(msg)
+        return stripped
+
+
+def on_command_line(config: pytest.Config, key: str) -> Given | None:
+    """What the command line says; None when nothing."""
+    value = config.getoption(key)
+    return None if value is None else Given(value, SETTINGS[key].option)
+
+
+def in_ini_file(config: pytest.Config, key: str) -> Given | None:
+    """What the ini file says; None when nothing.
+
+    Raises:
+        pytest.UsageError: It is not of the key's type.
+    """
+    value = ini_value(config, key)
+    if value is None:
+        return None
+    from pytest_quantgate.plugin.ini_file import place_of
+
+    return Given(value, place_of(config, key))
+
+
+def given(config: pytest.Config, key: str) -> Given | None:
+    """What the command line says, else what the ini file says."""
+    return on_command_line(config, key) or in_ini_file(config, key)
+
+
+def text(config: pytest.Config, key: str) -> str | None:
+    """A text without spaces around it; None when nothing is given."""
+    found = given(config, key)
+    return found.text() if found else None
+
+
+def texts(config: pytest.Config, key: str) -> list[str]:
+    """The texts of an option that can be repeated."""
+    found = given(config, key)
+    return found.texts() if found else []
+
+
+def flag(config: pytest.Config, key: str) -> bool:
+    """Whether an option without a value is given."""
+    return bool(config.getoption(key) or ini_value(config, key))

@@ -1,0 +1,111 @@
+"""What a RunReport is made of: settings, variants, slices and cases, as frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pytest_quantgate.cases.model import Case
+from pytest_quantgate.outcomes.model import Comparison, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """What all gates of a run share.
+
+    Attributes:
+        alpha: Family-wise error of the rule ``evidence``, each way.
+        inconclusive: What an INCONCLUSIVE gate does to the build.
+        seed: Seed of the order in which a sequential run asks its cases; None for a run that is not sequential.
+    """
+
+    alpha: float = 0.05
+    inconclusive: Literal["pass", "fail"] = "fail"
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """The facts of ``variants.audit.Audit``, kept apart from the code that measures them with torch.
+
+    Attributes:
+        modules_total: Linear modules of the model.
+        modules_replaced: How many of them are quantized.
+        bits_per_weight: Bits that a weight of those takes as stored.
+        memory_bytes: Bytes of all weights as stored.
+        reference_bytes: Bytes of the same weights in fp16.
+    """
+
+    modules_total: int
+    modules_replaced: int
+    bits_per_weight: float
+    memory_bytes: int
+    reference_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class VariantRecord:
+    """One variant of the run.
+
+    Attributes:
+        spec: Canonical spec.
+        digest: Digest of its identity.
+        identity: The facts that the digest covers.
+        audit: What was found when the variant was last loaded, in this run or in the one that filled the cache;
+            None for an unquantized variant, and when no audit is known.
+        cached: Answers that came from the cache.
+        generated: Answers that were made in this run.
+        problem: What kept the variant from answering; None when nothing did.
+        bits: Bits of a weight by the spec's own name, such as 4 for ``nf4``; None when it names none.
+    """
+
+    spec: str
+    digest: str
+    identity: Mapping[str, str] = field(default_factory=dict)
+    audit: AuditRecord | None = None
+    cached: int = 0
+    generated: int = 0
+    problem: str | None = None
+    bits: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SliceRecord:
+    """One slice of the run.
+
+    Attributes:
+        name: Unique in the report.
+        description: One line.
+        path: The slice file, as the user named it.
+        total: Cases of the slice, selected or not.
+    """
+
+    name: str
+    description: str
+    path: str
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRecord:
+    """One case and what every variant answered.
+
+    Attributes:
+        slice: Name of its slice.
+        case: Prompt, checks and limits.
+        node_ids: pytest's node id of the case, by candidate spec.
+        outcomes: Graded answers by variant spec; a variant that gave no result is absent.
+    """
+
+    slice: str
+    case: Case
+    node_ids: Mapping[str, str]
+    outcomes: Mapping[str, Outcome]
+
+    def comparison(self, reference: str, candidate: str) -> Comparison | None:
+        """The case as one candidate against the reference; None when either has no outcome."""
+        before, after = self.outcomes.get(reference), self.outcomes.get(candidate)
+        if before is None or after is None:
+            return None
+        return Comparison(self.case, before, after)

@@ -1,0 +1,69 @@
+"""The file that a run report is kept in: written whole or not at all, and never taken for an older run's."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from pytest_quantgate.errors import QuantgateError, UsageError
+from pytest_quantgate.report.model import RunReport
+
+
+def clear(path: Path) -> None:
+    """Remove the report of an earlier run, so that nobody takes it for this one's, and make its folder.
+
+    Raises:
+        UsageError: No report can be written there; told now rather than after everything was judged.
+    """
+    hint = "name a file in a folder that you can write to"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not stat.S_ISREG(path.stat().st_mode):  # it would be replaced by an ordinary file
+            raise UsageError("no report can be written there: not a regular file", where=str(path), hint=hint)
+        path.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:  # ValueError: a null character
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"no report can be written there: {reason}", where=str(path), hint=hint) from None
+
+
+def write(report: RunReport, path: Path) -> None:
+    """Write the report whole or not at all.
+
+    Raises:
+        QuantgateError: It could not be written.
+    """
+    try:
+        text = report.to_json()
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".quantgate-")
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            temporary.chmod(0o666 & ~_umask())  # mkstemp lets nobody else read it
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:
+        raise QuantgateError(f"the report cannot be written: {error}", where=str(path)) from None
+
+
+def load(path: Path) -> RunReport:
+    """Read a report back.
+
+    Raises:
+        QuantgateError: The file cannot be read, or is no report.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a null character in the name
+        hint = "name a file that --quant-report-json, or `quantgate gate --report-json`, wrote"
+        raise UsageError(f"cannot be read: {error}", where=str(path), hint=hint) from None
+    return RunReport.from_json(text, where=str(path))
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,130 @@
+"""Reports that were torn, changed or made up: one clear error or no harm."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_quantgate.errors import QuantgateError
+from pytest_quantgate.report.model import RunReport
+from pytest_quantgate.report.terminal import render
+from tests.unit.report.build import FAILED, PASSED, record, run, typical
+
+REPORT = typical()
+WRITTEN = REPORT.to_json()
+SMALL = json.loads(run(("format", [record("format", "a", PASSED, FAILED)])).to_json())
+COMPUTED = {"breakdown", "cliff", "indicators"}
+
+
+@given(st.integers(0, len(WRITTEN) - 3))
+def test_a_torn_file_is_refused(length: int) -> None:
+    with pytest.raises(QuantgateError, match=r"run\.json: this is not a run report"):
+        RunReport.from_json(WRITTEN[:length], where="run.json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "null", "[]", "{}", "[" * 100_000, '{"format": NaN}', '{"format": ' + "9" * 5000 + "}", "\x00"],
+    ids=["empty", "null", "list", "object", "nested", "nan", "huge", "binary"],
+)
+def test_a_foreign_file_is_refused(text: str) -> None:
+    with pytest.raises(QuantgateError, match="this is not a run report") as caught:
+        RunReport.from_json(text)
+
+    assert "--quant-report-json" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"passed": True}, "passed is not what its results say"),
+        ({"passed": None}, None),
+        ({"results": []}, "passed is not what its results say"),
+        ({"results": [], "passed": None}, "outcomes is not one result for each check of the case"),
+        ({"turns": [], "extra": 1}, None),
+    ],
+)
+def test_an_outcome_must_follow_from_its_results(change: dict[str, object], words: str | None) -> None:
+    document = json.loads(json.dumps(SMALL))
+    document["cases"][0]["outcomes"]["nf4"].update(change)
+    text = json.dumps(document)
+
+    if words is None:
+        assert RunReport.from_json(text)
+        return
+    with pytest.raises(QuantgateError, match=words):
+        RunReport.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (
+            ("gates", 0, "statistics", "counts", "pp"),
+            "1",
+            r"report\.gates\[0\]\.statistics\.counts\.pp: expected `int`",
+        ),
+        (("gates", 0, "verdict"), "GREAT", r"report\.gates\[0\]\.verdict: invalid enum value 'GREAT'"),
+        (("gates", 0, "policy", "rule"), "vibes", r"report\.gates\[0\]\.policy\.rule: invalid enum value"),
+        (("gates", 0, "statistics", "counts", "pp"), -1, r"report\.gates\[0\] holds a number that is out of range"),
+        (("gates", 0, "statistics", "counts", "pp"), 10**30, r"report\.gates\[0\] holds a number that is out of range"),
+        (("gates", 0), [], r"report\.gates is not a list of objects"),
+        (("settings", "alpha"), "much", r"report\.settings\.alpha: expected `float`"),
+        (("candidates", 0, "bits"), "four", r"report\.candidates\[0\]\.bits: expected `float \| null`"),
+        (("controls",), None, r"report\.controls is not a list of objects"),
+    ],
+)
+def test_a_wrong_value_is_named_by_its_path(path: tuple[str | int, ...], value: object, words: str) -> None:
+    document = json.loads(json.dumps(SMALL))
+    parent = document
+    for key in path[:-1]:
+        parent = parent[key]
+    parent[path[-1]] = value
+
+    with pytest.raises(QuantgateError, match=words):
+        RunReport.from_json(json.dumps(document))
+
+
+def test_another_schema_version_is_refused_by_its_number() -> None:
+    for version in (1, 3):
+        text = REPORT.to_json().replace('"schema_version": 2', f'"schema_version": {version}')
+
+        with pytest.raises(
+            QuantgateError, match=f"schema version {version}, and this pytest-quantgate reads version 2"
+        ):
+            RunReport.from_json(text)
+
+
+def _paths(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(each for key, member in members for each in _paths(member, (*path, key)))]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [None, True, -1, 10**400, 1e999, 1e308, -1e308, "text", [None], {"a": None}],
+    ids=lambda wrong: str(wrong)[:20],
+)
+def test_a_value_of_a_wrong_type_is_refused_or_harmless(wrong: object) -> None:
+    for path in _paths({key: value for key, value in SMALL.items() if key not in COMPUTED})[1:]:
+        document = json.loads(json.dumps(SMALL))
+        parent: Any = document
+        for key in path[:-1]:
+            parent = parent[key]
+        parent[path[-1]] = wrong
+        try:
+            read = RunReport.from_json(json.dumps(document).replace("Infinity", "1e999"))
+        except QuantgateError:
+            continue
+        assert render(read, width=80, color=False)
+        assert RunReport.from_json(read.to_json()).to_json() == read.to_json()
+
+
+def test_keys_that_a_later_minor_version_may_add_are_ignored() -> None:
+    document = {**SMALL, "later": 1}
+
+    assert RunReport.from_json(json.dumps(document)) == RunReport.from_json(json.dumps(SMALL))

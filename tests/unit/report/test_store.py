@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_quantgate.errors import QuantgateError, UsageError
+from pytest_quantgate.report.model import RunReport, VariantRecord
+from pytest_quantgate.report.store import clear, load, write
+
+
+@pytest.fixture
+def run() -> RunReport:
+    return RunReport(
+        tool_version="0.1.0",
+        created="2026-01-01T00:00:00Z",
+        command=("pytest",),
+        base_command=("pytest",),
+        report_path="run.json",
+        model="some-model",
+        revision=None,
+        device="cpu",
+        compute_dtype="float32",
+        reference=VariantRecord("fp16", "0" * 64),
+        candidates=(),
+        slices=(),
+        gates=(),
+        cases=(),
+    )
+
+
+def test_what_was_written_is_read_back(run: RunReport, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    write(run, path)
+    assert load(path) == run
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_folder_is_made_and_an_older_report_removed(run: RunReport, tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "run.json"
+    clear(path)
+    write(run, path)
+    clear(path)
+    assert path.parent.is_dir()
+    assert not path.exists()
+
+
+def test_a_report_that_cannot_be_written_leaves_nothing_behind(run: RunReport, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.mkdir()
+    with pytest.raises(QuantgateError, match="cannot be written"):
+        write(run, path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["folder", "file/run.json", "a\0b", "n" * 300])
+def test_a_place_where_no_report_can_be_written_is_told(name: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="no report can be written there"):
+        clear(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "folder", "a\0b", "bytes"])
+def test_a_file_that_cannot_be_read_is_told(name: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "bytes").write_bytes(b"\xff")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load(tmp_path / name)
