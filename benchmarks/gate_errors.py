@@ -164,6 +164,24 @@ def _clustered(
     return (share.p_above(), share.p_below()), p_of_count(int(values.sum()), len(groups))
 
 
+def errors_with_unequal_clusters(chance: np.random.Generator, runs: Runs) -> None:
+    """Small clusters and few large ones that degrade as a whole, and more often; their mean rate is the limit."""
+    print(f"\nClusters of unequal size, wholly alike, {runs.slow} runs, 1 gate: false alarm, false pass")
+    for many, small, few, large, often in ((600, 1, 5, 100, 0.086), (100, 2, 4, 50, 0.08), (300, 1, 1, 100, 0.14)):
+        sizes = [small] * many + [large] * few
+        groups = np.repeat(np.arange(len(sizes)), sizes)
+        seldom = (LIMIT * len(groups) - often * few * large) / (many * small)
+        rates = np.repeat([seldom, often], [many, few])
+        alarms = passes = 0
+        for _ in range(runs.slow):
+            values = (chance.random(len(sizes)) < rates)[groups].astype(float)
+            share = Share(values.tolist(), groups.tolist(), LIMIT)
+            alarms += share.p_above() <= ALPHA
+            passes += share.p_below() <= ALPHA
+        told = f"{many} of {small} at {seldom:.1%}, {few} of {large} at {often:.1%}"
+        print(f"  {told:37}{alarms / runs.slow:.4f}, {passes / runs.slow:.4f}")
+
+
 def errors_over_a_floor(chance: np.random.Generator, runs: Runs) -> None:
     """The excess over a noise floor at exactly its limit."""
     print(f"\nExcess over a noise floor at its limit, {runs.plain} runs: false alarm, false pass")
@@ -312,6 +330,7 @@ def main() -> None:
     errors_of_a_loss(chance, runs)
     power_curve()
     savings(chance, runs)
+    errors_with_unequal_clusters(chance, runs)
     judged_alike(20 if quick else 100)
     print(f"\n{time.perf_counter() - started:.0f} s")
 

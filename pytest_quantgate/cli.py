@@ -23,6 +23,9 @@ OK, PROBLEMS, BAD_USAGE = 0, 1, 2
 LAYOUT = "\n\t"
 """What messages are laid out with; every other control character is somebody else's."""
 
+WIDEST = 1_000
+"""Columns that are filled at most: answers side by side are padded to them."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
@@ -262,7 +265,7 @@ def _result(text: str, *, good: bool) -> int:
 
 
 def _width() -> int:
-    return shutil.get_terminal_size().columns
+    return min(WIDEST, shutil.get_terminal_size().columns)
 
 
 def _color() -> bool:

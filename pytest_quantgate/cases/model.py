@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Role = Literal["system", "user", "assistant"]
 Rule = Literal["point", "evidence"]
@@ -110,6 +110,10 @@ class Case:
             messages += [Message("assistant", answer), Message("user", asked.prompt)]
         turn = self.later[len(answers) - 1] if answers else self
         return replace(self, messages=tuple(messages), checks=turn.checks, max_new_tokens=turn.max_new_tokens, later=())
+
+
+LARGEST_RATIO: Final = 1e6
+"""Largest `max_length_ratio`: beyond it nothing is limited, and computing overflows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import fields as fields_of
 from typing import TYPE_CHECKING, Final, get_args
 
 from pytest_quantgate.cases import fields
-from pytest_quantgate.cases.model import PolicySettings, Rule
+from pytest_quantgate.cases.model import LARGEST_RATIO, PolicySettings, Rule
 from pytest_quantgate.cases.problems import quoted
 from pytest_quantgate.cases.purposes import asks_for_refusal, parses
 
@@ -76,10 +75,10 @@ def _rule(node: Node, problems: Problems) -> Rule | None:
 
 def _ratio(node: Node, problems: Problems) -> float | None:
     value = node.value
-    wanted = "'max_length_ratio' must be a number above 0"
+    wanted = f"'max_length_ratio' must be a number above 0, at most {LARGEST_RATIO:.0f}"
     if isinstance(value, bool) or not isinstance(value, int | float):
         fields.wrong_type(node, wanted, problems)
-    elif not 0 < value < math.inf:  # so a NaN is refused too
+    elif not 0 < value <= LARGEST_RATIO:  # so a NaN is refused too
         problems.add(node.line, f"{wanted}, not {quoted(value)}")
     else:
         return float(value)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import shlex
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -14,8 +15,8 @@ from pytest_quantgate.report.encoding import dump
 from pytest_quantgate.report.model import RunReport
 from pytest_quantgate.report.sides import Side, side
 from pytest_quantgate.report.store import load
-from pytest_quantgate.report.tables import drawn, markdown, plain
-from pytest_quantgate.report.text import draw, indented
+from pytest_quantgate.report.tables import Name, drawn, markdown, plain
+from pytest_quantgate.report.text import draw, indented, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -50,7 +51,9 @@ def compare(first: str, second: str, *, form: Literal["terminal", "markdown", "j
     cliffs = {path: fall for path, run in runs.items() if (fall := cliff(run)) is not None}
     if form == "json":
         return _json(one, other, found, cliffs)
-    pages = [*sheets(found), *map(cliff_sheet, cliffs.values())]
+    pages = list(sheets(found))
+    for path, fall in cliffs.items():
+        pages.append(replace(cliff_sheet(fall), title=("where the fall begins in ", Name(path))))
     if form == "markdown":
         return markdown(head(one, other, found), pages)
     width = max(width, NARROWEST)
@@ -69,17 +72,18 @@ def _side(name: str, runs: dict[str, RunReport]) -> Side:
         runs[path] = load(Path(path))
     run = runs[path]
     known = [each.spec for each in run.candidates]
+    if not known:
+        raise UsageError("has no candidates", where=path)
     if spec is None:
         if len(known) != 1:
-            example = f"{path}#{known[0]}" if known else ""
             raise UsageError(
-                f"has {len(known) or 'no'} candidates" + (f": {', '.join(known)}" if known else ""),
+                visible(f"has {len(known)} candidates: {', '.join(known)}"),
                 where=path,
-                hint=f"name one of them: quantgate compare '{example}' ..." if known else "",
+                hint=visible(f"name one of them: quantgate compare {shlex.quote(f'{path}#{known[0]}')} ..."),
             )
         spec = known[0]
     if spec not in known:
-        raise UsageError(f"has no candidate {spec!r}", where=path, hint=nearest(spec, known))
+        raise UsageError(f"has no candidate {spec!r}", where=path, hint=visible(nearest(spec, known)))
     return side(path, run, spec)
 
 

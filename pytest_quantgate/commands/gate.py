@@ -13,7 +13,7 @@ from pytest_quantgate.cases.model import PolicySettings
 from pytest_quantgate.checks.builtin import builtin_registry
 from pytest_quantgate.commands.policies import policies_of, refuse_undecidable
 from pytest_quantgate.commands.recorded import read_recording
-from pytest_quantgate.commands.slices import slices_of
+from pytest_quantgate.commands.slices import slice_files, slices_of
 from pytest_quantgate.errors import Problem, SliceError, UsageError
 from pytest_quantgate.gate.judge import judge
 from pytest_quantgate.gate.model import GateInput, Verdict
@@ -106,6 +106,7 @@ def gate(asked: Asked) -> RunReport:
         SliceError: With every problem of the slice files, or else of all files of answers.
         UsageError: A file cannot be read, an option cannot be right, or a gate could reach no verdict.
     """
+    created = timestamp()  # told first when it cannot be: some libraries stumble over the same variable
     _refuse_equal_names(asked.sources)
     _refuse_to_overwrite(asked)
     registry = builtin_registry(asked.grading)
@@ -125,7 +126,7 @@ def gate(asked: Asked) -> RunReport:
     results = judge(inputs, alpha=asked.settings.alpha)
     return RunReport(
         tool_version=_version(),
-        created=timestamp(),
+        created=created,
         command=asked.command,
         base_command=(),
         report_path=None if asked.report_json is None else str(asked.report_json),
@@ -197,14 +198,17 @@ def _refuse_equal_names(sources: Sequence[Source]) -> None:
     for name, count in Counter(source.name for source in sources).items():
         if count > 1:
             what = f"{count} files of answers are called {name!r}"
-            raise UsageError(what, hint="name them apart: --candidate NAME=FILE")
+            raise UsageError(what, hint="give one of them another name: NAME=FILE")
 
 
 def _refuse_to_overwrite(asked: Asked) -> None:
-    read = [Path(source.file) for source in asked.sources] + list(asked.paths)
+    if asked.report_json is None:
+        return
+    read = [Path(source.file) for source in asked.sources]
+    read += [file for path in asked.paths for file in slice_files(path)]
     try:
-        path = None if asked.report_json is None else asked.report_json.resolve()
-        taken = path is not None and any(each.resolve() == path for each in read)
+        path = asked.report_json.resolve()
+        taken = any(each.resolve() == path for each in read)
     except (OSError, RuntimeError, ValueError):  # no path, or links in a circle; reading and writing it tell
         return
     if taken:

@@ -42,7 +42,7 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
 def add_gate(parser: argparse.ArgumentParser) -> None:
     """The options of `quantgate gate`."""
     _add_slices(parser)
-    answers = "[NAME=]FILE"
+    answers = "FILE"
     parser.add_argument("--reference", metavar=answers, required=True, help="the trusted variant's answers")
     candidate = "answers of one that is to replace it; repeat it for several"
     parser.add_argument("--candidate", metavar=answers, action="append", required=True, help=candidate)

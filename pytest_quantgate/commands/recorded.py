@@ -219,7 +219,7 @@ def _completion(
         if given in FINISH_REASONS:
             reason = cast("FinishReason", given)
         elif given is not None:
-            problems.add(1, f"'finish_reason' must be stop, length or nothing, not {quoted(given)}")
+            problems.add(1, f"'finish_reason' must be stop or length, or be left out, not {quoted(given)}")
     measured = () if recall is None or recall.value is None else _recall(recall, problems)
     if text is None:
         return None
@@ -237,8 +237,12 @@ def _recall(node: Node, problems: Problems) -> tuple[Recall, ...]:
     """What was measured for ``recall`` checks, as a run report writes it."""
     from msgspec import ValidationError, convert
 
+    noted = len(problems)
+    value = plain(node, problems)
+    if len(problems) > noted:  # half a surrogate pair, which msgspec stumbles over
+        return ()
     try:
-        measured = convert(plain(node, problems), tuple[Recall, ...], strict=True)
+        measured = convert(value, tuple[Recall, ...], strict=True)
     except ValidationError as error:
         problems.add(1, f"'recall' is not as a run report writes it: {error}")
         return ()

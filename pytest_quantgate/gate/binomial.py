@@ -52,12 +52,17 @@ def smallest_rate(cases: float, limit: float, level: float, power: float = POWER
 
 
 def cases_to_pass(limit: float, level: float) -> int | None:
-    """Smallest number of cases that prove a rate below the limit when none of them degraded; None for limit 0."""
+    """Smallest number of cases that prove a rate below the limit when none of them degraded.
+
+    Returns:
+        The number; None for limit 0, or when it would take more than `MOST_CASES`.
+    """
     if limit <= 0:
         return None
     if limit >= 1:
         return 1
-    return max(1, ceil(log(level) / log1p(-limit) - _SAME))
+    needed = log(level) / log1p(-limit) - _SAME  # infinite for the smallest limits
+    return max(1, ceil(needed)) if needed <= MOST_CASES else None
 
 
 def cases_to_pass_at(rate: float, limit: float, level: float, power: float = POWER) -> int | None:

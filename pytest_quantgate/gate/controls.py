@@ -56,9 +56,10 @@ def _is_blind(control: GateResult) -> bool:
 
 
 def _told(control: GateResult) -> str:
-    must = _MUST_BE[control.role]
+    must, (first, *more) = _MUST_BE[control.role], control.reasons
+    rest = f" (and {len(more)} more)" if (more := [each for each in more if not each.startswith("evidence: ")]) else ""
     blind = " (this slice is blind)" if _is_blind(control) else ""
     return (
         f"the {control.role} {control.candidate} must {must.value} and is {control.verdict.value}{blind}:"
-        f" {'; '.join(control.reasons)}"
+        f" {first}{rest}"
     )

@@ -11,6 +11,7 @@ from math import ceil, floor, fsum, inf, isfinite
 from statistics import NormalDist, fmean
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from pytest_quantgate.cases.model import LARGEST_RATIO
 from pytest_quantgate.gate.binomial import cases_to_decide
 from pytest_quantgate.outcomes.bootstrap import ratio_interval
 from pytest_quantgate.outcomes.changes import Change, change_between
@@ -30,7 +31,6 @@ ROUNDING: Final = 1e-9
 """What a value may lie beyond its limit and still count as equal: the noise of float arithmetic."""
 
 _HALVINGS: Final = 60
-_LONGEST_RATIO: Final = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,8 +260,11 @@ def _fieller(ratio: Ratio, level: float) -> tuple[float, float]:
     def crossed(limit: float) -> bool:
         return ratio.tests(limit)[1] > level
 
-    low = 0.0 if kept(0.0) else _turn(0.0, ratio.value, lambda limit: not kept(limit))
-    high = inf if crossed(_LONGEST_RATIO) else _turn(ratio.value, _LONGEST_RATIO, crossed)
+    # what is refuted need not end on one side: ask the limit first, so that no bound contradicts its verdict
+    least = 0.0 if kept(ratio.bound) else ratio.bound
+    most = LARGEST_RATIO if crossed(ratio.bound) else ratio.bound
+    low = 0.0 if kept(least) else _turn(least, ratio.value, lambda limit: not kept(limit))
+    high = inf if crossed(most) else _turn(ratio.value, most, crossed)
     return low, high
 
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from pytest_quantgate.gate.limits import Difference, Ratio, Share
+from pytest_quantgate.gate.limits import ROUNDING, Difference, Ratio, Share
 from pytest_quantgate.outcomes.clusters import groups_of
 from pytest_quantgate.outcomes.indicators import Name, paired
 from pytest_quantgate.outcomes.values import loss_values, pass_to_fail_values, scored_of
@@ -124,7 +124,7 @@ def implied(pass_to_fail: float, loss: float, *, one_check: bool, floor: bool) -
         one_check: Whether every case has one check.
         floor: Whether both are measured over a noise floor.
     """
-    if pass_to_fail <= loss:
+    if pass_to_fail <= loss + ROUNDING:  # 1 - 0.9 is a little below 0.1
         return "min_robustness" if one_check or not floor else None
     return "max_pass_to_fail" if one_check else None
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args
 
-from pytest_quantgate.cases.model import Rule
+from pytest_quantgate.cases.model import LARGEST_RATIO, Rule
 from pytest_quantgate.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class GatePolicy:
         max_format_retry_increase: Largest increase of the format-retry rate, in [0, 1].
         max_truncation_increase: Largest increase of the truncation rate, in [0, 1].
         max_loop_increase: Largest increase of the loop rate, in [0, 1].
-        max_length_ratio: Largest ratio of mean output tokens, candidate to reference; above 0, finite.
+        max_length_ratio: Largest ratio of mean output tokens, candidate to reference; above 0, at most 1e6.
     """
 
     rule: Rule = "point"
@@ -108,6 +108,6 @@ def _hint(name: str, value: object) -> str | None:
     if name == "min_cases":
         return None if isinstance(number, int) and number >= 1 else "Give a whole number of cases, at least 1."
     if name == "max_length_ratio":
-        hint = "Give a ratio above 0; 1.2 tolerates answers that are a fifth longer."
-        return None if 0 < number < math.inf else hint
+        hint = f"Give a ratio above 0, at most {LARGEST_RATIO:.0f}; 1.2 tolerates answers that are a fifth longer."
+        return None if 0 < number <= LARGEST_RATIO else hint
     return None if 0 <= number <= 1 else "Give a share between 0 and 1; 5 percent is 0.05."

@@ -169,10 +169,10 @@ def _problem(policy: GatePolicy, cases: int, limit: _Limit, needed: int | None) 
         problems.append(f"min_cases is {policy.min_cases} and it has {_count(cases, 'case')}")
     if policy.rule == "evidence" and (needed is None or needed > cases):
         value = given(float(getattr(policy, limit.key)), 2)
-        if needed is None and limit.bound > 0:
+        if needed is None and limit.bound > 0 and not limit.effective:
             problems.append(f"nothing can be measured against {limit.key} {value}")
         elif needed is None:
-            other = "below 1" if limit.key == "min_robustness" else "above 0"
+            other = "well below 1" if limit.key == "min_robustness" else "well above 0"
             problems.append(f"{limit.key} {value} cannot be proven to be kept: give a limit {other}, or the rule point")
         else:
             worth = "" if limit.effective == cases else f", worth {limit.effective:.0f} of their own"

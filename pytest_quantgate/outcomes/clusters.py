@@ -57,7 +57,8 @@ def design_effect(values: Sequence[float], groups: Sequence[Hashable]) -> float:
     whose cases are wholly alike, and it is that where nothing can be estimated: one cluster, or values that do not
     vary. What few clusters show is mixed with that safe assumption, as if three more had shown it: an estimate from a
     handful of degraded clusters is too small just where their number is, and gates would pass too often
-    (benchmarks/gate_errors.py).
+    (benchmarks/gate_errors.py). A cluster counts by its pairs of cases: single cases say nothing of how alike cases of
+    a cluster are, and pairs next to nothing of a cluster of a hundred.
 
     Args:
         values: One per case.
@@ -80,7 +81,10 @@ def design_effect(values: Sequence[float], groups: Sequence[Hashable]) -> float:
     estimated = min(max(together / alone, 1.0), alike)
     counts = Counter(values)
     usual = max(counts, key=lambda value: (counts[value], value))
-    telling = len({group for value, group in zip(values, groups, strict=True) if value != usual})
+    pairs = {group: size * (size - 1) for group, size in sizes.items()}
+    varying = {group for value, group in zip(values, groups, strict=True) if value != usual}
+    shown = sum(pairs[group] for group in varying)
+    telling = shown * sum(pairs.values()) / sum(each**2 for each in pairs.values())  # of equal size: their number
     return min((telling * estimated + _DOUBT * alike) / (telling + _DOUBT), alike)
 
 

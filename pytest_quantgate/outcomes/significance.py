@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import asin, erfc, fsum, sqrt
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.outcomes.bootstrap import group_totals
 from pytest_quantgate.outcomes.intervals import refuse_impossible
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
+
+_ROUNDING: Final = 1e-12  # relative: differences nearer to each other do not vary
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,8 @@ def _fieller(
     rests = [top - limit * bottom for top, bottom in totals]
     mean = fmean(rests)
     spread = fsum((rest - mean) ** 2 for rest in rests)
-    return (mean / sqrt(spread / (count - 1) / count) if spread > 0 else None), count - 1
+    noise = _ROUNDING * max(abs(top) + abs(limit * bottom) for top, bottom in totals)
+    return (mean / sqrt(spread / (count - 1) / count) if spread > count * noise**2 else None), count - 1
 
 
 def _student(t: float, freedom: int) -> float:

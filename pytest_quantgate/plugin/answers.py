@@ -14,6 +14,7 @@ from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.turns import answered, look_up, next_requests
 from pytest_quantgate.outcomes.grading import outcome_of_turns
 from pytest_quantgate.outcomes.model import Comparison
+from pytest_quantgate.variants.schedule import another_schedule, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -77,7 +78,7 @@ class AnswerBook:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self.again = f"{options.reference} run another way"  # no spec has spaces
+        self.again = name_of(options.reference, another_schedule(kernels=options.noise_kernels))
         self.anew = f"{options.reference} (graded again)"
         self._cases: dict[str, dict[tuple[str, str], Case]] = {}
         self._outcomes: dict[tuple[str, str, str], Outcome] = {}
@@ -100,8 +101,14 @@ class AnswerBook:
         """Why the candidate cannot be compared: its own trouble, or the reference's."""
         return self.troubles.get(self._options.reference) or self.troubles.get(candidate)
 
+    @property
+    def in_vain(self) -> bool:
+        """Whether no candidate that was asked can be compared: then nobody else is asked, and no control judged."""
+        asked = [spec for spec in self._options.candidates if spec in self._cases]
+        return bool(asked) and all(self.trouble(spec) is not None for spec in asked)
+
     def make(self, wanted: Sequence[CaseRef], cache: CompletionCache, progress: Progress) -> None:
-        """Let the reference answer every wanted case, then each candidate its own.
+        """Let the reference answer every wanted case, then each candidate its own, and then the controls.
 
         What goes wrong with one variant is kept as its trouble and does not stop the others. An interrupt
         passes through; what was answered is in the cache. Called again, it asks what was not asked before.
@@ -121,9 +128,9 @@ class AnswerBook:
                     fresh.setdefault(spec, []).append(ref.case)
         # all are prepared before one is run: what cannot work is known before minutes are spent on the rest
         self.prepare([spec for spec in self.specs if spec in fresh], progress.note)
-        if all(self.trouble(spec) is not None for spec in self._options.candidates if spec in self._cases):
-            return
         for spec in self.specs:
+            if self.in_vain:
+                return
             if spec in fresh and self.trouble(spec) is None:
                 self._answer(spec, fresh[spec], cache, progress)
 

@@ -9,7 +9,7 @@ from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.plugin import terminal
 from pytest_quantgate.plugin.book import CaseRef
 from pytest_quantgate.plugin.options import SEED
-from pytest_quantgate.plugin.verdicts import judge_all, policy_of, trouble_beside
+from pytest_quantgate.plugin.verdicts import is_whole, judge_all, policy_of, trouble_beside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,12 +67,18 @@ class Looks:
         """The selected cases of a slice that are asked."""
         return [case for case in self._run.tally.cases(name) if self.asked(name, case.id)]
 
+    @property
+    def controlled(self) -> list[str]:
+        """The slices that controls and the reference's second run are asked: those that can get a verdict."""
+        run = self._run
+        return [] if run.answers.in_vain else [name for name in run.tally.slices if is_whole(run, name)]
+
     def beside(self) -> list[CaseRef]:
-        """The cases that are asked of controls and of the reference's second run: those that gates judge."""
+        """The cases that are asked of controls and of the reference's second run."""
         run = self._run
         return [
             CaseRef(name, case, spec)
-            for name in run.tally.slices
+            for name in self.controlled
             for spec in run.answers.beside
             for case in self.cases(name)
         ]
@@ -82,7 +88,7 @@ class Looks:
         if self.asked(ref.slice, ref.case.id):
             return None
         plan = self._plans[ref.slice]
-        return f"not asked: the gate was decided after {len(plan.asked)} of {len(plan.order)} cases"
+        return f"not asked: after {len(plan.asked)} of {len(plan.order)} cases more would not change the verdict"
 
     def look_of(self, name: str) -> PlannedLook | None:
         """The last look that was made at a slice; None in a run that is not sequential."""
@@ -124,8 +130,9 @@ class Looks:
         run = self._run
         for name in run.tally.slices:
             cases = order(run.tally.cases(name), SEED)
-            whole = len(cases) == len(run.book.named(name).cases)  # a part is never decided, so one look is enough
-            planned = looks(cases, policy_of(run, name).min_cases) if whole else (PlannedLook(len(cases), 1.0),)
+            planned = looks(cases, policy_of(run, name).min_cases)
+            if not is_whole(run, name):  # it is never decided, so one look is enough
+                planned = (PlannedLook(len(cases), 1.0),)
             self._plans[name] = _Plan(cases, planned)
 
     def _regraded(self) -> list[CaseRef]:
@@ -133,7 +140,7 @@ class Looks:
         run = self._run
         if run.options.noise_floor or not run.options.controls:
             return []
-        return [CaseRef(name, case, run.answers.anew) for name in run.tally.slices for case in self.cases(name)]
+        return [CaseRef(name, case, run.answers.anew) for name in self.controlled for case in self.cases(name)]
 
     def _wanted(self) -> list[CaseRef]:
         """All that is to be answered so far; every case of a Python test, which is no part of a gate."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_quantgate.plugin.verdicts import policy_of
+from pytest_quantgate.plugin.verdicts import is_whole, policy_of
 
 if TYPE_CHECKING:
     from pytest_quantgate.gate.power import PowerRow
@@ -52,7 +52,7 @@ def _underpowered(run: QuantRun) -> list[str]:
     found = [
         f"{row.location}: slice {row.slice}: {row.problem}"
         for row in power(run)
-        if row.problem is not None and row.cases == len(run.book.named(row.slice).cases)
+        if row.problem is not None and is_whole(run, row.slice)
     ]
     return [*found[:-1], f"{found[-1]}\n  {HINT}"] if found else []
 

@@ -25,6 +25,12 @@ def policy_of(run: QuantRun, name: str) -> GatePolicy:
     return resolve_policy(options.command_line, run.book.named(name).policy, options.ini, slice_name=name)
 
 
+def is_whole(run: QuantRun, name: str) -> bool:
+    """Whether a slice is selected whole for some candidate; where it is for none, no verdict is possible."""
+    total = len(run.book.named(name).cases)
+    return any(each == name and len(cases) == total for (each, _), cases in run.tally.selected.items())
+
+
 def judge_all(run: QuantRun, answered: Callable[[str, str], Sequence[CaseRef]]) -> tuple[GateResult, ...]:
     """Judge every gate of candidates and of controls.
 
@@ -38,7 +44,7 @@ def judge_all(run: QuantRun, answered: Callable[[str, str], Sequence[CaseRef]]) 
     from pytest_quantgate.gate.judge import judge
 
     inputs = [_candidate(run, *key, answered(*key)) for key in run.tally.selected]
-    for name in run.tally.slices:
+    for name in run.looks.controlled:
         inputs += _controls(run, name)
     return judge(inputs, alpha=run.options.alpha)
 
@@ -71,7 +77,7 @@ def _input(run: QuantRun, name: str, candidate: str, role: Role, cases: Sequence
     trouble, problem, floor = answers.trouble(candidate), None, None
     if trouble is not None:
         problem = trouble.reason
-    elif run.options.noise_floor and role != "negative control":
+    elif run.options.noise_floor and role != "negative control" and name in run.looks.controlled:
         noise = answers.trouble(answers.again)
         if noise is not None:
             problem = f"noise floor: {noise.reason}"

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 ANSWER_LINES = 16
 """Lines of each answer that are shown."""
 
+LONGEST = 20_000
+"""Characters of each answer that are broken into lines: a longer one is cut to the part where the answers part."""
+
+CHARACTERS_BEFORE = 400
+"""Characters kept before the place where the answers part, when such an answer is cut."""
+
 LINES_BEFORE = 3
 """Lines kept before the one where the answers part, when the beginning is left out."""
 
@@ -126,18 +132,36 @@ def _shortened(prompt: str) -> str:
 
 def _answers(comparison: Comparison, reference: str, candidate: str, width: int) -> Iterator[RenderableType]:
     sides = ((reference, comparison.reference), (candidate, comparison.candidate))
+    texts = _excerpts(*(_answer(outcome.completion) for _, outcome in sides))
     if width < SIDE_BY_SIDE:
-        for spec, outcome in sides:
+        for (spec, outcome), text in zip(sides, texts, strict=True):
             yield from (Text(line, style="bold") for line in wrap(_heading(spec, outcome), width))
-            yield from _window(wrap(_answer(outcome.completion), width - 2), prefix="  ")
+            yield from _window(wrap(text, width - 2), prefix="  ")
         return
     column = (width - 3) // 2
-    left, right = (wrap(_answer(outcome.completion), column) for _, outcome in sides)
+    left, right = (wrap(text, column) for text in texts)
     left_head, right_head = (wrap(_heading(spec, outcome), column) for spec, outcome in sides)
     yield from (Text(row, style="bold") for row in _columns(left_head, right_head, column, parted=None))
     yield f"{'-' * column}-+-{'-' * column}"
     parted = first_unequal(left, right)
     yield from _window(_columns(left, right, column, parted=parted), parted=parted)
+
+
+def _excerpts(before: str, after: str) -> tuple[str, str]:
+    """Both answers; where one is very long, the same part of both, in which they part."""
+    if max(len(before), len(after)) <= LONGEST:
+        return before, after
+    start = max(0, (first_unequal(before, after) or 0) - CHARACTERS_BEFORE)
+    return _excerpt(before, start), _excerpt(after, start)
+
+
+def _excerpt(text: str, start: int) -> str:
+    left_out = len(text) - start - LONGEST
+    return (
+        (f"[... {start} characters ...]\n" if start else "")
+        + text[start : start + LONGEST]
+        + (f"\n[... {left_out} characters ...]" if left_out > 0 else "")
+    )
 
 
 def _columns(left: Sequence[str], right: Sequence[str], column: int, *, parted: int | None) -> list[str]:

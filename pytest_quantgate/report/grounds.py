@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.gate.model import Verdict
-from pytest_quantgate.gate.wording import given, percent_range
+from pytest_quantgate.gate.wording import given, measured, percent_range
 from pytest_quantgate.outcomes.intervals import Estimate
 from pytest_quantgate.report.figures import UNDEFINED, change, probability, share
 
@@ -35,6 +35,8 @@ def gate_lines(gates: Sequence[GateResult]) -> Iterator[str]:
         family = proven[0][1]
         noun = "gate" if family.gates == 1 else "gates"
         yield f"PASS proven, p adjusted for {family.gates} {noun}, at alpha {family.alpha:g}: {told}"
+    if told := "; ".join(f"{gate.slice} {excess}" for gate in gates if (excess := _excess(gate)) is not None):
+        yield f"judged beyond the noise floor: {told}"
     changed = [gate for gate in gates if gate.statistics.counts.unstable]
     if told := ", ".join(f"{gate.slice} {probability(gate.statistics.mcnemar)}" for gate in changed):
         yield f"exact McNemar p of P→F against F→P: {told}"
@@ -71,6 +73,16 @@ def _judged(found: Finding) -> str:
     sign = "±" if found.limit == "max_refusal_drift" else "+"
     value = change(Estimate(found.measured, found.interval))
     return f"{name} {value} points, limit {sign}{given(100 * found.bound, 1)}"
+
+
+def _excess(gate: GateResult) -> str | None:
+    """What the limits were held against where the table shows what was measured before the floor was taken off."""
+    degraded, robustness = gate.finding("max_pass_to_fail"), gate.finding("min_robustness")
+    if gate.floor is None or degraded is None or robustness is None:
+        return None
+    if degraded.measured is None or robustness.measured is None:
+        return None
+    return f"P→F {change(Estimate(degraded.measured, degraded.interval))} points, R {measured(robustness.measured, 3)}"
 
 
 def _reliability(name: str, found: Reliability) -> str:

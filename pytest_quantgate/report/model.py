@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pytest_quantgate.errors import QuantgateError, UsageError
 from pytest_quantgate.gate.model import GateResult, Verdict
 from pytest_quantgate.outcomes.model import Comparison, Transition
+from pytest_quantgate.report.agreement import refuse_contradictions
 from pytest_quantgate.report.breakdown import encode_breakdown
 from pytest_quantgate.report.cliff import cliff, encode_cliff
 from pytest_quantgate.report.encoding import (
@@ -144,7 +145,7 @@ class RunReport:
             where: Names the file in an error.
 
         Raises:
-            QuantgateError: The text is torn, no report, or of another schema version.
+            QuantgateError: The text is torn, no report, of another schema version, or names something twice or nowhere.
         """
         try:
             with no_cycle_search():
@@ -182,7 +183,7 @@ def _decode(fields: Fields) -> RunReport:
     if (version := fields.count("schema_version")) != SCHEMA_VERSION:
         msg = f"it has schema version {version}, and this pytest-quantgate reads version {SCHEMA_VERSION}"
         raise MismatchError(msg)
-    return RunReport(
+    report = RunReport(
         tool_version=fields.text("tool_version"),
         created=fields.text("created"),
         command=fields.texts("command"),
@@ -202,3 +203,5 @@ def _decode(fields: Fields) -> RunReport:
         control_variants=fields.values("control_variants", VariantRecord),
         floor_variant=fields.optional_value("floor_variant", VariantRecord),
     )
+    refuse_contradictions(report)
+    return report

@@ -20,20 +20,22 @@ HEADINGS: Final = (
     "rule",
     "cases",
     "worth",
-    "limit on",
-    "at most",
+    "strictest limit",
     "sees",
     "to pass\nat none",
     "to pass\nat half",
-    "decidable",
+    "decides",
 )
 
 NEVER: Final = "never"
 
 LEGEND: Final = (
-    "worth: of how many cases of their own, where those of a cluster may be wholly alike; limit on: the share whose "
-    "limit takes the most cases; sees: the smallest true one above it that FAILs in 4 of 5 runs; to pass: the cases "
-    "that a PASS takes when none degrades, and in 4 of 5 runs when half of what the limit allows do"
+    "worth: independent cases, if those that share a cluster are wholly alike",
+    "strictest limit: the one that takes the most cases to be proven to be kept",
+    "sees: the smallest true share above it that FAILs in 4 of 5 runs",
+    "to pass at none: cases that a PASS takes when none degrades",
+    "to pass at half: the same when half of the limit degrades, in 4 of 5 runs",
+    "decides: whether the cases suffice for any verdict",
 )
 
 _WORDS: Final = {"max_pass_to_fail": "PASS→FAIL", "min_robustness": "1 - R", "max_cluster_pass_to_fail": "clusters"}
@@ -49,7 +51,7 @@ def power_table(rows: Sequence[PowerRow], *, width: int, color: bool) -> str:
     """
     styles = ["green" if row.problem is None else "bold red" for row in rows]
     table = ruled(HEADINGS, [power_cells(row) for row in rows], width, words=True, styles=styles)
-    parts: list[RenderableType] = [table, "", *indented(LEGEND, width)]
+    parts: list[RenderableType] = [table, "", *(line for each in LEGEND for line in indented(each, width, first="  "))]
     for row in rows:
         if row.problem is not None:
             parts += indented(f"{row.slice}: {row.problem}", width, rest="  ")
@@ -64,8 +66,7 @@ def power_cells(row: PowerRow) -> tuple[str, ...]:
         row.rule,
         str(row.cases),
         f"{row.effective:.0f}",
-        word,
-        percent_limit(row.bound),
+        f"{word} {percent_limit(row.bound)}",
         NEVER if row.resolves is None else percent(row.resolves, limit=row.bound),
         _count(row.needed),
         _count(row.needed_at_half),

@@ -172,6 +172,9 @@ def _convert(value: object, kind: type[T], where: str) -> T:
         what, _, path = str(error).partition(" - at `$")
         msg = f"{where}{path.removesuffix('`')}: {what[:1].lower()}{what[1:]}"
         raise MismatchError(msg) from None
+    except UnicodeEncodeError:  # msgspec's, of a key, or where text does not belong
+        msg = f"{where} holds half of a surrogate pair"
+        raise MismatchError(msg) from None
 
 
 def _refuse_wild_numbers(value: object, where: str) -> None:

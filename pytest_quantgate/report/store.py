@@ -59,7 +59,8 @@ def load(path: Path) -> RunReport:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a null character in the name
         hint = "name a file that --quant-report-json, or `quantgate gate --report-json`, wrote"
-        raise UsageError(f"cannot be read: {error}", where=str(path), hint=hint) from None
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot be read: {reason}", where=str(path), hint=hint) from None
     return RunReport.from_json(text, where=str(path))
 
 

@@ -172,7 +172,9 @@ def _interval(gate: GateResult) -> Interval | None:
 
 def _spread(gate: GateResult, interval: Interval) -> str:
     found = gate.finding("max_pass_to_fail")
-    if found is None or found.needed is None or found.needed <= gate.statistics.counts.n:
+    # another rule, or a noise floor, needs another number than this interval: the reasons tell it
+    other = gate.evidence is not None or gate.floor is not None or gate.verdict is Verdict.INCONCLUSIVE
+    if other or found is None or found.needed is None or found.needed <= gate.statistics.counts.n:
         return f"{gate.slice} {percent_range(interval)}"
     return f"{gate.slice} {percent_range(interval)} ({found.needed} cases would decide)"
 

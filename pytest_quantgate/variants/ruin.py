@@ -17,13 +17,14 @@ from pytest_quantgate.variants.registry import Description
 from pytest_quantgate.variants.spec import VariantSpec
 
 if TYPE_CHECKING:
+    from torch import nn
     from transformers import PreTrainedModel
 
 _SEED: Final = 0
 _WHOLE: Final = VariantSpec("fp16")  # what is broken
 
 _KINDS: Final = {
-    "2bit": "every linear layer except the output head rounded to 2 bits, in groups of 64",
+    "2bit": "every weight matrix except embeddings and the output head rounded to 2 bits, in groups of 64",
     "zeroed-layer": "the first decoder layer adds nothing",
     "shuffled-head": "the rows of the output head in another order",
 }
@@ -67,18 +68,25 @@ def _round(model: Any) -> None:
 
     head = model.get_output_embeddings()
     for module in model.modules():
-        if isinstance(module, nn.Linear) and module is not head:
-            module.weight.copy_(round_to_nearest(module.weight, bits=2))
+        if module is not head and not isinstance(module, nn.Embedding):
+            for matrix in _matrices(module):
+                matrix.copy_(round_to_nearest(matrix, bits=2))
 
 
 def _silence(model: Any) -> None:
-    """Zero the linear layers of the first block: what reaches it passes by unchanged."""
+    """Zero all that the first block multiplies by and adds: what reaches it passes by unchanged."""
     from torch import nn
 
-    for module in model.get_decoder().layers[0].modules():
-        if isinstance(module, nn.Linear):
-            for parameter in module.parameters():
+    blocks = next(module for module in model.get_decoder().modules() if isinstance(module, nn.ModuleList))
+    for module in blocks[0].modules():
+        if _matrices(module):
+            for parameter in module.parameters(recurse=False):
                 parameter.zero_()
+
+
+def _matrices(module: nn.Module) -> list[nn.Parameter]:
+    """What a module multiplies by; not every model does that in a linear layer of torch (GPT-2, joined experts)."""
+    return [parameter for parameter in module.parameters(recurse=False) if parameter.dim() > 1]
 
 
 def _shuffle(model: Any) -> None:

@@ -52,6 +52,11 @@ class Schedule:
 USUAL = Schedule()
 
 
+def name_of(spec: str, schedule: Schedule) -> str:
+    """What people call a variant under a schedule; a spec has no spaces, so the name of another run is none."""
+    return spec if schedule == USUAL else f"{spec} run another way"
+
+
 def another_schedule(*, kernels: bool) -> Schedule:
     """A schedule that differs from the usual one wherever a deployment could.
 

@@ -14,7 +14,7 @@ from pytest_quantgate.variants.identity import Identity, identify
 from pytest_quantgate.variants.memory import check_memory, estimate_bytes
 from pytest_quantgate.variants.modules import check_skips, modules_of
 from pytest_quantgate.variants.registry import backend_of, describe, entry_of
-from pytest_quantgate.variants.schedule import USUAL, Schedule, another_schedule
+from pytest_quantgate.variants.schedule import USUAL, Schedule, another_schedule, name_of
 from pytest_quantgate.variants.source import ModelSource
 from pytest_quantgate.variants.spec import VariantSpec, parse_spec
 
@@ -45,7 +45,7 @@ class Variant:
     @property
     def label(self) -> str:
         """Its name for people: the spec, and that it is run another way when it is."""
-        return str(self.spec) if self.schedule == USUAL else f"{self.spec} run another way"
+        return name_of(str(self.spec), self.schedule)
 
     @property
     def device(self) -> str:

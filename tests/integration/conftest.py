@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 from collections.abc import Iterator
@@ -11,9 +12,13 @@ from typing import Any
 
 import hypothesis  # noqa: F401  (its pytest plugin imports it in every run, see below)
 import pytest
+import rich.table  # noqa: F401  (see below)
 import scipy.stats  # noqa: F401  (see below)
 
 from pytest_quantgate.cases.model import Message
+from pytest_quantgate.checks import builtin  # noqa: F401
+from pytest_quantgate.checks.code import check as code_check  # noqa: F401
+from pytest_quantgate.gate import judge, power  # noqa: F401
 from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
 from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.progress import SilentProgress
@@ -21,9 +26,11 @@ from pytest_quantgate.generation.run import answer
 from pytest_quantgate.paths import CACHE_VARIABLE
 
 # The inner runs share this process, and pytester forgets modules that they were the first to import: torch
-# cannot be imported twice, and scipy takes seconds each time.
+# cannot be imported twice, scipy takes seconds each time, and our own modules make classes again.
 from pytest_quantgate.plugin import assemble, backends, dryrun, fixture, start  # noqa: F401
-from pytest_quantgate.report import terminal  # noqa: F401
+from pytest_quantgate.report import power as power_table  # noqa: F401
+from pytest_quantgate.report import store, terminal  # noqa: F401
+from pytest_quantgate.variants import rounding, ruin  # noqa: F401
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import prepare_variant
 from tests.tiny_model import CONTEXT, WORDS, build_tiny_model
@@ -70,6 +77,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Tiny:
         for spec in ("fp16", "nf4", "int8"):
             found = answer(prepare_variant(spec, source), list(requests.values()), cache, SilentProgress())
             texts[spec] = {prompt: found.completions[requests[prompt].digest].text for prompt in prompts}
+    gc.freeze()  # garbage is collected around each model, and need not be looked for in all that is imported
     return Tiny(folder, texts)
 
 

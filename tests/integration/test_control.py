@@ -8,6 +8,29 @@ from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.report.model import RunReport
 from tests.integration.conftest import Case, Lab
 
+UNLOADABLE = """
+    from pytest_quantgate.errors import ModelError
+    from pytest_quantgate.variants.plain import PlainBackend
+    from pytest_quantgate.variants.registry import Entry, unregister
+    from pytest_quantgate.variants.spec import VariantSpec
+
+    class Backend(PlainBackend):
+        def describe(self, spec):
+            return super().describe(VariantSpec("fp16"))
+
+        def load(self, *_):
+            raise ModelError("it does not load")
+
+    BACKEND = Backend()
+
+    def pytest_quantgate_register_backends(registry):
+        registry.register("broken", Entry("conftest:BACKEND"))
+
+    def pytest_unconfigure():
+        unregister("broken")
+"""
+"""A variant that can be prepared, and fails when it is loaded."""
+
 
 def blind_to_everything(lab: Lab, count: int) -> list[Case]:
     """Cases that any answer passes."""
@@ -64,6 +87,34 @@ def test_a_control_that_cannot_be_run_shows_nothing(lab: Lab) -> None:
     )
 
 
+@pytest.mark.parametrize("candidate", ["nf4:skip=no_such_module", "broken"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--quant-control=ruin:2bit",),
+        ("--quant-noise-floor", "--quant-sequential", "--quant-rule=evidence", "--quant-allow-underpowered"),
+    ],
+)
+def test_nobody_else_is_asked_when_no_candidate_answers(lab: Lab, candidate: str, options: tuple[str, ...]) -> None:
+    lab.pytester.makeconftest(UNLOADABLE)
+    lab.write("words", lab.many(3))
+    result = lab.run(*options, "--quant-report-json=run.json", candidates=(candidate,))
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([f"FAILED *gate[[]{candidate}[]] - INCONCLUSIVE: *", "*1 failed, 3 unscored in *"])
+    result.stdout.no_fnmatch_line("ruin:2bit: *answers*")
+    result.stdout.no_fnmatch_line("fp16 run another way: *answers*")
+    report = report_of(lab)
+    assert report.controls == ()
+    assert [gate.verdict for gate in report.gates] == [Verdict.INCONCLUSIVE]
+
+
+def test_one_candidate_that_answers_is_judged_beside_its_controls(lab: Lab) -> None:
+    lab.write("words", lab.many(3))
+    result = lab.run("--quant-control=ruin:2bit", candidates=("nf4:skip=no_such_module", "nf4"))
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["positive control ruin:2bit: seen in words", "*1 failed, 4 passed, 3 unscored in *"])
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
@@ -100,6 +151,23 @@ def test_controls_are_asked_what_gates_judge_and_nothing_else(lab: Lab) -> None:
     (control,) = report.control_variants
     assert control.cached + control.generated == 3
     assert report.reference.cached + report.reference.generated == 5
+
+
+@pytest.mark.parametrize("option", ["--quant-control=ruin:2bit", "--quant-noise-floor"])
+def test_a_part_of_a_slice_needs_no_controls(lab: Lab, option: str) -> None:
+    lab.write("words", lab.many(3))
+    lab.write("others", lab.many(2))
+    result = lab.run(option, "-k", "words or case-0", "--quant-report-json=run.json")
+    assert result.ret == pytest.ExitCode.OK
+    report = report_of(lab)
+    assert {gate.slice: gate.verdict for gate in report.gates} == {
+        "words": Verdict.PASS,
+        "others": Verdict.INCONCLUSIVE,
+    }
+    assert {control.slice for control in report.controls} == {"words"}
+    result = lab.run(option, "-k", "others and case-0", "--quant-report-json=run.json")
+    result.stdout.fnmatch_lines(["*1 passed, 1 skipped, *"])
+    assert report_of(lab).controls == ()
 
 
 def test_a_check_that_changes_its_mind_is_caught(lab: Lab) -> None:

@@ -91,3 +91,20 @@ def test_a_model_that_does_not_load_is_an_error_of_the_test(lab: Lab) -> None:
     result = lab.run(str(file), "--quant-model=no/such/folder/here")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(errors=1)
+
+
+def test_a_skipped_test_takes_no_case_from_the_gate(lab: Lab) -> None:
+    lab.write("words", lab.many(3, degraded=3))
+    lab.pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.skip(reason="later")
+        @pytest.mark.quant_slice("words.slice.yaml")
+        def test_words(quant_case):
+            pass
+        """
+    )
+    result = lab.run()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["FAILED *gate[[]nf4[]] - FAIL: *"])

@@ -105,24 +105,17 @@ def test_slice_errors_are_problems(lab: Lab) -> None:
     result.stderr.fnmatch_lines(["ERROR: errors during collection: 1"])
 
 
-def test_nothing_runs_and_torch_is_not_imported(lab: Lab) -> None:
+def test_neither_a_refusal_nor_a_dry_run_imports_torch(lab: Lab) -> None:
     lab.write("words", lab.many(2))
     lab.pytester.makepyfile("def test_one(): assert False")
     probe = (
         "import sys, pytest\n"
-        "status = pytest.main(sys.argv[1:])\n"
+        "refused = pytest.main([*sys.argv[1:], '--quant-min-cases=30'])\n"
+        "shown = pytest.main([*sys.argv[1:], '--quant-dry-run'])\n"
+        "print('ended', int(refused), int(shown))\n"
         "print('imported', [name for name in ('torch', 'transformers', 'bitsandbytes') if name in sys.modules])\n"
-        "sys.exit(status)\n"
     )
-    command = [
-        sys.executable,
-        "-c",
-        probe,
-        f"--quant-model={lab.tiny.folder}",
-        "--quant-cand",
-        "nf4",
-        "--quant-dry-run",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    options = ["-p", "no:hypothesispytest", f"--quant-model={lab.tiny.folder}", "--quant-cand", "nf4"]
+    done = subprocess.run([sys.executable, "-c", probe, *options], capture_output=True, text=True, check=False)
+    assert f"ended {pytest.ExitCode.USAGE_ERROR:d} {pytest.ExitCode.OK:d}" in done.stdout, done.stdout + done.stderr
     assert "imported []" in done.stdout

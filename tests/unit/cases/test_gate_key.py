@@ -58,6 +58,8 @@ def test_an_optional_limit_is_a_number_from_0_to_1(folder: Folder, key: str, val
         ("-1", "-1"),
         (".nan", "nan"),
         (".inf", "inf"),
+        ("1.0e+300", "1e+300"),
+        ("9" * 400, "9" * 59 + "…"),
         ("true", "true or false: True"),
         ("'2'", "the text '2'"),
     ],
@@ -65,7 +67,7 @@ def test_an_optional_limit_is_a_number_from_0_to_1(folder: Folder, key: str, val
 def test_a_ratio_is_a_finite_number_above_0(folder: Folder, value: str, found: str) -> None:
     problems = folder.problems(f"slice: s\ngate:\n  max_length_ratio: {value}\n{PLAIN}")
 
-    assert problems == [told(3, f"'max_length_ratio' must be a number above 0, not {found}")]
+    assert problems == [told(3, f"'max_length_ratio' must be a number above 0, at most 1000000, not {found}")]
 
 
 @pytest.mark.parametrize(

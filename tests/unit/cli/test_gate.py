@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pytest_quantgate.checks.code import seccomp
-from pytest_quantgate.cli import main
+from pytest_quantgate.cli import WIDEST, main
 from pytest_quantgate.gate.model import GateResult, Verdict
 from pytest_quantgate.report.model import RunReport
 from tests.unit.cli.recorded import CASES, answers, write_answers, write_slice
@@ -202,6 +202,15 @@ def test_a_report_never_takes_the_place_of_what_is_judged(name: str, capsys: pyt
     assert Path(name).read_bytes() == before
 
 
+def test_a_report_never_takes_the_place_of_a_slice_of_a_folder_that_is_judged() -> None:
+    Path("quant").mkdir()
+    Path("sums.slice.yaml").rename("quant/sums.slice.yaml")
+    before = Path("quant/sums.slice.yaml").read_bytes()
+    words = ["gate", "--reference", "fp16.jsonl", "--candidate", "good.jsonl", "quant"]
+    assert main([*words, "--report-json", "quant/sums.slice.yaml"]) == 2
+    assert Path("quant/sums.slice.yaml").read_bytes() == before
+
+
 def test_an_older_report_does_not_outlive_a_run_that_ended_early() -> None:
     assert gate() == 0
     Path("good.jsonl").write_text("{\n")
@@ -298,6 +307,22 @@ def test_arguments_that_cannot_be_read_show_the_usage(arguments: list[str], caps
     assert "usage: quantgate gate" in capsys.readouterr().err
 
 
+def test_a_moment_that_is_none_is_told_before_anything_is_judged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "soon")
+    assert gate(slices="missing.slice.yaml") == 2
+    assert "SOURCE_DATE_EPOCH" in capsys.readouterr().err
+
+
+def test_a_terminal_of_any_width_is_filled_within_reason(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "99999999")
+    assert gate(candidate="bad.jsonl") == 1
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= WIDEST
+
+
 def test_what_a_file_says_cannot_act_on_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     escape = "\x1b[31m\u202e"
     write_answers(Path("good.jsonl"), [{"id": f"c1{escape}", "response": escape}, {escape: 1}, f"{{{escape}"])
@@ -329,7 +354,7 @@ def test_nobody_reading_the_report_turns_no_failure_into_a_pass() -> None:
 
 def test_judging_imports_no_torch() -> None:
     code = (
-        "import sys; from pytest_quantgate.cli import main; status = main(sys.argv[1:]); "
+        "import sys; from pytest_quantgate.cli import WIDEST, main; status = main(sys.argv[1:]); "
         "sys.exit(status or 'torch' in sys.modules or 'transformers' in sys.modules)"
     )
     words = ["gate", "--reference", "fp16.jsonl", "--candidate", "good.jsonl", "sums.slice.yaml"]

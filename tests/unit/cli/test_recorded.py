@@ -145,6 +145,12 @@ def test_recall_that_cannot_have_been_measured_is_told(recall: object, tmp_path:
     assert problem_of(tmp_path, line, loaded(tmp_path, KNOWN)).startswith("'recall' ")
 
 
+@pytest.mark.parametrize("recall", ["\ud800", [MEASURED | {"ranks": ["\ud800"]}], [MEASURED | {"\ud800": 1}]])
+def test_half_a_surrogate_pair_in_recall_is_told_once(recall: object, tmp_path: Path) -> None:
+    line = {"id": "capital", "response": "", "recall": recall}
+    assert "half of a surrogate pair" in problem_of(tmp_path, line, loaded(tmp_path, KNOWN))
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
@@ -248,15 +254,18 @@ def test_a_name_that_cannot_be_shown_is_refused(text: str) -> None:
 
 
 KEYS = st.sampled_from(["slice", "id", "response", "responses", "finish_reason", "tokens", "recall", "other"])
-VALUES = st.recursive(
+SCALARS = (
     st.none()
     | st.booleans()
     | st.integers()
     | st.floats()
     | st.text(max_size=6)
-    | st.sampled_from(["sums", "c0", "c1"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(max_size=4), inner, max_size=3),
-    max_leaves=8,
+    | st.sampled_from(["sums", "c0", "c1"])
+)
+VALUES = (
+    SCALARS
+    | st.lists(SCALARS | st.lists(SCALARS, max_size=3), max_size=3)
+    | st.dictionaries(KEYS | st.text(max_size=4), SCALARS | st.lists(SCALARS, max_size=3), max_size=3)
 )
 LINES = st.binary(max_size=40) | st.dictionaries(KEYS, VALUES).map(lambda line: json.dumps(line).encode())
 

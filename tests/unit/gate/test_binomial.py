@@ -47,7 +47,7 @@ def test_cases_to_pass_at_none(limit: float, gates: int, cases: int) -> None:
 
 
 def test_limits_that_nothing_or_everything_keeps() -> None:
-    assert cases_to_pass(0, 0.05) is None
+    assert cases_to_pass(0, 0.05) is cases_to_pass(1e-12, 0.05) is cases_to_pass(5e-324, 0.05) is None
     assert cases_to_pass(1, 0.05) == cases_to_pass_at(0.5, 1, 0.05) == cases_to_decide(0.5, 1, 0.05) == 1
     assert cases_to_pass_at(0, 0, 0.05) is None
     assert cases_to_decide(0, 0, 0.05) is None

@@ -54,12 +54,11 @@ def test_every_control_must_be_seen() -> None:
 
 
 def test_a_control_that_could_not_run_leaves_its_slice_unjudged() -> None:
-    result = first(counted(POINT, pp=60), seeing(problem="out of memory"))
+    unanswered = counted(POINT, pp=0, role="positive control", candidate="ruin", problem="out of memory")
+    result = first(counted(POINT, pp=60), unanswered)
 
-    assert result.verdict is Verdict.INCONCLUSIVE
-    assert result.reasons == (
-        "the positive control ruin must FAIL and is INCONCLUSIVE (this slice is blind): out of memory",
-    )
+    assert (result.verdict, result.blind) == (Verdict.INCONCLUSIVE, None)
+    assert result.reasons == ("the positive control ruin must FAIL and is INCONCLUSIVE: out of memory",)
 
 
 def test_controls_judge_their_own_slice_alone() -> None:

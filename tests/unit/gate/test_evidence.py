@@ -129,6 +129,16 @@ def test_a_limit_that_another_one_implies_is_not_tested_beside_it() -> None:
     assert [reason.split()[0] for reason in judged(one_check, stricter).reasons] == ["robustness", "evidence:"]
 
 
+def test_limits_that_differ_by_rounding_alone_are_one() -> None:
+    cases = [comparison("+++", "--+" if place < 30 else "+++", f"c{place}") for place in range(100)]
+    result = judged(cases, dataclasses.replace(EVIDENCE, max_pass_to_fail=0.1, min_robustness=0.9))
+    rate = result.finding("max_pass_to_fail")
+
+    assert result.evidence is not None
+    assert rate is not None
+    assert result.evidence.p_fail == rate.p_above
+
+
 def test_two_limits_share_what_may_be_spent_on_a_failure() -> None:
     # three checks a case, so that R and the rate are different measures
     cases = [comparison("+++", "--+" if place < 12 else "+++", f"c{place}") for place in range(100)]

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_quantgate.cases.model import CheckSpec
 from pytest_quantgate.checks.model import CheckResult
+from pytest_quantgate.gate.limits import Ratio, one_sided
 from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.generation.completion import Completion
 from pytest_quantgate.outcomes.model import Comparison, Outcome
@@ -207,6 +208,14 @@ def test_answers_of_one_length_prove_a_ratio_as_signs_do() -> None:
         assert judged(same, strict(max_length_ratio=1.2, rule=rule)).verdict is Verdict.PASS
         assert judged(same, strict(max_length_ratio=0.8, rule=rule)).verdict is Verdict.FAIL
     assert judged(same[:3], strict(max_length_ratio=1.2, rule="evidence")).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_bound_of_a_ratio_never_contradicts_its_test() -> None:
+    # two long answers hide that a ratio of 0 is refuted, and not that 0.8 is
+    ratio = Ratio([1000, 1000, 40, 70], [1000, 1000, 20, 20], range(4), 0.8)
+
+    assert ratio.tests(0)[0] > 0.05 > ratio.p_above()
+    assert 0.8 < one_sided(ratio, 0.05)[0] < ratio.value
 
 
 def test_uncounted_tokens_leave_the_ratio_unjudged() -> None:

@@ -81,6 +81,7 @@ def test_the_rule_follows_the_same_precedence() -> None:
     [
         (PolicySettings(max_length_ratio=0.0), "max_length_ratio is 0\n  Give a ratio above 0"),
         (PolicySettings(max_length_ratio=math.nan), "max_length_ratio is nan\n  Give a ratio above 0"),
+        (PolicySettings(max_length_ratio=1e300), "max_length_ratio is 1e+300\n  Give a ratio above 0, at most 1000000"),
         (PolicySettings(max_length_ratio=math.inf), "max_length_ratio is inf\n  Give a ratio above 0"),
         (PolicySettings(max_loop_increase=1.5), "max_loop_increase is 1.5\n  Give a share between 0 and 1"),
         (PolicySettings(max_pass_to_fail=True), "max_pass_to_fail is True\n  Give a share between 0 and 1"),

@@ -65,11 +65,15 @@ def test_clusters_are_taken_as_wholly_alike() -> None:
     [
         (
             {"max_pass_to_fail": 0.0},
-            "max_pass_to_fail 0.00 cannot be proven to be kept: give a limit above 0, or the rule point",
+            "max_pass_to_fail 0.00 cannot be proven to be kept: give a limit well above 0, or the rule point",
+        ),
+        (
+            {"max_pass_to_fail": 5e-324},  # so small that its logarithm is no divisor
+            "max_pass_to_fail 0.00 cannot be proven to be kept: give a limit well above 0, or the rule point",
         ),
         (
             {"min_robustness": 1.0},
-            "min_robustness 1.00 cannot be proven to be kept: give a limit below 1, or the rule point",
+            "min_robustness 1.00 cannot be proven to be kept: give a limit well below 1, or the rule point",
         ),
     ],
 )

@@ -57,6 +57,15 @@ def test_the_fewer_clusters_degraded_the_more_alike_their_cases_are_taken() -> N
     assert effects[-1] < 1.3
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_small_clusters_do_not_tell_how_alike_the_cases_of_large_ones_are(size: int) -> None:
+    groups = [number for number in range(100) for _ in range(size)] + [-number for number in range(1, 6)] * 100
+    values = [float(group >= 0 and group % 10 == 0) for group in groups]
+    alike = (100 * size**2 + 5 * 100**2) / len(groups)
+
+    assert design_effect(values, groups) == pytest.approx(alike, rel=0.001)
+
+
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_where_nothing_varies_clusters_are_taken_as_wholly_alike(value: float) -> None:
     groups = ["a", "a", "a", "b", "c", "c"]

@@ -10,7 +10,9 @@ from pytest_quantgate.cases.model import Case
 from pytest_quantgate.checks.model import CheckResult
 from pytest_quantgate.generation.completion import Completion, FinishReason
 from pytest_quantgate.outcomes.model import Comparison, Outcome
+from pytest_quantgate.report import difference
 from pytest_quantgate.report.difference import side_by_side
+from pytest_quantgate.report.text import wrap
 from tests.unit.report.build import FAILED, PASSED, UNSCORED, case
 
 
@@ -73,6 +75,26 @@ def test_answers_stand_in_two_columns_and_a_mark_shows_the_row_where_they_part()
 @pytest.mark.parametrize("text", ["漢字" * 300, "x" * 900, "some words " * 80, "line\n" * 50])
 def test_no_line_is_wider_than_asked(width: int, text: str) -> None:
     assert all(cell_len(line) <= width for line in show(completion(text), width=width).splitlines())
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_of_a_very_long_answer_only_the_part_where_they_part_is_broken_into_lines(
+    width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken: list[str] = []
+
+    def noted(text: str, width: int) -> list[str]:
+        broken.append(text)
+        return wrap(text, width)
+
+    monkeypatch.setattr(difference, "wrap", noted)
+    same = "word\n" * 200_000
+    shown = show(completion(f"{same}this{same}"), completion(f"{same}that{same}"), width=width)
+
+    assert sum(map(len, broken)) < 50_000
+    assert "[... 999602 characters ...]" in "\n".join(broken)
+    assert "that" in shown if width > 70 else "equal" not in shown
+    assert "more lines" in shown
 
 
 def test_a_narrow_terminal_gets_one_answer_under_the_other() -> None:

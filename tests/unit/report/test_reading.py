@@ -89,6 +89,18 @@ def test_a_wrong_value_is_named_by_its_path(path: tuple[str | int, ...], value: 
         RunReport.from_json(json.dumps(document))
 
 
+@pytest.mark.parametrize("key", ["candidates", "slices", "gates", "cases"])
+def test_what_stands_twice_is_refused(key: str) -> None:
+    with pytest.raises(QuantgateError, match="stands in it twice"):
+        RunReport.from_json(json.dumps({**SMALL, key: 2 * SMALL[key]}))
+
+
+@pytest.mark.parametrize("key", ["slice", "candidate"])
+def test_a_gate_that_no_view_would_show_is_refused(key: str) -> None:
+    with pytest.raises(QuantgateError, match=r"the gate of .* is of no candidate and slice in it"):
+        RunReport.from_json(json.dumps({**SMALL, "gates": [{**SMALL["gates"][0], key: "lost"}]}))
+
+
 def test_another_schema_version_is_refused_by_its_number() -> None:
     for version in (1, 3):
         text = REPORT.to_json().replace('"schema_version": 2', f'"schema_version": {version}')
@@ -106,7 +118,7 @@ def _paths(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int
 
 @pytest.mark.parametrize(
     "wrong",
-    [None, True, -1, 10**400, 1e999, 1e308, -1e308, "text", [None], {"a": None}],
+    [None, True, -1, 10**400, 1e999, 1e308, -1e308, "text", "\ud800", [None], {"a": None}, {"\ud800": None}],
     ids=lambda wrong: str(wrong)[:20],
 )
 def test_a_value_of_a_wrong_type_is_refused_or_harmless(wrong: object) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from pytest_quantgate.errors import SpecError
 from pytest_quantgate.variants.source import resolve_model
@@ -23,6 +25,23 @@ def loaded(folder: Path, spec: str) -> Any:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_ruined_model_computes_something_else(pristine: Path, kind: str) -> None:
     exact, ruined = loaded(pristine, "fp16"), loaded(pristine, f"ruin:{kind}")
+    with torch.inference_mode():
+        assert not torch.allclose(exact(TOKENS).logits, ruined(TOKENS).logits, atol=0.01)
+
+
+@pytest.fixture(scope="module")
+def of_another_family(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GPT-2: its blocks hold no linear layers of torch and have another name."""
+    folder = Path(shutil.copytree(pristine, tmp_path_factory.mktemp("gpt2"), dirs_exist_ok=True))
+    config = GPT2Config(vocab_size=64, n_positions=32, n_embd=32, n_layer=2, n_head=2, bos_token_id=1, eos_token_id=1)
+    model: Any = GPT2LMHeadModel(config)
+    model.half().save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_models_of_other_families_are_ruined_too(of_another_family: Path, kind: str) -> None:
+    exact, ruined = loaded(of_another_family, "fp16"), loaded(of_another_family, f"ruin:{kind}")
     with torch.inference_mode():
         assert not torch.allclose(exact(TOKENS).logits, ruined(TOKENS).logits, atol=0.01)
 

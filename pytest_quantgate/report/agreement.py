@@ -1,0 +1,38 @@
+"""Whether a report that was read back names everything once, so that no view of it can lose a verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_quantgate.report.reading import MismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+
+    from pytest_quantgate.report.model import RunReport
+
+
+def refuse_contradictions(report: RunReport) -> None:
+    """Refuse a report whose views would leave out a gate, or count a case twice.
+
+    Raises:
+        MismatchError: A name stands twice, or a gate is not of a slice and candidate of the report.
+    """
+    _refuse_twice("candidate", [each.spec for each in report.candidates])
+    _refuse_twice("slice", [each.name for each in report.slices])
+    _refuse_twice("case", [(each.slice, each.case.id) for each in report.cases])
+    _refuse_twice("gate", [(each.slice, each.candidate) for each in report.gates])
+    slices, candidates = {each.name for each in report.slices}, {each.spec for each in report.candidates}
+    for gate in report.gates:
+        if gate.slice not in slices or gate.candidate not in candidates:
+            msg = f"the gate of {gate.candidate!r} on {gate.slice!r} is of no candidate and slice in it"
+            raise MismatchError(msg)
+
+
+def _refuse_twice(what: str, keys: Iterable[Hashable]) -> None:
+    seen = set()
+    for key in keys:
+        if key in seen:
+            msg = f"{what} {key!r} stands in it twice"
+            raise MismatchError(msg)
+        seen.add(key)
