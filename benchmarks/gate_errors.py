@@ -1,6 +1,6 @@
 """How often gates of the rule `evidence` are wrong, how often they decide, and what looking early saves.
 
-    .venv/bin/python benchmarks/gate_errors.py            two to three minutes
+    .venv/bin/python benchmarks/gate_errors.py            about five minutes
     .venv/bin/python benchmarks/gate_errors.py --quick    less, and coarser
 
 Slices are drawn from a known truth: every case of a slice degrades with the same probability, alone or together with

@@ -228,6 +228,7 @@ def _gate(arguments: argparse.Namespace) -> int:
         report = gate(asked)
     except SliceError as error:
         _tell_problems(error, sys.stderr)
+        tell("nothing was judged", sys.stderr)
         return PROBLEMS
     if asked.report_json is not None:
         store(report, asked.report_json)

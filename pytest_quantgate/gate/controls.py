@@ -24,8 +24,9 @@ def with_controls(results: Sequence[GateResult]) -> tuple[GateResult, ...]:
 
     Returns:
         The same results in the same order; candidates of a slice whose positive controls are not all FAILed, or whose
-        negative ones do not all PASS, are INCONCLUSIVE with that reason. One whose own reasons for INCONCLUSIVE are
-        the control's as well keeps those alone.
+        negative ones do not all PASS, are INCONCLUSIVE with that reason, and say what they would have been. One whose
+        own reasons for INCONCLUSIVE are the control's as well keeps those alone. A FAIL stands beside a negative
+        control that proves nothing either way: no alarm was false.
     """
     wrong: defaultdict[str, list[GateResult]] = defaultdict(list)
     for result in results:
@@ -40,14 +41,17 @@ def with_controls(results: Sequence[GateResult]) -> tuple[GateResult, ...]:
 def _doubted(result: GateResult, controls: Sequence[GateResult]) -> GateResult:
     if result.verdict is Verdict.INCONCLUSIVE:
         controls = [each for each in controls if not set(each.reasons) <= set(result.reasons)]
-        reasons = result.reasons
-    else:
-        reasons = ()
+    elif result.verdict is Verdict.FAIL:
+        controls = [each for each in controls if each.role == "positive control" or each.verdict is Verdict.FAIL]
     if not controls:
         return result
-    blind = next((each.candidate for each in controls if _is_blind(each)), None)
     told = tuple(_told(each) for each in controls)
-    return replace(result, verdict=Verdict.INCONCLUSIVE, reasons=(*reasons, *told), blind=blind)
+    if result.verdict is Verdict.INCONCLUSIVE:
+        reasons = (*result.reasons, *told)
+    else:
+        reasons = (*told, f"without that it would be {result.verdict.value}: {result.reasons[0]}")
+    blind = next((each.candidate for each in controls if _is_blind(each)), None)
+    return replace(result, verdict=Verdict.INCONCLUSIVE, reasons=reasons, blind=blind)
 
 
 def _is_blind(control: GateResult) -> bool:
@@ -60,6 +64,5 @@ def _told(control: GateResult) -> str:
     rest = f" (and {len(more)} more)" if (more := [each for each in more if not each.startswith("evidence: ")]) else ""
     blind = " (this slice is blind)" if _is_blind(control) else ""
     return (
-        f"the {control.role} {control.candidate} must {must.value} and is {control.verdict.value}{blind}:"
-        f" {first}{rest}"
+        f"the {control.role} {control.candidate} must {must.value} and is {control.verdict.value}{blind}: {first}{rest}"
     )

@@ -89,7 +89,7 @@ def check_alpha(alpha: float, where: str) -> None:
         raise UsageError(f"alpha is {alpha:g}", where=where, hint=hint)
 
 
-def judge(gates: Sequence[GateInput], *, alpha: float = ALPHA) -> tuple[GateResult, ...]:
+def judge(gates: Sequence[GateInput], *, alpha: float = ALPHA, resample: bool = True) -> tuple[GateResult, ...]:
     """Judge every slice and candidate, and the controls beside them.
 
     Nothing that rests on too little is judged: a problem, a partial selection, missing cases, too few scored cases, a
@@ -100,11 +100,12 @@ def judge(gates: Sequence[GateInput], *, alpha: float = ALPHA) -> tuple[GateResu
         gates: All gates of the run: how sure each must be depends on how many there are under the rule ``evidence``,
             the candidates, the positive and the negative controls each being a family.
         alpha: Family-wise error, each way.
+        resample: Whether the statistics get BCa intervals, which no verdict rests on; they take most of the time.
 
     Returns:
         One result for each gate, in the same order.
     """
-    seen = [_look_at(gate) for gate in gates]
+    seen = [_look_at(gate, resample=resample) for gate in gates]
     families: defaultdict[str, list[int]] = defaultdict(list)
     for place, each in enumerate(seen):
         if each.gate.policy.rule == "evidence":
@@ -118,8 +119,8 @@ def judge(gates: Sequence[GateInput], *, alpha: float = ALPHA) -> tuple[GateResu
     return with_controls([results[place] for place in range(len(seen))])
 
 
-def _look_at(gate: GateInput) -> _Seen:
-    statistics = summarize(gate.comparisons)
+def _look_at(gate: GateInput, *, resample: bool) -> _Seen:
+    statistics = summarize(gate.comparisons, resample=resample)
     limits = measure_limits(gate.comparisons, gate.floor, gate.policy)
     why_not = tuple(why_undecided(gate, statistics))
     p_fail, p_pass = (1.0, 1.0) if why_not else p_values(limits)

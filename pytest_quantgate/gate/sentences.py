@@ -114,7 +114,9 @@ def undecided(limit: Limit, beyond: float, within: float, needed: int | None) ->
     scale, bound = _scale(limit), _policy_bound(limit)
     spread = " to ".join(scale.value(end, bound) if isfinite(end) else "any" for end in ends)
     units = "clusters" if limit.key == "max_cluster_pass_to_fail" else "cases"
-    what = f"no number of {units} would decide at this value" if needed is None else f"about {needed} {units} would decide"
+    what = f"no number of {units} would decide at this value"
+    if needed is not None:
+        what = f"about {needed} {units} would decide"
     return f"{_told(limit, f'from {spread}')} is not proven on either side of {_bound(limit)}: {what}"
 
 

@@ -155,7 +155,9 @@ class Looks:
         """Those of some slices whose gates need another look, after all gates were judged."""
         run = self._run
         found = judge_all(
-            run, lambda name, spec: [ref for ref in run.tally.refs(name, spec) if self.asked(name, ref.case.id)]
+            run,
+            lambda name, spec: [ref for ref in run.tally.refs(name, spec) if self.asked(name, ref.case.id)],
+            resample=False,
         )
         by_slice: dict[str, list[GateResult]] = {name: [] for name in names}
         for result in found:

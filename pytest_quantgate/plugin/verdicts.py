@@ -31,12 +31,15 @@ def is_whole(run: QuantRun, name: str) -> bool:
     return any(each == name and len(cases) == total for (each, _), cases in run.tally.selected.items())
 
 
-def judge_all(run: QuantRun, answered: Callable[[str, str], Sequence[CaseRef]]) -> tuple[GateResult, ...]:
+def judge_all(
+    run: QuantRun, answered: Callable[[str, str], Sequence[CaseRef]], *, resample: bool = True
+) -> tuple[GateResult, ...]:
     """Judge every gate of candidates and of controls.
 
     Args:
         run: The session's run.
         answered: The cases of a slice and candidate that gave a result.
+        resample: Whether BCa intervals are wanted; a look that may not be the last one wants none.
 
     Returns:
         The gates of the candidates in the order in which their items were collected, then those of the controls.
@@ -46,7 +49,7 @@ def judge_all(run: QuantRun, answered: Callable[[str, str], Sequence[CaseRef]]) 
     inputs = [_candidate(run, *key, answered(*key)) for key in run.tally.selected]
     for name in run.looks.controlled:
         inputs += _controls(run, name)
-    return judge(inputs, alpha=run.options.alpha)
+    return judge(inputs, alpha=run.options.alpha, resample=resample)
 
 
 def trouble_beside(run: QuantRun) -> Trouble | None:

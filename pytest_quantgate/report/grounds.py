@@ -57,7 +57,7 @@ def run_lines(report: RunReport) -> Iterator[str]:
 
 
 def judged_lines(gates: Sequence[GateResult]) -> Iterator[str]:
-    """The indicators that limits judge, by slice: ``math: refusal rate +2.0 (-1.0 to +5.0), limit 3.0%``."""
+    """The indicators that limits judge, by slice: ``math: refusal rate changed by +2.0 (-1.0 to +5.0) points, limit ±3.0``."""
     for gate in gates:
         told = "; ".join(_judged(each) for each in gate.findings if each.limit in JUDGED)
         if told:
@@ -72,7 +72,7 @@ def _judged(found: Finding) -> str:
         return f"{name} {value}, limit {given(found.bound, 2)}"
     sign = "±" if found.limit == "max_refusal_drift" else "+"
     value = change(Estimate(found.measured, found.interval))
-    return f"{name} {value} points, limit {sign}{given(100 * found.bound, 1)}"
+    return f"{name} changed by {value} points, limit {sign}{given(100 * found.bound, 1)}"
 
 
 def _excess(gate: GateResult) -> str | None:
@@ -113,9 +113,13 @@ def _control(role: str, spec: str, gates: Sequence[GateResult]) -> str:
     wanted, seen, missed = Verdict.FAIL, "seen in", "BLIND:"
     if role == "negative control":
         wanted, seen, missed = Verdict.PASS, "passes in", "does NOT pass:"
-    good = ", ".join(gate.slice for gate in gates if gate.verdict is wanted)
-    bad = ", ".join(f"{gate.slice} ({gate.verdict.value})" for gate in gates if gate.verdict is not wanted)
-    told = "; ".join([*([f"{seen} {good}"] if good else []), *([f"{missed} {bad}"] if bad else [])])
+    looked = [gate for gate in gates if gate.statistics.counts.n]
+    good = ", ".join(gate.slice for gate in looked if gate.verdict is wanted)
+    bad = ", ".join(f"{gate.slice} ({gate.verdict.value})" for gate in looked if gate.verdict is not wanted)
+    none = ", ".join(gate.slice for gate in gates if not gate.statistics.counts.n)
+    told = "; ".join(
+        f"{what} {where}" for what, where in ((seen, good), (missed, bad), ("no answers in", none)) if where
+    )
     return f"{role} {spec}: {told}"
 
 

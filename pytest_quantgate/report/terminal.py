@@ -221,6 +221,17 @@ def _reruns(report: RunReport, width: int) -> Iterator[RenderableType]:
     if any(gate.partial for gate in report.gates):
         yield "- for a verdict, run every case of the slices:"
         yield from _commands([shell_line(report.base_command)])
+    if any(_not_proven(gate) for gate in report.gates):
+        sentence = "what is not proven takes more cases, or looser limits; to see what each slice can prove:"
+        yield from indented(sentence, width, first="- ")
+        yield from _commands([shell_line([*report.base_command, "--quant-dry-run"])])
+
+
+def _not_proven(gate: GateResult) -> bool:
+    """Whether a gate of the rule evidence could be judged, and proved nothing."""
+    evidence = gate.evidence
+    judged = evidence is not None and min(evidence.p_fail, evidence.p_pass) < 1
+    return judged and gate.verdict is Verdict.INCONCLUSIVE and gate.blind is None
 
 
 def _commands(lines: Sequence[str]) -> Iterator[Text]:

@@ -173,7 +173,7 @@ def test_half_a_surrogate_pair_in_recall_is_told_once(recall: object, tmp_path: 
         ({"id": "c1", "responses": []}, "'responses' beside 'responses' must not be empty"),
         ({"id": "c1", "responses": ["", ""]}, "'responses' holds 2, and the case has 1 turn"),
         ({"id": "c1", "responses": [""], "tokens": 3}, "'tokens' beside 'responses' must be a list"),
-        ({"id": "c1", "response": "", "finish_reason": "tool_calls"}, "'finish_reason' must be stop, length"),
+        ({"id": "c1", "response": "", "finish_reason": "tool_calls"}, "'finish_reason' must be stop or length"),
         ({"id": "c1", "response": "", "finish_reason": 3}, "'finish_reason' must be text"),
         ({"id": "c1", "response": "", "tokens": -1}, "'tokens' must be a whole number"),
         ({"id": "c1", "response": "", "tokens": 1.5}, "'tokens' must be a whole number"),

@@ -44,7 +44,8 @@ def test_a_blind_slice_gives_no_verdict_at_all(policy: GatePolicy, pf: int) -> N
     assert result.reasons[0].startswith(
         "the positive control ruin must FAIL and is PASS (this slice is blind): PASS→FAIL 0 of 60 (0.0%, "
     )
-    assert len(result.reasons) == 1
+    assert len(result.reasons) == 2
+    assert result.reasons[1].startswith(f"without that it would be {'FAIL' if pf else 'PASS'}: PASS→FAIL {pf} of ")
 
 
 def test_every_control_must_be_seen() -> None:
@@ -58,7 +59,7 @@ def test_a_control_that_could_not_run_leaves_its_slice_unjudged() -> None:
     result = first(counted(POINT, pp=60), unanswered)
 
     assert (result.verdict, result.blind) == (Verdict.INCONCLUSIVE, None)
-    assert result.reasons == ("the positive control ruin must FAIL and is INCONCLUSIVE: out of memory",)
+    assert result.reasons[0] == "the positive control ruin must FAIL and is INCONCLUSIVE: out of memory"
 
 
 def test_controls_judge_their_own_slice_alone() -> None:
@@ -79,6 +80,14 @@ def test_the_reference_against_itself_must_pass() -> None:
     )
 
 
+def test_a_negative_control_that_proves_nothing_takes_no_fail_back() -> None:
+    unproven = counted(EVIDENCE, pp=20, role="negative control", candidate="fp16 (again)")
+    failed, passed = judge([counted(EVIDENCE, pp=30, pf=30), counted(EVIDENCE, pp=200), unproven])[:2]
+
+    assert failed.verdict is Verdict.FAIL
+    assert passed.verdict is Verdict.INCONCLUSIVE
+
+
 def test_what_candidate_and_control_suffer_alike_is_told_once() -> None:
     result = first(counted(POINT, pp=60, total=90), seeing(total=90))
 
@@ -93,3 +102,13 @@ def test_reasons_of_the_candidate_come_first() -> None:
         "partial selection",
         "the positive control ruin must FAIL and is PASS (this slice is blind)",
     ]
+
+
+def test_a_control_that_went_wrong_in_many_ways_is_told_by_the_first() -> None:
+    shaky = counted(POINT, pp=50, pf=10, role="negative control", candidate="fp16 (again)")
+    results = judge([counted(POINT, pp=60), shaky])
+
+    assert len(results[1].reasons) == 2
+    reason = results[0].reasons[0]
+    assert results[1].reasons[0] in reason
+    assert reason.endswith(" (and 1 more)")

@@ -6,6 +6,7 @@ import pytest
 
 from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.gate.policy import GatePolicy
+from pytest_quantgate.outcomes.statistics import summarize
 from pytest_quantgate.report.model import RunReport
 from pytest_quantgate.report.terminal import render
 from tests.unit.report.build import FAILED, PASSED, counted, full, record, run
@@ -16,6 +17,17 @@ EVIDENCE = full(size=2)
 
 def flat(report: RunReport) -> str:
     return " ".join(render(report, width=80, color=False).split())
+
+
+def test_beside_raw_rates_stands_what_gates_judge_beyond_the_noise_floor() -> None:
+    assert "judged beyond the noise floor: format P→F +3.3 (-1.3 to +9.2) points, R 0.967" in flat(POINT)
+
+
+def test_what_is_not_proven_is_told_with_the_command_that_says_what_could_be() -> None:
+    again = "pytest --quant-suite core --quant-ref fp16 --quant-cand nf4 --quant-dry-run"
+
+    assert f"to see what each slice can prove: {again}" in flat(EVIDENCE)
+    assert "--quant-dry-run" not in flat(POINT)
 
 
 def test_the_noise_floor_is_told_by_slice_with_its_interval() -> None:
@@ -39,6 +51,18 @@ def test_a_slice_that_does_not_see_the_control_is_called_blind() -> None:
     text = flat(replace(POINT, controls=tuple(controls)))
 
     assert "positive control int2: seen in format; BLIND: math (PASS)" in text
+
+
+def test_a_control_that_gave_no_answers_is_not_called_unseen() -> None:
+    nothing = summarize([])
+    controls = tuple(
+        replace(gate, verdict=Verdict.INCONCLUSIVE, statistics=nothing) if gate.role == "positive control" else gate
+        for gate in POINT.controls
+    )
+    text = flat(replace(POINT, controls=controls))
+
+    assert "positive control int2: no answers in format, math" in text
+    assert "BLIND" not in text
 
 
 def test_a_negative_control_that_does_not_pass_is_told() -> None:
@@ -77,7 +101,7 @@ def test_an_indicator_that_a_limit_judges_is_told_apart_from_those_that_none_doe
 
     assert "(no gate judges by these): format: 4→4 tokens on average, 0→3 cut off, 0→3 do not parse" in free
     assert "judged by limits" not in free
-    assert "(judged by limits): format: truncation rate +7.5 (" in judged
+    assert "(judged by limits): format: truncation rate changed by +7.5 (" in judged
     assert "points, limit +20.0; length ratio 0.98 (" in judged
     assert "limit 1.50" in judged
     assert "(no gate judges by these): format: 0→3 do not parse" in judged
