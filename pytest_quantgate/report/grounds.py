@@ -57,7 +57,7 @@ def run_lines(report: RunReport) -> Iterator[str]:
 
 
 def judged_lines(gates: Sequence[GateResult]) -> Iterator[str]:
-    """The indicators that limits judge, by slice: ``math: refusal rate changed by +2.0 (-1.0 to +5.0) points, limit ±3.0``."""
+    """The indicators that limits judge, by slice: ``math: loop rate changed by +2.0 (-1.0 to +5.0) points, ...``."""
     for gate in gates:
         told = "; ".join(_judged(each) for each in gate.findings if each.limit in JUDGED)
         if told:
