@@ -59,6 +59,8 @@ def parse_spec(text: str) -> VariantSpec:
     """
     name, colon, rest = text.strip().partition(":")
     name = name.strip()
+    if not name:
+        raise SpecError("a variant is missing", where=f"variant {text!r}", hint=nearest(name, variant_names()))
     entry = entry_of(name)
     where = f"variant {text.strip()!r}"
     if not colon:

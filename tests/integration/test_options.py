@@ -18,6 +18,7 @@ from tests.integration.conftest import Lab
         (("--quant-cand", "nf4", "--quant-cand", "nf4"), "ERROR: --quant-cand nf4 is given 2 times*"),
         (("--quant-cand", "nf4,int9"), "ERROR: --quant-cand: variant 'int9': is not a known variant"),
         (("--quant-cand", "nf4,int8,nf4"), "ERROR: --quant-cand nf4 is given 2 times: name each variant once"),
+        (("--quant-cand", "nf4,,int8"), "ERROR: --quant-cand: variant '': a variant is missing"),
         (("-o", "quant_cand=nf5"), "ERROR: -o quant_cand: variant 'nf5': is not a known variant"),
         (("--quant-cand", "nf4", "--quant-suite", "cora"), "ERROR: unknown suite 'cora'*"),
         (("--quant-cand", "nf4", "--quant-suite="), "ERROR: --quant-suite is empty*"),
