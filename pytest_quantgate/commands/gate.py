@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,7 @@ from pytest_quantgate.commands.policies import policies_of, refuse_undecidable
 from pytest_quantgate.commands.recorded import read_recording
 from pytest_quantgate.commands.slices import slice_files, slices_of
 from pytest_quantgate.errors import Problem, SliceError, UsageError
+from pytest_quantgate.gate.controls import graded_again
 from pytest_quantgate.gate.judge import judge
 from pytest_quantgate.gate.model import GateInput, Verdict
 from pytest_quantgate.outcomes.grading import outcome_of_turns
@@ -27,6 +27,7 @@ from pytest_quantgate.report.model import (
     SliceRecord,
     VariantRecord,
     timestamp,
+    tool_version,
 )
 from pytest_quantgate.report.store import clear
 from pytest_quantgate.report.terminal import NARROWEST
@@ -125,7 +126,7 @@ def gate(asked: Asked) -> RunReport:
     inputs = tuple(chain.from_iterable(_inputs(asked, each, policies[each.name], outcomes, again) for each in slices))
     results = judge(inputs, alpha=asked.settings.alpha)
     return RunReport(
-        tool_version=_version(),
+        tool_version=tool_version(),
         created=created,
         command=asked.command,
         base_command=(),
@@ -263,7 +264,7 @@ def _inputs(
     if asked.floor is not None:
         yield judged(asked.floor.name, outcomes[asked.floor.name], "negative control", None)
     elif again is not None:
-        yield judged(f"{asked.reference.name} (graded again)", again, "negative control", None)
+        yield judged(graded_again(asked.reference.name), again, "negative control", None)
 
 
 def _variant(recording: Recording) -> VariantRecord:
@@ -277,10 +278,3 @@ def _records(slices: Sequence[Slice], outcomes: Mapping[str, Outcomes]) -> Itera
             key = each.name, case.id
             found = {name: graded[key] for name, graded in outcomes.items() if key in graded}
             yield CaseRecord(each.name, case, {}, found)
-
-
-def _version() -> str:
-    try:
-        return version("pytest-quantgate")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "unknown"

@@ -47,6 +47,6 @@ def refuse_undecidable(
         UsageError: With every such slice, and the number of cases that it needs.
     """
     rows = power_rows([(each, policies[each.name]) for each in slices], candidates=candidates, alpha=alpha)
-    told = [f"{row.location}: slice {row.slice}: {row.problem}" for row in rows if row.problem is not None]
+    told = [row.refusal for row in rows if row.refusal is not None]
     if told:
         raise UsageError("\n".join(told), hint="`quantgate power` says what is needed; --allow-underpowered goes on")

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _MUST_BE: Final = {"positive control": Verdict.FAIL, "negative control": Verdict.PASS}
 
 
+def graded_again(reference: str) -> str:
+    """What a negative control without a second run is called: the reference's own answers, graded once more."""
+    return f"{reference} (graded again)"
+
+
 def with_controls(results: Sequence[GateResult]) -> tuple[GateResult, ...]:
     """Take the verdicts of candidates back where a control of their slice shows that they mean nothing.
 

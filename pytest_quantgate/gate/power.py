@@ -59,6 +59,11 @@ class PowerRow:
     needed_at_half: int | None
     problem: str | None
 
+    @property
+    def refusal(self) -> str | None:
+        """The problem with its place, for a run that is refused; None without a problem."""
+        return None if self.problem is None else f"{self.location}: slice {self.slice}: {self.problem}"
+
 
 @dataclass(frozen=True, slots=True)
 class _Limit:

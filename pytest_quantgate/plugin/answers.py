@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_quantgate.checks.judge.check import NAME as JUDGE
 from pytest_quantgate.errors import QuantgateError
+from pytest_quantgate.gate.controls import graded_again
 from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.turns import answered, look_up, next_requests
 from pytest_quantgate.outcomes.grading import outcome_of_turns
@@ -79,7 +80,7 @@ class AnswerBook:
     def __init__(self, options: Options) -> None:
         self._options = options
         self.again = name_of(options.reference, another_schedule(kernels=options.noise_kernels))
-        self.anew = f"{options.reference} (graded again)"
+        self.anew = graded_again(options.reference)
         self._cases: dict[str, dict[tuple[str, str], Case]] = {}
         self._outcomes: dict[tuple[str, str, str], Outcome] = {}
         self.variants: dict[str, Variant] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +17,7 @@ from pytest_quantgate.report.model import (
     SliceRecord,
     VariantRecord,
     timestamp,
+    tool_version,
 )
 from pytest_quantgate.variants.registry import describe
 
@@ -38,7 +38,7 @@ def assemble(run: QuantRun) -> RunReport:
     names = dict.fromkeys(gate.result.slice for gate in run.gates)
     report_path = run.config.getoption("quant_report_json") or options.report_json
     return RunReport(
-        tool_version=_version(),
+        tool_version=tool_version(),
         created=timestamp(),
         command=("pytest", *(str(argument) for argument in run.config.invocation_params.args)),
         base_command=base_command(run.config),
@@ -129,10 +129,3 @@ def _cases(run: QuantRun) -> tuple[CaseRecord, ...]:
         CaseRecord(slice=key[0], case=ref.case, node_ids=node_ids[key], outcomes=outcomes.get(key, {}))
         for key, ref in refs.items()
     )
-
-
-def _version() -> str:
-    try:
-        return version("pytest-quantgate")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "unknown"

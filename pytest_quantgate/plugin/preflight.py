@@ -49,11 +49,7 @@ def _underpowered(run: QuantRun) -> list[str]:
     """Of slices that are selected whole: who chose a part wants no verdict."""
     if run.options.allow_underpowered:
         return []
-    found = [
-        f"{row.location}: slice {row.slice}: {row.problem}"
-        for row in power(run)
-        if row.problem is not None and is_whole(run, row.slice)
-    ]
+    found = [row.refusal for row in power(run) if row.refusal is not None and is_whole(run, row.slice)]
     return [*found[:-1], f"{found[-1]}\n  {HINT}"] if found else []
 
 

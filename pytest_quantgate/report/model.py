@@ -1,7 +1,7 @@
 """The RunReport: everything a run found, as one value and one JSON document.
 
-Every view (terminal, failure text, and what later issues add) is rendered from this value alone, so a
-report that was read back from its file says the same as the run that wrote it.
+Every view is rendered from this value alone, so a report that was read back from its file says the same as the run
+that wrote it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 
 from pytest_quantgate.errors import QuantgateError, UsageError
 from pytest_quantgate.gate.model import GateResult, Verdict
@@ -28,7 +29,16 @@ from pytest_quantgate.report.health import encode_healths
 from pytest_quantgate.report.reading import Fields, MismatchError, no_cycle_search, parse_object
 from pytest_quantgate.report.records import AuditRecord, CaseRecord, GateSettings, SliceRecord, VariantRecord
 
-__all__ = ["AuditRecord", "CaseRecord", "GateSettings", "RunReport", "SliceRecord", "VariantRecord", "timestamp"]
+__all__ = [
+    "AuditRecord",
+    "CaseRecord",
+    "GateSettings",
+    "RunReport",
+    "SliceRecord",
+    "VariantRecord",
+    "timestamp",
+    "tool_version",
+]
 
 FORMAT = "pytest-quantgate run report"
 SCHEMA_VERSION = 2
@@ -156,6 +166,14 @@ class RunReport:
                 where=where,
                 hint="Write it again with `pytest ... --quant-report-json PATH`.",
             ) from error
+
+
+def tool_version() -> str:
+    """The version of pytest-quantgate; ``unknown`` when it runs from a checkout that is not installed."""
+    try:
+        return version("pytest-quantgate")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def timestamp(environ: Mapping[str, str] = os.environ) -> str:
