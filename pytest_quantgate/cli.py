@@ -60,6 +60,10 @@ def _run(argv: Sequence[str] | None) -> int:
         with _plain_warnings():
             words = sys.argv[1:] if argv is None else argv
             arguments = _parser().parse_args(words, argparse.Namespace(words=words))
+            if "SOURCE_DATE_EPOCH" in os.environ:  # libraries read it too, and stumble over what is no number
+                from pytest_quantgate.report.model import timestamp
+
+                timestamp()
             run: Callable[[argparse.Namespace], int] = arguments.run
             return run(arguments)
     except QuantgateError as error:

@@ -107,7 +107,6 @@ def gate(asked: Asked) -> RunReport:
         SliceError: With every problem of the slice files, or else of all files of answers.
         UsageError: A file cannot be read, an option cannot be right, or a gate could reach no verdict.
     """
-    created = timestamp()  # told first when it cannot be: some libraries stumble over the same variable
     _refuse_equal_names(asked.sources)
     _refuse_to_overwrite(asked)
     registry = builtin_registry(asked.grading)
@@ -127,7 +126,7 @@ def gate(asked: Asked) -> RunReport:
     results = judge(inputs, alpha=asked.settings.alpha)
     return RunReport(
         tool_version=tool_version(),
-        created=created,
+        created=timestamp(),
         command=asked.command,
         base_command=(),
         report_path=None if asked.report_json is None else str(asked.report_json),

@@ -184,7 +184,7 @@ def timestamp(environ: Mapping[str, str] = os.environ) -> str:
     """
     epoch = environ.get("SOURCE_DATE_EPOCH")
     try:
-        moment = time.gmtime(int(epoch) if epoch else None)
+        moment = time.gmtime(None if epoch is None else int(epoch))
     except (ValueError, OverflowError, OSError) as error:
         raise UsageError(
             f"{epoch!r} is not a number of seconds since 1970",

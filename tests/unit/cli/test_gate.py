@@ -307,10 +307,11 @@ def test_arguments_that_cannot_be_read_show_the_usage(arguments: list[str], caps
     assert "usage: quantgate gate" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("moment", ["", "soon"])
 def test_a_moment_that_is_none_is_told_before_anything_is_judged(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    moment: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "soon")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", moment)
     assert gate(slices="missing.slice.yaml") == 2
     assert "SOURCE_DATE_EPOCH" in capsys.readouterr().err
 
