@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 from itertools import chain
@@ -13,7 +14,7 @@ from pytest_quantgate.checks.builtin import builtin_registry
 from pytest_quantgate.commands.policies import policies_of, refuse_undecidable
 from pytest_quantgate.commands.recorded import read_recording
 from pytest_quantgate.commands.slices import slice_files, slices_of
-from pytest_quantgate.errors import Problem, SliceError, UsageError
+from pytest_quantgate.errors import Problem, QuantgateWarning, SliceError, UsageError
 from pytest_quantgate.gate.controls import graded_again
 from pytest_quantgate.gate.judge import judge
 from pytest_quantgate.gate.model import GateInput, Verdict
@@ -47,7 +48,7 @@ SHOWN: Final = 3
 """Degraded cases of one slice and candidate whose answers are shown."""
 
 NAMED: Final = 20
-"""Further ones that are named."""
+"""Further ones that are named, and cases without an answer."""
 
 UNKNOWN: Final = "-"
 """Stands for what nobody knows of recorded answers: device and arithmetic."""
@@ -120,6 +121,7 @@ def gate(asked: Asked) -> RunReport:
     recordings = {source.name: read_recording(source, slices, problems) for source in asked.sources}
     if problems:
         raise SliceError(problems)
+    _name_missing(recordings, slices)
     outcomes = {name: _graded(recording, slices, registry) for name, recording in recordings.items()}
     again = _graded(recordings[asked.reference.name], slices, registry) if asked.controls and not asked.floor else None
     inputs = tuple(chain.from_iterable(_inputs(asked, each, policies[each.name], outcomes, again) for each in slices))
@@ -214,6 +216,17 @@ def _refuse_to_overwrite(asked: Asked) -> None:
     if taken:
         what = f"{asked.report_json} is judged, and would be overwritten"
         raise UsageError(what, where="--report-json", hint="name another file")
+
+
+def _name_missing(recordings: Mapping[str, Recording], slices: Sequence[Slice]) -> None:
+    """Say which cases have no answer; their gates are INCONCLUSIVE, and say only how many."""
+    for recording in recordings.values():
+        for each in slices:
+            missing = [case.id for case in each.cases if (each.name, case.id) not in recording.answers]
+            if missing:
+                named = ", ".join(missing[:NAMED]) + (", ..." if len(missing) > NAMED else "")
+                what = f"{len(missing)} of {len(each.cases)} cases of {each.name} have no answer: {named}"
+                warnings.warn(f"{recording.source.file}: {what}", QuantgateWarning, stacklevel=2)
 
 
 def _graded(recording: Recording, slices: Sequence[Slice], registry: CheckRegistry) -> Outcomes:

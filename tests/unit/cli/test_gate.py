@@ -89,9 +89,12 @@ def test_a_gate_that_cannot_decide_may_be_let_through() -> None:
 
 
 @pytest.mark.parametrize("side", ["fp16.jsonl", "good.jsonl"])
-def test_a_case_without_an_answer_is_missing_and_never_let_through(side: str) -> None:
+def test_a_case_without_an_answer_is_missing_and_never_let_through(
+    side: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_answers(Path(side), answers()[1:])
     assert gate("--inconclusive", "pass") == 1
+    assert f"warning: {side}: 1 of 40 cases of sums have no answer: c0\n" in capsys.readouterr().err
     found = only_gate()
     assert found.verdict is Verdict.INCONCLUSIVE
     assert any("1 of 40" in reason for reason in found.reasons)
