@@ -17,7 +17,7 @@ from pytest_quantgate.variants.variant import load_variant, prepare_variant
 
 pytestmark = pytest.mark.embedded
 
-EVERY = 12  # one case in this many, of all four slices of core
+EVERY = 20  # one case in this many, of all four slices of core
 NEW_TOKENS = 16
 STOP_TOKEN = 2
 

@@ -1,4 +1,8 @@
-"""Noise on the embedded model: the same weights run another way turn tokens in bfloat16, and none in float32."""
+"""Noise on the embedded model: the same weights run another way turn tokens in bfloat16.
+
+That none turns in float32 is shown on the tiny model, with other kernels too (tests/unit/generation/test_schedule.py),
+and for batches and order on this one (test_embedded_answers.py); docs/gates.md has the figures of whole slices.
+"""
 
 from __future__ import annotations
 
@@ -18,28 +22,18 @@ from pytest_quantgate.variants.variant import prepare_variant, run_another_way
 
 pytestmark = pytest.mark.embedded
 
-SLICES = ("format", "math")
+NEW_TOKENS = 24
 
 
-def differing(folder: Path, dtype: str, every: int, *, kernels: bool) -> tuple[int, int]:
-    """How many answers differ, of how many, when the reference runs another way."""
+def test_in_bfloat16_answers_differ_when_the_reference_runs_another_way(tmp_path: Path) -> None:
     registry = builtin_registry()
-    slices = [load_slice(path, registry) for path in suite_files("core")]
-    requests = [Request.of(case) for each in slices if each.name in SLICES for case in each.cases[::every]]
-    variant = prepare_variant("fp16", resolve_model("smollm2"), device="cpu", compute_dtype=dtype)
-    with CompletionCache(folder / "answers.sqlite") as cache:
+    slices = {each.name: each for each in (load_slice(path, registry) for path in suite_files("core"))}
+    requests = [Request(case.messages, NEW_TOKENS) for case in slices["refusals"].cases[::12]]
+    variant = prepare_variant("fp16", resolve_model("smollm2"), device="cpu", compute_dtype="bfloat16")
+    with CompletionCache(tmp_path / "answers.sqlite") as cache:
         usual, another = (
             answer(each, requests, cache, SilentProgress()).completions
-            for each in (variant, run_another_way(variant, kernels=kernels))
+            for each in (variant, run_another_way(variant, kernels=False))
         )
-    assert len(usual) == len(requests)
-    return sum(usual[digest].token_ids != another[digest].token_ids for digest in usual), len(usual)
-
-
-def test_in_bfloat16_some_answers_differ_and_most_do_not(tmp_path: Path) -> None:
-    turned, asked = differing(tmp_path, "bfloat16", 12, kernels=False)
-    assert 0 < turned < asked / 2
-
-
-def test_in_float32_none_does_even_with_other_kernels(tmp_path: Path) -> None:
-    assert differing(tmp_path, "float32", 24, kernels=True)[0] == 0
+    assert len(usual) == len(another) == len(requests)
+    assert any(usual[digest].token_ids != another[digest].token_ids for digest in usual)
