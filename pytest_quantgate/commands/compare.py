@@ -16,6 +16,7 @@ from pytest_quantgate.report.model import RunReport
 from pytest_quantgate.report.sides import Side, side
 from pytest_quantgate.report.store import load
 from pytest_quantgate.report.tables import Name, drawn, markdown, plain
+from pytest_quantgate.report.terminal import NARROWEST
 from pytest_quantgate.report.text import draw, indented, visible
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 FORMAT: Final = "pytest-quantgate comparison"
 SCHEMA_VERSION: Final = 1
-
-NARROWEST: Final = 80
-"""Columns that the tables need; a narrower terminal wraps lines itself."""
 
 
 def compare(first: str, second: str, *, form: Literal["terminal", "markdown", "json"], width: int, color: bool) -> str:

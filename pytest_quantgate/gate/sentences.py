@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from pytest_quantgate.gate.measures import Limit
     from pytest_quantgate.outcomes.intervals import Interval
 
-_RATES: Final = {
+INDICATOR_WORDS: Final = {
     "max_refusal_drift": "refusal rate",
     "max_over_refusal_increase": "over-refusal rate",
     "max_format_retry_increase": "format-retry rate",
     "max_truncation_increase": "truncation rate",
     "max_loop_increase": "loop rate",
+    "max_length_ratio": "length ratio",
 }
+"""What limits on indicators judge, by their keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +162,9 @@ def _told(limit: Limit, spread: str) -> str:
     value = _write(limit, measure.value)
     if limit.mirrored:
         return _robustness(limit, value, spread)
-    if limit.key in _RATES and isinstance(measure, Difference):
+    if limit.key in INDICATOR_WORDS and isinstance(measure, Difference):
         before, after = percent(fmean(measure.second)), percent(fmean(measure.first))
-        return f"{_RATES[limit.key]} {before} → {after}: change {value}" + (f" ({spread})" if spread else "")
+        return f"{INDICATOR_WORDS[limit.key]} {before} → {after}: change {value}" + (f" ({spread})" if spread else "")
     if isinstance(measure, Ratio):
         before, after = f"{fmean(measure.second):.1f}", f"{fmean(measure.first):.1f}"
         return f"mean output tokens {before} → {after}: ratio {value}" + (f" ({spread})" if spread else "")

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from math import erfc, fsum, isnan, sqrt
 from typing import TYPE_CHECKING, Final
 
+from pytest_quantgate.outcomes.intervals import square_and_add
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -36,12 +38,16 @@ class Change:
     def low(self, level: float) -> float:
         """The lower one-sided bound of the mean change, at a level below one half."""
         rise, fall = self._limits(level)
-        return max(-1.0, self.rise - self.fall - self._added(self.rise - rise[0], fall[1] - self.fall))
+        return max(
+            -1.0, self.rise - self.fall - square_and_add(self.rise - rise[0], fall[1] - self.fall, self._together)
+        )
 
     def high(self, level: float) -> float:
         """The upper one-sided bound of the mean change, at a level below one half."""
         rise, fall = self._limits(level)
-        return min(1.0, self.rise - self.fall + self._added(rise[1] - self.rise, self.fall - fall[0]))
+        return min(
+            1.0, self.rise - self.fall + square_and_add(rise[1] - self.rise, self.fall - fall[0], self._together)
+        )
 
     def p_at_most(self, limit: float) -> float:
         """p-value of "the mean change is at most the limit": small when it is above."""
@@ -61,11 +67,11 @@ class Change:
         """Clopper & Pearson's one-sided limits of both means."""
         return _exact(min(self.rise, 1.0) * self.n, self.n, level), _exact(min(self.fall, 1.0) * self.n, self.n, level)
 
-    def _added(self, one: float, other: float) -> float:
-        """Square and add; a case that rose cannot have fallen, so that the two means vary against each other."""
+    @property
+    def _together(self) -> float:
+        """Correlation of both means: a case that rose cannot have fallen, so that they vary against each other."""
         rest = (1 - self.rise) * (1 - self.fall)
-        correlation = -sqrt(self.rise * self.fall / rest) if rest > 0 else 0.0
-        return sqrt(max(0.0, one * one - 2 * max(correlation, -1.0) * one * other + other * other))
+        return max(-sqrt(self.rise * self.fall / rest), -1.0) if rest > 0 else 0.0
 
 
 def change_between(first: Sequence[float], second: Sequence[float], *, effective: float | None = None) -> Change:

@@ -88,7 +88,7 @@ def has_text(case: Case) -> bool:
 
 def health_of(case: Case, completion: Completion) -> Health:
     """Look at one answer; time is linear in its length."""
-    truncated = None if completion.finish_reason == "unknown" else completion.finish_reason == "length"
+    truncated = cut_off(completion)
     return Health(
         empty=not completion.text.strip(),
         truncated=truncated,
@@ -96,6 +96,11 @@ def health_of(case: Case, completion: Completion) -> Health:
         wrong_script=_wrong_script(case, completion.text),
         tokens=completion.length,
     )
+
+
+def cut_off(completion: Completion) -> bool | None:
+    """Whether the model was cut off at the limit of tokens; None when nobody recorded why it ended."""
+    return None if completion.finish_reason == "unknown" else completion.finish_reason == "length"
 
 
 def summarize(healths: Iterable[Health]) -> Indicators:

@@ -15,7 +15,7 @@ from pytest_quantgate.checks.refusal import declining_words
 from pytest_quantgate.outcomes.bootstrap import ratio_interval
 from pytest_quantgate.outcomes.clusters import change_of, groups_of
 from pytest_quantgate.outcomes.difference import turns_of
-from pytest_quantgate.outcomes.health import has_text, repeats_itself
+from pytest_quantgate.outcomes.health import cut_off, has_text, repeats_itself
 from pytest_quantgate.outcomes.intervals import Estimate
 from pytest_quantgate.outcomes.model import Outcome
 
@@ -156,13 +156,11 @@ def _length(_case: Case, outcome: Outcome) -> int | None:
 
 
 def _cut_off(_case: Case, outcome: Outcome) -> bool | None:
-    reason = outcome.completion.finish_reason
-    return None if reason == "unknown" else reason == "length"
+    return cut_off(outcome.completion)
 
 
-def _loops(case: Case, outcome: Outcome) -> bool | None:
-    cut_off = _cut_off(case, outcome)
-    return cut_off and repeats_itself(outcome.completion.text)
+def _loops(_case: Case, outcome: Outcome) -> bool | None:
+    return cut_off(outcome.completion) and repeats_itself(outcome.completion.text)
 
 
 _MEASURES: Final[dict[Name, _Measure]] = {

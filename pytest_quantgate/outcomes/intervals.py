@@ -71,17 +71,19 @@ class PairedMeans:
         """The lower end, at a quantile of the normal distribution of at least 0."""
         below = self.first - _score(self.first, self.n, z)[0]
         above = _score(self.second, self.n, z)[1] - self.second
-        return max(-1.0, self.difference - self._added(below, above))
+        return max(-1.0, self.difference - square_and_add(below, above, self.correlation))
 
     def high(self, z: float) -> float:
         """The upper end, at a quantile of the normal distribution of at least 0."""
         above = _score(self.first, self.n, z)[1] - self.first
         below = self.second - _score(self.second, self.n, z)[0]
-        return min(1.0, self.difference + self._added(above, below))
+        return min(1.0, self.difference + square_and_add(above, below, self.correlation))
 
-    def _added(self, one: float, other: float) -> float:
-        # never negative but for rounding, since |φ| is at most 1
-        return sqrt(max(0.0, one * one - 2 * self.correlation * one * other + other * other))
+
+def square_and_add(one: float, other: float, correlation: float) -> float:
+    """How far the end of an interval of a difference lies from it, by how far those of its two means do."""
+    # never negative but for rounding, since the correlation is in [-1, 1]
+    return sqrt(max(0.0, one * one - 2 * correlation * one * other + other * other))
 
 
 def wilson(k: float, n: float, confidence: float = CONFIDENCE) -> Interval | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pytest_quantgate.gate.model import Verdict
+from pytest_quantgate.gate.sentences import INDICATOR_WORDS
 from pytest_quantgate.gate.wording import given, measured, percent_range
 from pytest_quantgate.outcomes.intervals import Estimate
 from pytest_quantgate.report.figures import UNDEFINED, change, probability, share
@@ -15,17 +16,6 @@ if TYPE_CHECKING:
     from pytest_quantgate.gate.model import Finding, Floor, GateResult
     from pytest_quantgate.outcomes.clusters import Reliability
     from pytest_quantgate.report.model import RunReport
-
-
-JUDGED: Final = {
-    "max_refusal_drift": "refusal rate",
-    "max_over_refusal_increase": "over-refusal rate",
-    "max_format_retry_increase": "format-retry rate",
-    "max_truncation_increase": "truncation rate",
-    "max_loop_increase": "loop rate",
-    "max_length_ratio": "length ratio",
-}
-"""What limits on indicators judge, by their keys."""
 
 
 def gate_lines(gates: Sequence[GateResult]) -> Iterator[str]:
@@ -59,13 +49,13 @@ def run_lines(report: RunReport) -> Iterator[str]:
 def judged_lines(gates: Sequence[GateResult]) -> Iterator[str]:
     """The indicators that limits judge, by slice: ``math: loop rate changed by +2.0 (-1.0 to +5.0) points, ...``."""
     for gate in gates:
-        told = "; ".join(_judged(each) for each in gate.findings if each.limit in JUDGED)
+        told = "; ".join(_judged(each) for each in gate.findings if each.limit in INDICATOR_WORDS)
         if told:
             yield f"{gate.slice}: {told}"
 
 
 def _judged(found: Finding) -> str:
-    name = JUDGED[found.limit]
+    name = INDICATOR_WORDS[found.limit]
     if found.limit == "max_length_ratio":
         spread = "" if found.interval is None else f" ({found.interval.low:.2f} to {found.interval.high:.2f})"
         value = UNDEFINED if found.measured is None else f"{found.measured:.2f}{spread}"
