@@ -16,7 +16,7 @@ from pytest_quantgate.gate.binomial import cases_to_decide
 from pytest_quantgate.outcomes.bootstrap import ratio_interval
 from pytest_quantgate.outcomes.changes import Change, change_between
 from pytest_quantgate.outcomes.clusters import design_effect
-from pytest_quantgate.outcomes.intervals import CONFIDENCE, Interval, clopper_pearson, newcombe_paired, wilson
+from pytest_quantgate.outcomes.intervals import CONFIDENCE, Interval, exact_limits, newcombe_paired, wilson
 from pytest_quantgate.outcomes.significance import (
     p_at_least,
     p_at_most,
@@ -68,8 +68,7 @@ class Share:
 
     def exact(self, level: float) -> tuple[float, float]:
         """The one-sided bounds that belong to the tests, each at this level."""
-        found = clopper_pearson(*self._counted(), 1 - 2 * level)
-        return (0.0, 1.0) if found is None else (found.low, found.high)
+        return exact_limits(*self._counted(), level)
 
     def p_above(self) -> float:
         """P(X ≥ k) at the limit."""

@@ -9,10 +9,10 @@ fell nowhere, the upper end is Clopper & Pearson's: a PASS over a noise floor of
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import erfc, fsum, isnan, sqrt
+from math import erfc, fsum, sqrt
 from typing import TYPE_CHECKING, Final
 
-from pytest_quantgate.outcomes.intervals import square_and_add
+from pytest_quantgate.outcomes.intervals import exact_limits, square_and_add
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,7 +65,9 @@ class Change:
 
     def _limits(self, level: float) -> tuple[tuple[float, float], tuple[float, float]]:
         """Clopper & Pearson's one-sided limits of both means."""
-        return _exact(min(self.rise, 1.0) * self.n, self.n, level), _exact(min(self.fall, 1.0) * self.n, self.n, level)
+        return exact_limits(min(self.rise, 1.0) * self.n, self.n, level), exact_limits(
+            min(self.fall, 1.0) * self.n, self.n, level
+        )
 
     @property
     def _together(self) -> float:
@@ -86,14 +88,6 @@ def change_between(first: Sequence[float], second: Sequence[float], *, effective
     n = len(changes)
     rise, fall = fsum(each for each in changes if each > 0) / n, -fsum(each for each in changes if each < 0) / n
     return Change(rise, fall, n if effective is None else effective)
-
-
-def _exact(k: float, n: float, level: float) -> tuple[float, float]:
-    from scipy.special import betainccinv, betaincinv
-
-    low = float(betaincinv(k, n - k + 1, level)) if k > 0 else 0.0
-    high = float(betainccinv(k + 1, n - k, level)) if k < n else 1.0
-    return 0.0 if isnan(low) else low, 1.0 if isnan(high) else high
 
 
 def _tail(z: float) -> float:

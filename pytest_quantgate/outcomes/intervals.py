@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import fsum, hypot, sqrt
+from math import fsum, hypot, isnan, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -124,12 +124,16 @@ def clopper_pearson(k: float, n: float, confidence: float = CONFIDENCE) -> Inter
     refuse_impossible(k, n)
     if n == 0:
         return None
-    from scipy.special import betaincinv
+    return Interval(*exact_limits(k, n, (1 - confidence) / 2), "Clopper-Pearson")
 
-    tail = (1 - confidence) / 2
-    low = float(betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
-    high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
-    return Interval(low, high, "Clopper-Pearson")
+
+def exact_limits(k: float, n: float, level: float) -> tuple[float, float]:
+    """Both one-sided limits of Clopper & Pearson, each at a level; n is above 0."""
+    from scipy.special import betainccinv, betaincinv
+
+    low = float(betaincinv(k, n - k + 1, level)) if k > 0 else 0.0
+    high = float(betainccinv(k + 1, n - k, level)) if k < n else 1.0
+    return 0.0 if isnan(low) else low, 1.0 if isnan(high) else high  # scipy finds none at the smallest levels
 
 
 def newcombe_paired(
