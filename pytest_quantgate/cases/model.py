@@ -133,6 +133,9 @@ class PolicySettings:
         max_truncation_increase: Largest tolerated increase of the truncation rate, in [0, 1].
         max_loop_increase: Largest tolerated increase of the loop rate, in [0, 1].
         max_length_ratio: Largest tolerated ratio of mean output tokens, candidate to reference; above 0.
+        min_grader_agreement: Smallest tolerated share of the candidate's labelled answers on which each check agrees
+            with people, in [0, 1].
+        max_drift: Largest tolerated share of a variant's cases whose results differ from its own golden, in [0, 1].
     """
 
     rule: Rule | None = None
@@ -147,6 +150,8 @@ class PolicySettings:
     max_truncation_increase: float | None = None
     max_loop_increase: float | None = None
     max_length_ratio: float | None = None
+    min_grader_agreement: float | None = None
+    max_drift: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pytest_quantgate.outcomes.intervals import Interval
 from pytest_quantgate.outcomes.model import Comparison
 from pytest_quantgate.outcomes.statistics import SliceStatistics
 
-Role = Literal["candidate", "positive control", "negative control"]
+Role = Literal["candidate", "positive control", "negative control", "drift"]
 
 
 class Verdict(Enum):

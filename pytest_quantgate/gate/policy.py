@@ -33,6 +33,10 @@ class GatePolicy:
         max_truncation_increase: Largest increase of the truncation rate, in [0, 1].
         max_loop_increase: Largest increase of the loop rate, in [0, 1].
         max_length_ratio: Largest ratio of mean output tokens, candidate to reference; above 0, at most 1e6.
+        min_grader_agreement: Smallest share of the candidate's labelled answers on which each check agrees with
+            people, in [0, 1].
+        max_drift: Largest share of a variant's cases whose results differ from its own golden, in [0, 1]; judged by
+            the drift gate alone, and only where there is a golden.
     """
 
     rule: Rule = "point"
@@ -47,6 +51,8 @@ class GatePolicy:
     max_truncation_increase: float | None = None
     max_loop_increase: float | None = None
     max_length_ratio: float | None = None
+    min_grader_agreement: float | None = None
+    max_drift: float = 0.02
 
 
 def resolve_policy(

@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from pytest_quantgate.plugin.book import CaseRef
     from pytest_quantgate.plugin.session import QuantRun
 
-NOT_REPEATED = {"quant_slice", "quant_dry_run", "quant_report_json"}
+NOT_REPEATED = {
+    "quant_slice",
+    "quant_dry_run",
+    "quant_only",
+    "quant_reanchor",
+    "quant_accept",
+    "quant_report_json",
+    "quant_report_html",
+    "quant_report_markdown",
+}
 """Options that a rerun of some cases leaves out: selection, and what writes files."""
 
 
@@ -56,6 +65,8 @@ def assemble(run: QuantRun) -> RunReport:
         controls=run.controls,
         control_variants=tuple(_variant(run, spec) for spec in options.controls),
         floor_variant=_variant(run, run.answers.again) if options.noise_floor else None,
+        goldens=run.goldens.records,
+        drifts=tuple(gate.result for gate in run.drifts),
     )
 
 

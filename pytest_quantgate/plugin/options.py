@@ -16,17 +16,18 @@ from pytest_quantgate.plugin.settings import SETTINGS
 from pytest_quantgate.plugin.values import Given
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pytest_quantgate.cases.model import PolicySettings
     from pytest_quantgate.checks.settings import GradingSettings
 
 Inconclusive = Literal["pass", "fail"]
+Only = Literal["degraded", "unstable", "drifted"]
 
 SEED: Final = 1
 """Of the order in which a sequential run asks: the same in every run, so that an interrupted one goes on from there."""
 
-_LIMITS = ("rule", "max_pass_to_fail", "min_robustness", "min_cases")
+_LIMITS = ("rule", "max_pass_to_fail", "min_robustness", "min_cases", "max_drift")
 """What options and ini keys may say of a gate; a slice file may say more."""
 
 
@@ -56,7 +57,12 @@ class Options:
         strict: Degraded cases fail.
         dry_run: Check, show, and run nothing.
         grading: What checks may do.
+        reanchor: Which states of cases are anchored anew at the end of the run; ``review`` asks for each.
+        accepted: Why cases may be anchored although they are degraded, by the id that the user wrote.
+        only: Which cases of the last run to run, or None for all.
         report_json: Where to write the run, or None.
+        report_html: Where to write it as HTML, or None.
+        report_markdown: Where to write it as Markdown, or None.
     """
 
     reference: str
@@ -80,7 +86,12 @@ class Options:
     strict: bool
     dry_run: bool
     grading: GradingSettings
+    reanchor: tuple[str, ...]
+    accepted: Mapping[str, str]
+    only: Only | None
     report_json: Path | None
+    report_html: Path | None
+    report_markdown: Path | None
 
 
 def resolve(config: pytest.Config) -> Options:
@@ -127,7 +138,12 @@ def resolve(config: pytest.Config) -> Options:
         strict=values.flag(config, "quant_strict"),
         dry_run=values.flag(config, "quant_dry_run"),
         grading=_grading(config),
-        report_json=_report_path(config),
+        reanchor=_reanchor(config),
+        accepted=_accepted(config),
+        only=_only(config),
+        report_json=_report_path(config, "quant_report_json"),
+        report_html=_report_path(config, "quant_report_html"),
+        report_markdown=_report_path(config, "quant_report_markdown"),
     )
 
 
@@ -155,15 +171,16 @@ def _policy(config: pytest.Config, source: Callable[[pytest.Config, str], Given 
     from pytest_quantgate.cases.model import PolicySettings, Rule
     from pytest_quantgate.gate.policy import validate
 
-    rule, rate, robustness, least = (source(config, f"quant_{name}") for name in _LIMITS)
+    rule, rate, robustness, least, drift = (source(config, f"quant_{name}") for name in _LIMITS)
     settings = PolicySettings(
         rule=cast("Rule | None", rule.choice(get_args(Rule)) if rule else None),
         max_pass_to_fail=rate.number() if rate else None,
         min_robustness=robustness.number() if robustness else None,
         min_cases=least.count() if least else None,
+        max_drift=drift.number() if drift else None,
     )
-
-    places = {name: found.where for name, found in zip(_LIMITS, (rule, rate, robustness, least), strict=True) if found}
+    given = (rule, rate, robustness, least, drift)
+    places = {name: found.where for name, found in zip(_LIMITS, given, strict=True) if found}
     validate(settings, places.__getitem__)
     return settings
 
@@ -247,9 +264,26 @@ def _model(config: pytest.Config) -> str:
     return os.path.normpath(path) if is_path else text
 
 
-def _report_path(config: pytest.Config) -> Path | None:
-    """Where the run is to be written."""
-    text = values.text(config, "quant_report_json")
+def _reanchor(config: pytest.Config) -> tuple[str, ...]:
+    """What ``--quant-reanchor`` names."""
+    return ()
+
+
+def _accepted(config: pytest.Config) -> dict[str, str]:
+    """Reasons by the id that ``--quant-accept`` names."""
+    return {}
+
+
+def _only(config: pytest.Config) -> Only | None:
+    """What ``--quant-only`` names."""
+    found = values.on_command_line(config, "quant_only")
+    return cast("Only", found.choice(get_args(Only))) if found else None
+
+
+def _report_path(config: pytest.Config, key: str) -> Path | None:
+    """Where a report is to be written."""
+    option = SETTINGS[key].option
+    text = values.text(config, key)
     if text is None:
         return None
     try:
@@ -259,10 +293,10 @@ def _report_path(config: pytest.Config) -> Path | None:
         return path
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: ~ of nobody; ValueError: a null character
         reason = getattr(error, "strerror", None) or error
-        msg = f"--quant-report-json {text}: no report can be written there: {reason}"
+        msg = f"{option} {text}: no report can be written there: {reason}"
         raise pytest.UsageError(msg) from None
     if not stat.S_ISREG(kind):  # it would be replaced by an ordinary file
         what = "a folder" if stat.S_ISDIR(kind) else "not a regular file"
-        msg = f"--quant-report-json {text}: this is {what}, name a file"
+        msg = f"{option} {text}: this is {what}, name a file"
         raise pytest.UsageError(msg)
     return path

@@ -10,12 +10,13 @@ import pytest
 from pytest_quantgate.cases.read_case import marker_name
 from pytest_quantgate.errors import nearest
 from pytest_quantgate.outcomes.model import Transition
-from pytest_quantgate.plugin import collect, preflight, report_file, terminal
+from pytest_quantgate.plugin import collect, preflight, report_file, terminal, views
 from pytest_quantgate.plugin.answers import AnswerBook
 from pytest_quantgate.plugin.book import CaseRef, SliceBook
 from pytest_quantgate.plugin.collect import CaseItem, DegradedError, SliceFile, ref_of
 from pytest_quantgate.plugin.files import is_there
 from pytest_quantgate.plugin.gates import Gate, PlainFailure, emit, gate_of
+from pytest_quantgate.plugin.goldens import Goldens
 from pytest_quantgate.plugin.looks import Looks
 from pytest_quantgate.plugin.tally import STATUSES, TRANSITION, Tally, transition_of
 from pytest_quantgate.plugin.tokens import counter_of
@@ -50,6 +51,8 @@ class QuantRun:
         looks: Which cases were asked.
         gates: The gates of the candidates, when the run has ended.
         controls: The verdicts on the controls, when the run has ended.
+        goldens: What the variants are anchored to.
+        drifts: The drift gates, when the run has ended.
         report: The whole run, when it has ended.
         report_problem: Why there is no report, or not the file that was asked for.
         nothing_collected: There is neither a slice nor a test that uses one.
@@ -66,6 +69,8 @@ class QuantRun:
         self.looks = Looks(self)
         self.gates: tuple[Gate, ...] = ()
         self.controls: tuple[GateResult, ...] = ()
+        self.goldens = Goldens(self)
+        self.drifts: tuple[Gate, ...] = ()
         self.report: RunReport | None = None
         self.report_problem: str | None = None
         self.nothing_collected = False
@@ -81,6 +86,8 @@ class QuantRun:
         looks_only = self.config.option.collectonly or self.options.dry_run
         if self.options.report_json is not None and not looks_only:
             report_file.clear(self.options.report_json)
+        if not looks_only:
+            views.clear(self)
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> SliceFile | None:
         """Collect slice files."""
@@ -251,12 +258,15 @@ class QuantRun:
         results = judge_all(self, self.tally.arrived)
         self.gates = tuple(gate_of(self, result) for result in results if result.role == "candidate")
         self.controls = tuple(result for result in results if result.role != "candidate")
-        for gate in self.gates:
+        self.drifts = self.goldens.judge()
+        for gate in (*self.gates, *self.drifts):
             emit(self.config, gate)
         try:
             self.report = assemble(self)
             if self.options.report_json is not None:
                 self.report_problem = report_file.write(self.report, self.options.report_json)
+            if problems := views.write(self, self.report):
+                self.report_problem = "\n".join(filter(None, [self.report_problem, *problems]))
         except Exception as error:  # noqa: BLE001  (see above)
             self.report_problem = f"internal error, the report cannot be made: {type(error).__name__}: {error}"
 

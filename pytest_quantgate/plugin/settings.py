@@ -18,6 +18,7 @@ class Setting(NamedTuple):
         metavar: What the option's value is called in the help.
         help: What it does, with an example where one helps.
         default: The value when neither the command line nor the ini file says anything.
+        ini: Whether there is an ini key; what a person decides for one run has none.
     """
 
     key: str
@@ -25,6 +26,7 @@ class Setting(NamedTuple):
     metavar: str
     help: str
     default: str | None = None
+    ini: bool = True
 
     @property
     def option(self) -> str:
@@ -187,10 +189,53 @@ SETTINGS = {
             "run nothing.",
         ),
         Setting(
+            "quant_max_drift",
+            "float",
+            "SHARE",
+            "Largest tolerated share of a variant's cases whose results differ from its own golden, 0 to 1. Overrides "
+            "the slice files; the ini key does not. Default: 0.02.",
+        ),
+        Setting(
+            "quant_reanchor",
+            "string",
+            "WHAT",
+            "Renew the goldens of this run's variants at its end: new, drifted, expired, unused or all (several with "
+            "commas), or review, which shows each change and asks. Nothing is written in CI, nor by a run that failed, "
+            "was partial or was interrupted.",
+            ini=False,
+        ),
+        Setting(
+            "quant_accept",
+            "linelist",
+            "ID=REASON",
+            "Let --quant-reanchor anchor a case although it is degraded: SLICE::CASE[SPEC]=REASON, or CASE=REASON "
+            "where that is one case. The reason is kept in the golden and shown in reports. Repeat it for several.",
+            ini=False,
+        ),
+        Setting(
+            "quant_only",
+            "string",
+            "WHAT",
+            "Run only the cases that the last run found degraded, unstable (degraded or improved) or drifted.",
+            ini=False,
+        ),
+        Setting(
             "quant_report_json",
             "string",
             "PATH",
             "Write the whole run to this file; `quantgate report PATH` shows it again.",
+        ),
+        Setting(
+            "quant_report_html",
+            "string",
+            "PATH",
+            "Write the run as one HTML file that needs no network: verdicts, charts, and every case with both answers.",
+        ),
+        Setting(
+            "quant_report_markdown",
+            "string",
+            "PATH",
+            "Write the run as Markdown for a comment on a pull request, worst slices first.",
         ),
     )
 }
@@ -207,7 +252,8 @@ def add(parser: pytest.Parser) -> None:
             arguments["action"] = "append" if setting.type == "linelist" else "store"
             arguments["metavar"] = setting.metavar
         group.addoption(setting.option, **arguments)
-        parser.addini(setting.key, setting.help, type=setting.type, default=None)
+        if setting.ini:
+            parser.addini(setting.key, setting.help, type=setting.type, default=None)
 
 
 def wanted(config: pytest.Config) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.paths import cache_folder
-from pytest_quantgate.plugin import ini_file, last_failed, options
+from pytest_quantgate.plugin import ini_file, last_failed, only, options
 from pytest_quantgate.plugin.session import RUN_KEY, QuantRun
 
 
@@ -39,6 +39,7 @@ def install(config: pytest.Config) -> None:
     config.stash[RUN_KEY] = run
     config.pluginmanager.register(run, "quantgate-run")
     last_failed.install(run)
+    only.install(run)
     if settled.dry_run:
         from pytest_quantgate.plugin.dryrun import DryRun
 

@@ -97,7 +97,7 @@ def in_ini_file(config: pytest.Config, key: str) -> Given | None:
     Raises:
         pytest.UsageError: It is not of the key's type.
     """
-    value = ini_value(config, key)
+    value = ini_value(config, key) if SETTINGS[key].ini else None
     if value is None:
         return None
     from pytest_quantgate.plugin.ini_file import place_of

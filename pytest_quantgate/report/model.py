@@ -27,12 +27,20 @@ from pytest_quantgate.report.encoding import (
 )
 from pytest_quantgate.report.health import encode_healths
 from pytest_quantgate.report.reading import Fields, MismatchError, no_cycle_search, parse_object
-from pytest_quantgate.report.records import AuditRecord, CaseRecord, GateSettings, SliceRecord, VariantRecord
+from pytest_quantgate.report.records import (
+    AuditRecord,
+    CaseRecord,
+    GateSettings,
+    GoldenRecord,
+    SliceRecord,
+    VariantRecord,
+)
 
 __all__ = [
     "AuditRecord",
     "CaseRecord",
     "GateSettings",
+    "GoldenRecord",
     "RunReport",
     "SliceRecord",
     "VariantRecord",
@@ -68,6 +76,8 @@ class RunReport:
         control_variants: The variants that were ruined on purpose, in the order of the command line.
         floor_variant: The reference run another way, under the spec by which cases name its outcomes; None without a
             noise floor.
+        goldens: How each variant stands to its golden, slice by slice; variants without a golden have none.
+        drifts: The drift gates: one per slice and variant that has a golden.
     """
 
     tool_version: str
@@ -88,6 +98,8 @@ class RunReport:
     controls: tuple[GateResult, ...] = ()
     control_variants: tuple[VariantRecord, ...] = ()
     floor_variant: VariantRecord | None = None
+    goldens: tuple[GoldenRecord, ...] = ()
+    drifts: tuple[GateResult, ...] = ()
 
     @property
     def verdict(self) -> Verdict:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pytest_quantgate.cases.model import Case
+from pytest_quantgate.golden.model import Standing
 from pytest_quantgate.outcomes.model import Comparison, Outcome
 
 
@@ -85,6 +86,35 @@ class SliceRecord:
     description: str
     path: str
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenRecord:
+    """How a variant stands to what it is anchored to on one slice.
+
+    Attributes:
+        slice: Name of the slice.
+        variant: Spec of the variant.
+        path: The golden's file, as messages name it.
+        anchored: When its newest anchor was made, ISO 8601; None for a golden that does not exist.
+        by: Who made it; None likewise.
+        same: Cases that are the same.
+        standings: Every other case, by id.
+        changes: What of the variant's identity is other than when it was anchored, one line each.
+        accepted: Why cases were anchored although they were degraded, by case id.
+        written: Ids of the cases that this run anchored, or removed.
+    """
+
+    slice: str
+    variant: str
+    path: str
+    anchored: str | None
+    by: str | None
+    same: int
+    standings: tuple[Standing, ...] = ()
+    changes: tuple[str, ...] = ()
+    accepted: Mapping[str, str] = field(default_factory=dict)
+    written: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
