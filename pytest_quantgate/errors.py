@@ -45,7 +45,7 @@ class AuditError(QuantgateError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing wrong with a slice file.
+    """One thing wrong with a file.
 
     Attributes:
         path: The file, as the user named it.
@@ -61,8 +61,8 @@ class Problem:
         return f"{self.path}:{self.line}: {self.message}"
 
 
-class SliceError(QuantgateError):
-    """One or more slice files that cannot be loaded; carries every problem, not the first.
+class FileError(QuantgateError):
+    """Files that cannot be read as what they should be; carries every problem, not the first.
 
     Args:
         problems: All problems found; at least one.
@@ -71,9 +71,17 @@ class SliceError(QuantgateError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems))
         if not self.problems:
-            msg = "SliceError needs at least one problem"
+            msg = f"{type(self).__name__} needs at least one problem"
             raise ValueError(msg)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class SliceError(FileError):
+    """One or more slice files that cannot be loaded."""
+
+
+class GoldenError(FileError):
+    """A golden that cannot be read."""
 
 
 def nearest(name: str, valid: Iterable[str], *, otherwise: str = "") -> str:

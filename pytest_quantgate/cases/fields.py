@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 LONGEST_NAME = 200
 """Most characters of an id or another name that appears in node ids and reports."""
 
+MOST_UNKNOWN = 20
+"""Unknown keys of one mapping that are told: looking for the nearest valid one takes time."""
+
 
 def mapping(
     node: Node, what: str, problems: Problems, *, known: Iterable[str], required: Iterable[str] = ()
@@ -41,7 +44,9 @@ def mapping(
         if key not in value:
             problems.add(node.line, f"{what} needs the key {key!r}")
     others = [key for key in value if key not in valid]
-    for key in others:
+    if len(others) > MOST_UNKNOWN:
+        problems.add(node.line, f"{len(others)} unknown keys in {what}, of which the first {MOST_UNKNOWN} are told")
+    for key in others[:MOST_UNKNOWN]:
         line = value[key].line
         problems.add(line, f"unknown key {quoted(key)} in {what}; {nearest(key[:LONGEST_NAME], valid)}")
     return {key: item for key, item in value.items() if key in valid} if others else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from pytest_quantgate.cases.nodes import MAX_DEPTH, Node, TooDeepError, node_of
+from pytest_quantgate.cases.nodes import MAX_DEPTH, Node, TooDeepError, Unreadable, node_of
 from pytest_quantgate.cases.strict_json import DECODER
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ MOST_BAD: Final = 1_000
 """Lines of one file that cannot be read; behind them the file is given up, as it is no file of that kind."""
 
 GIVEN_UP: Final = f"{MOST_BAD:,} lines cannot be read: those behind this one are not looked at"
+
+_TOO_DEEP: Final = f"nested deeper than {MAX_DEPTH} levels"
 
 
 def read_json_lines(text: str, problems: Problems, most: int | None = None) -> list[Node]:
@@ -39,14 +41,32 @@ def read_json_lines(text: str, problems: Problems, most: int | None = None) -> l
         if len(problems) - before == MOST_BAD:
             problems.add(line - 1, GIVEN_UP)
             break
-        try:
-            node = node_of(DECODER.decode(content), line)
-        except json.JSONDecodeError as error:
-            problems.add(line, f"bad JSON: {error.msg} (column {error.colno})")
-        except (RecursionError, TooDeepError):
-            problems.add(line, f"nested deeper than {MAX_DEPTH} levels")
-        except ValueError as error:
-            problems.add(line, f"bad JSON: {error}")
-        else:
+        node = read_json_line(content, line, problems)
+        if node is not None:
             nodes.append(node)
     return nodes
+
+
+def read_json_line(content: str, line: int, problems: Problems) -> Node | None:
+    """What stands on one line that is not blank; None, noted, when it cannot be read."""
+    value = json_of(content, line, problems)
+    if value is Unreadable.VALUE:
+        return None
+    try:
+        return node_of(value, line)
+    except TooDeepError:
+        problems.add(line, _TOO_DEEP)
+        return None
+
+
+def json_of(content: str, line: int, problems: Problems) -> object:
+    """The same as a plain value; ``Unreadable.VALUE``, noted, when it cannot be read."""
+    try:
+        return DECODER.decode(content)
+    except json.JSONDecodeError as error:
+        problems.add(line, f"bad JSON: {error.msg} (column {error.colno})")
+    except RecursionError:
+        problems.add(line, _TOO_DEEP)
+    except ValueError as error:
+        problems.add(line, f"bad JSON: {error}")
+    return Unreadable.VALUE

@@ -14,6 +14,9 @@ Rule = Literal["point", "evidence"]
 GATE_ID = "gate"
 """The last part of a gate result's node id; no case may have it as its id."""
 
+DRIFT_ID = "drift"
+"""Likewise of the result of a drift gate, which compares a variant with its golden."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:

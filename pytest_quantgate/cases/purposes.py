@@ -15,6 +15,13 @@ PARSERS: Final = frozenset(
 )
 """Checks that parse the answer; one that violates them would have to be asked for again."""
 
+READERS: Final = frozenset({"judge", "refusal", "comply", "response_kind", "language"})
+"""Checks that read what an answer means, by a model or by words that were collected: they can be wrong about a model
+whose answers they were not made for."""
+
+UNREAD: Final = frozenset({"recall"})
+"""Checks that measure the model and not the answer, so that nobody who reads it can say whether they are right."""
+
 
 def asks_for_refusal(case: Case) -> bool:
     """Whether declining is right: a check of any turn wants a refusal, whole or partial, and no compliance."""
@@ -24,6 +31,11 @@ def asks_for_refusal(case: Case) -> bool:
 def parses(case: Case) -> bool:
     """Whether a check of any turn parses the answer."""
     return any(spec.name in PARSERS for spec in _checks(case))
+
+
+def is_read(case: Case) -> bool:
+    """Whether a check of any turn judges the answer, so that people could say whether it is right."""
+    return any(spec.name not in UNREAD for spec in _checks(case))
 
 
 def _checks(case: Case) -> Iterator[CheckSpec]:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.cases import fields
-from pytest_quantgate.cases.model import GATE_ID, Case, CheckSpec, Location, Message, Turn
+from pytest_quantgate.cases.model import DRIFT_ID, GATE_ID, Case, CheckSpec, Location, Message, Turn
 from pytest_quantgate.cases.nodes import Node, plain
 from pytest_quantgate.cases.problems import quoted
 from pytest_quantgate.cases.read_messages import read_messages, with_system
@@ -25,6 +25,7 @@ TURN_KEYS: Final = ("prompt", "checks", "max_new_tokens")
 MOST_NEW_TOKENS: Final = 32_768
 MOST_TURNS: Final = 32
 
+_TAKEN: Final = {GATE_ID: "the slice's gate result", DRIFT_ID: "the result of the slice's drift gate"}
 _TAG: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 # Tags become markers: these would change what pytest does with the item, or cannot be written after -m.
 _RESERVED_TAGS: Final = frozenset(
@@ -119,8 +120,8 @@ class CaseReader:
         case_id = fields.name(node, "'id'", self._problems)
         if case_id is None:
             return None
-        if case_id == GATE_ID:
-            self._problems.add(node.line, f"id {quoted(GATE_ID)} is taken: it names the slice's gate result")
+        if case_id in _TAKEN:
+            self._problems.add(node.line, f"id {quoted(case_id)} is taken: it names {_TAKEN[case_id]}")
         if case_id in self._first_lines:
             first = self._first_lines[case_id]
             self._problems.add(node.line, f"duplicate id {quoted(case_id)} (first on line {first})")

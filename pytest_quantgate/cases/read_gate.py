@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, get_args
 from pytest_quantgate.cases import fields
 from pytest_quantgate.cases.model import LARGEST_RATIO, PolicySettings, Rule
 from pytest_quantgate.cases.problems import quoted
-from pytest_quantgate.cases.purposes import asks_for_refusal, parses
+from pytest_quantgate.cases.purposes import asks_for_refusal, is_read, parses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +59,7 @@ def refuse_what_cannot_be_judged(node: Node, cases: Sequence[Case], problems: Pr
         else "no two cases share a cluster",
         "max_over_refusal_increase": "every case asks for a refusal" if all(map(asks_for_refusal, cases)) else None,
         "max_format_retry_increase": None if any(map(parses, cases)) else "no case has a check that parses the answer",
+        "min_grader_agreement": None if any(map(is_read, cases)) else "no check judges the answer itself",
     }
     for key, why in impossible.items():
         if why is not None and key in pairs:

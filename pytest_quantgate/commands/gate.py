@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.cases.model import PolicySettings
 from pytest_quantgate.checks.builtin import builtin_registry
+from pytest_quantgate.commands.label_files import labels_of_slice
 from pytest_quantgate.commands.policies import policies_of, refuse_undecidable
 from pytest_quantgate.commands.recorded import read_recording
 from pytest_quantgate.commands.slices import slice_files, slices_of
-from pytest_quantgate.errors import Problem, QuantgateWarning, SliceError, UsageError
+from pytest_quantgate.errors import GoldenError, Problem, QuantgateWarning, SliceError, UsageError
 from pytest_quantgate.gate.controls import graded_again
 from pytest_quantgate.gate.judge import judge
 from pytest_quantgate.gate.model import GateInput, Verdict
+from pytest_quantgate.golden.labels import load_labels
 from pytest_quantgate.outcomes.grading import outcome_of_turns
 from pytest_quantgate.outcomes.model import Comparison, Outcome
 from pytest_quantgate.report.difference import side_by_side
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from pytest_quantgate.commands.recorded import Recording, Source
     from pytest_quantgate.gate.model import Role
     from pytest_quantgate.gate.policy import GatePolicy
+    from pytest_quantgate.outcomes.labelled import Labels
 
 SHOWN: Final = 3
 """Degraded cases of one slice and candidate whose answers are shown."""
@@ -119,12 +121,17 @@ def gate(asked: Asked) -> RunReport:
         clear(asked.report_json)
     problems: list[Problem] = []
     recordings = {source.name: read_recording(source, slices, problems) for source in asked.sources}
+    labels = {each.name: _labels(each, policies[each.name], problems) for each in slices}
     if problems:
         raise SliceError(problems)
     _name_missing(recordings, slices)
     outcomes = {name: _graded(recording, slices, registry) for name, recording in recordings.items()}
     again = _graded(recordings[asked.reference.name], slices, registry) if asked.controls and not asked.floor else None
-    inputs = tuple(chain.from_iterable(_inputs(asked, each, policies[each.name], outcomes, again) for each in slices))
+    inputs = [
+        replace(gate, labels=labels[each.name])
+        for each in slices
+        for gate in _inputs(asked, each, policies[each.name], outcomes, again)
+    ]
     results = judge(inputs, alpha=asked.settings.alpha)
     return RunReport(
         tool_version=tool_version(),
@@ -138,7 +145,10 @@ def gate(asked: Asked) -> RunReport:
         compute_dtype=UNKNOWN,
         reference=_variant(recordings[asked.reference.name]),
         candidates=tuple(_variant(recordings[source.name]) for source in asked.candidates),
-        slices=tuple(SliceRecord(each.name, each.description, each.location.path, len(each.cases)) for each in slices),
+        slices=tuple(
+            SliceRecord(each.name, each.description, each.location.path, len(each.cases), each.location.line)
+            for each in slices
+        ),
         gates=tuple(result for result in results if result.role == "candidate"),
         cases=tuple(_records(slices, outcomes)),
         settings=asked.settings,
@@ -227,6 +237,17 @@ def _name_missing(recordings: Mapping[str, Recording], slices: Sequence[Slice]) 
                 named = ", ".join(missing[:NAMED]) + (", ..." if len(missing) > NAMED else "")
                 what = f"{len(missing)} of {len(each.cases)} cases of {each.name} have no answer: {named}"
                 warnings.warn(f"{recording.source.file}: {what}", QuantgateWarning, stacklevel=2)
+
+
+def _labels(slice_: Slice, policy: GatePolicy, found: list[Problem]) -> Labels:
+    """What people say of answers to a slice, where its policy asks for it."""
+    if policy.min_grader_agreement is None:
+        return {}
+    try:
+        return load_labels(labels_of_slice(slice_.location.path, slice_.name), slice_.name).by_check()
+    except GoldenError as error:
+        found += error.problems
+        return {}
 
 
 def _graded(recording: Recording, slices: Sequence[Slice], registry: CheckRegistry) -> Outcomes:

@@ -28,15 +28,17 @@ FILE:LINE. Needs no model. Loads data sets too. Knows the built-in checks and da
 that a plugin of yours adds.
 
   quantgate validate quant
-  quantgate validate quant/format.slice.yaml quant/math.slice.yaml
+  quantgate validate quant/people.slice.yaml quant/sums.slice.yaml
 """
 
 REPORT = """\
 Shows a stored run as pytest showed it. --breakdown adds what was measured per tag, category of
-check, number of checks, boundary distance and cluster.
+check, number of checks, boundary distance and cluster. --html and --markdown write it to files
+instead: one to look at in a browser, one to put under a pull request.
 
   pytest quant --quant-cand nf4 --quant-report-json run.json
   quantgate report run.json
+  quantgate report run.json --html run.html --markdown comment.md
 """
 
 COMPARE = """\
@@ -125,4 +127,40 @@ told as FILE:LINE on standard error, and the others are graded.
 
   quantgate grade answers.jsonl > grades.jsonl
   quantgate grade - < answers.jsonl
+"""
+
+SHOW = """\
+Shows everything that a stored run knows of one case: what was asked, both answers, the tokens around
+the first difference with the decision margins there, every check's result, the goldens, and the
+command that runs it again. Tokens are read with the model's own tokenizer where the model is on this
+machine; nothing is downloaded.
+
+  quantgate show run.json alice
+  quantgate show run.json 'people::alice[nf4]'
+"""
+
+RERUN = """\
+Runs cases of a stored run again, in this folder, with pytest and the options of that run: all of them,
+or those that are named below. A report can come from anybody and says what is run, so the command is
+shown first, and run when you say yes.
+
+  quantgate rerun run.json --only degraded
+  quantgate rerun run.json --slice people --candidate nf4 --yes
+
+exit status: pytest's; 5 when there is nothing to run; 1 when nobody said yes, 2 when the report cannot
+be used
+"""
+
+CALIBRATE = """\
+Asks people whether the checks of a stored run are right, and says whether they are as right about the
+candidate as about the reference. A judge or a classifier that was made for one model's answers can be
+wrong about another's.
+
+First draw a sample into a sheet (CSV) that tells neither the model nor the check's verdict. Write yes
+or no in its column 'label'. Then read it back: agreement, Cohen's kappa, precision and recall of each
+check for both models, and how the agreement changed. --keep writes the labels to
+golden/SLICE/labels.jsonl beside the slice file; a gate with min_grader_agreement reads them there.
+
+  quantgate calibrate run.json --sheet labels.csv --sample 200
+  quantgate calibrate run.json --labels labels.csv --keep
 """

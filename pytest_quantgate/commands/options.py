@@ -39,6 +39,14 @@ def _add_limits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--min-cases", metavar="N", type=int, help=fewest)
 
 
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """The options of `quantgate report`."""
+    parser.add_argument("file", metavar="RUN.json", type=Path, help="what --quant-report-json wrote")
+    parser.add_argument("--breakdown", action="store_true", help="show what was measured in every part of each slice")
+    parser.add_argument("--html", metavar="PATH", type=Path, help="write the run as one HTML file instead")
+    parser.add_argument("--markdown", metavar="PATH", type=Path, help="write it as Markdown, for a pull request")
+
+
 def add_gate(parser: argparse.ArgumentParser) -> None:
     """The options of `quantgate gate`."""
     _add_slices(parser)
@@ -58,6 +66,16 @@ def add_gate(parser: argparse.ArgumentParser) -> None:
     add_grading(parser)
     parser.add_argument("--report-json", metavar="PATH", type=Path, help="write the whole run, for `quantgate report`")
     parser.add_argument("--breakdown", action="store_true", help="show what was measured in every part of each slice")
+
+
+def add_rerun(parser: argparse.ArgumentParser) -> None:
+    """The options of `quantgate rerun`."""
+    parser.add_argument("file", metavar="RUN.json", type=Path, help="what --quant-report-json wrote")
+    only = "only these cases: degraded, unstable (degraded or improved), or drifted from their golden"
+    parser.add_argument("--only", choices=("degraded", "unstable", "drifted"), help=only)
+    parser.add_argument("--slice", metavar="NAME", help="only this slice")
+    parser.add_argument("--candidate", metavar="SPEC", help="only this candidate")
+    parser.add_argument("--yes", action="store_true", help="run it without asking")
 
 
 def add_power(parser: argparse.ArgumentParser) -> None:
@@ -92,3 +110,24 @@ def grading(arguments: argparse.Namespace) -> GradingSettings:
 
     judge = None if arguments.judge is None else JudgeEndpoint.parse(arguments.judge)
     return GradingSettings(allow_code=arguments.allow_code, judge=judge)
+
+
+def add_calibrate(parser: argparse.ArgumentParser) -> None:
+    """The options of `quantgate calibrate`."""
+    parser.add_argument("file", metavar="RUN.json", type=Path, help="what --quant-report-json wrote")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--sheet", metavar="FILE.csv", type=Path, help="draw a sample of answers into a sheet to label")
+    what.add_argument("--labels", metavar="FILE.csv", type=Path, help="read that sheet back, filled in")
+    drawn = parser.add_argument_group("with --sheet")
+    rows = "answers to label at most. Default: 200"
+    drawn.add_argument("--sample", metavar="N", type=int, default=200, help=rows)
+    drawn.add_argument("--seed", metavar="S", type=int, default=0, help="of the draw and of the order. Default: 0")
+    some = "draw from this slice; repeat it for several. Default: all"
+    drawn.add_argument("--slice", metavar="NAME", action="append", default=[], help=some)
+    checks = "ask about this check; repeat it for several. Default: those that read what an answer means"
+    drawn.add_argument("--check", metavar="NAME", action="append", default=[], help=checks)
+    read = parser.add_argument_group("with --labels")
+    kept = "write the labels beside the goldens, where gates with min_grader_agreement read them"
+    read.add_argument("--keep", action="store_true", help=kept)
+    forms = ("terminal", "markdown", "json")
+    read.add_argument("--format", choices=forms, default="terminal", help="default: terminal")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, cast
 
 from pytest_quantgate.cases import fields
 from pytest_quantgate.cases.fields import LONGEST_NAME
 from pytest_quantgate.cases.json_lines import GIVEN_UP, MOST_BAD
-from pytest_quantgate.cases.nodes import Node, plain
+from pytest_quantgate.cases.nodes import Node
 from pytest_quantgate.cases.problems import Problems, quoted
-from pytest_quantgate.checks.model import Recall
+from pytest_quantgate.checks.measured import read_recall
 from pytest_quantgate.commands.lines import lines_of, object_of
 from pytest_quantgate.errors import Problem, UsageError, nearest
 from pytest_quantgate.generation.completion import Completion
@@ -220,7 +219,7 @@ def _completion(
             reason = cast("FinishReason", given)
         elif given is not None:
             problems.add(1, f"'finish_reason' must be stop or length, or be left out, not {quoted(given)}")
-    measured = () if recall is None or recall.value is None else _recall(recall, problems)
+    measured = () if recall is None or recall.value is None else read_recall(recall, problems)
     if text is None:
         return None
     return Completion(
@@ -231,32 +230,3 @@ def _completion(
         recall=measured,
         counted=counted,
     )
-
-
-def _recall(node: Node, problems: Problems) -> tuple[Recall, ...]:
-    """What was measured for ``recall`` checks, as a run report writes it."""
-    from msgspec import ValidationError, convert
-
-    noted = len(problems)
-    value = plain(node, problems)
-    if len(problems) > noted:  # half a surrogate pair, which msgspec stumbles over
-        return ()
-    try:
-        measured = convert(value, tuple[Recall, ...], strict=True)
-    except ValidationError as error:
-        problems.add(1, f"'recall' is not as a run report writes it: {error}")
-        return ()
-    for each in measured:
-        lengths = {len(values) for values in (each.token_ids, each.ranks, each.ties, each.log_probabilities)}
-        good = (
-            len(lengths) == 1
-            and lengths != {0}
-            and min(each.ranks) >= 1
-            and min(each.ties) >= 0
-            and all(isfinite(value) and value <= 0 for value in each.log_probabilities)
-        )
-        if not good and each.problem is None:
-            problems.add(
-                1, f"'recall' of {quoted(each.text)} needs as many ranks, ties and log-probabilities as tokens"
-            )
-    return measured

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from pytest_quantgate.errors import UsageError
 from pytest_quantgate.gate.controls import with_controls
 from pytest_quantgate.gate.doubts import why_undecided
+from pytest_quantgate.gate.graders import agreement_limits
 from pytest_quantgate.gate.limits import ROUNDING, wilson_cases
 from pytest_quantgate.gate.measures import measure_limits
 from pytest_quantgate.gate.model import Evidence, Finding, Floor, GateResult, Look, Verdict
@@ -122,6 +123,8 @@ def judge(gates: Sequence[GateInput], *, alpha: float = ALPHA, resample: bool = 
 def _look_at(gate: GateInput, *, resample: bool) -> _Seen:
     statistics = summarize(gate.comparisons, resample=resample)
     limits = measure_limits(gate.comparisons, gate.floor, gate.policy)
+    if gate.role == "candidate" and limits:  # controls try the slice, and nobody labels ruins
+        limits += agreement_limits(gate.comparisons, gate.labels, gate.policy)
     why_not = tuple(why_undecided(gate, statistics))
     p_fail, p_pass = (1.0, 1.0) if why_not else p_values(limits)
     look = Look(statistics.counts.n, gate.share, p_fail, p_pass)
@@ -242,12 +245,12 @@ def _finding(limit: Limit, seen: _Seen, needed: int | None) -> Finding:
     measure = limit.measure
     policy_bound = float(getattr(seen.gate.policy, limit.key))
     if measure is None:
-        return Finding(limit.key, policy_bound, None, None, limit.undefined, 0, 0.0, None, None, None)
+        return Finding(limit.key, policy_bound, None, None, limit.undefined, 0, 0.0, None, None, None, limit.check)
     value, interval = measure.value, measure.interval()
     if limit.mirrored:
         value = 1 - value
         interval = None if interval is None else Interval(1 - interval.high, 1 - interval.low, interval.method)
-        if limit.floor is None:
+        if limit.floor is None and limit.check is None:
             interval = seen.statistics.robustness.interval or interval
     return Finding(
         limit=limit.key,
@@ -260,6 +263,7 @@ def _finding(limit: Limit, seen: _Seen, needed: int | None) -> Finding:
         p_above=measure.p_above(),
         p_below=measure.p_below(),
         needed=needed,
+        check=limit.check,
     )
 
 

@@ -15,8 +15,8 @@ from pytest_quantgate.cases.model import LARGEST_RATIO
 from pytest_quantgate.gate.binomial import cases_to_decide
 from pytest_quantgate.outcomes.bootstrap import ratio_interval
 from pytest_quantgate.outcomes.changes import Change, change_between
-from pytest_quantgate.outcomes.clusters import design_effect
-from pytest_quantgate.outcomes.intervals import CONFIDENCE, Interval, exact_limits, newcombe_paired, wilson
+from pytest_quantgate.outcomes.clusters import design_effect, kish
+from pytest_quantgate.outcomes.intervals import CONFIDENCE, Interval, exact_limits, mean_of, newcombe_paired, wilson
 from pytest_quantgate.outcomes.significance import (
     p_at_least,
     p_at_most,
@@ -41,16 +41,18 @@ class Share:
         values: One per case; at least one.
         groups: What each case shares with others.
         bound: The limit, in [0, 1]; 1 tolerates everything.
+        weights: How many others each value stands for; none where each stands for itself.
     """
 
     values: Sequence[float]
     groups: Sequence[Hashable]
     bound: float
+    weights: Sequence[float] = ()
 
     @property
     def value(self) -> float:
         """The mean."""
-        return fmean(self.values)
+        return min(1.0, mean_of(self.values, self.weights))
 
     @property
     def cases(self) -> int:
@@ -60,7 +62,8 @@ class Share:
     @property
     def effective(self) -> float:
         """Cases over the design effect (Kish; Korn & Graubard 1998 put it into Clopper & Pearson's interval)."""
-        return self.cases / design_effect(self.values, self.groups)
+        size = kish(self.weights) if self.weights else self.cases
+        return size / design_effect(self.values, self.groups)
 
     def interval(self, confidence: float = CONFIDENCE) -> Interval | None:
         """Wilson's interval."""
@@ -89,7 +92,8 @@ class Share:
 
     def _counted(self) -> tuple[float, float]:
         effective = self.effective
-        return min(fsum(self.values) * effective / self.cases, effective), effective
+        counted = self.value * effective if self.weights else fsum(self.values) * effective / self.cases
+        return min(counted, effective), effective
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ class Limit:
         counts: Whether it must be tested: another limit may say the same, or more.
         candidate: The candidate's own measure where the other one is its excess over the noise floor.
         floor: The reference's measure against itself, likewise.
+        check: The check whose agreement with people is limited; None for all other limits.
+        reference: The same measure on the reference's answers, beside a check.
     """
 
     key: str
@@ -48,11 +50,13 @@ class Limit:
     counts: bool = True
     candidate: Share | None = None
     floor: Share | None = None
+    check: str | None = None
+    reference: Share | None = None
 
     @property
     def mirrored(self) -> bool:
         """Whether the policy speaks of 1 minus what is measured: R is 1 minus the loss."""
-        return self.key == "min_robustness"
+        return self.key in ("min_robustness", "min_grader_agreement")
 
 
 def measure_limits(

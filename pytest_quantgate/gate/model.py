@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
 
 from pytest_quantgate.gate.policy import GatePolicy
 from pytest_quantgate.outcomes.intervals import Interval
+from pytest_quantgate.outcomes.labelled import Labels
 from pytest_quantgate.outcomes.model import Comparison
 from pytest_quantgate.outcomes.statistics import SliceStatistics
 
@@ -55,6 +56,8 @@ class Finding:
         p_above: p-value of "the limit is kept"; None when undefined.
         p_below: p-value of "the limit is crossed"; None when undefined.
         needed: Cases that would decide at the measured value; None when no number would.
+        check: The check that it speaks of, for ``min_grader_agreement``, which stands once for each; None for all
+            other limits.
     """
 
     limit: str
@@ -67,6 +70,7 @@ class Finding:
     p_above: float | None
     p_below: float | None
     needed: int | None
+    check: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,7 @@ class GateInput:
         share: Share of alpha that this look may spend; 1 for a gate that is not sequential.
         earlier: The looks before this one.
         planned: Cases that were selected to run and would be asked without stopping early; None when all were asked.
+        labels: What people say of answers to the slice's cases; only gates of candidates are judged by it.
     """
 
     slice: str
@@ -140,6 +145,7 @@ class GateInput:
     share: float = 1.0
     earlier: tuple[Look, ...] = ()
     planned: int | None = None
+    labels: Labels = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +162,7 @@ class GateResult:
         partial: True when only some of the slice's cases were selected.
         policy: The limits.
         statistics: What was measured.
-        findings: One per limit, in the policy's order; empty when no case is scored.
+        findings: One per limit (of ``min_grader_agreement`` one per check); empty when no case is scored.
         evidence: What the rule ``evidence`` decided by; None under the rule ``point``.
         floor: The noise floor; None without one.
         blind: The positive control that this slice did not see; None when it saw it or none was run.

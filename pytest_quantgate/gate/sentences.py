@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.gate.limits import Difference, Ratio, Share, one_sided
 from pytest_quantgate.gate.wording import given, measured, percent, percent_limit, percent_range
+from pytest_quantgate.outcomes.intervals import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_quantgate.gate.measures import Limit
-    from pytest_quantgate.outcomes.intervals import Interval
 
 INDICATOR_WORDS: Final = {
     "max_refusal_drift": "refusal rate",
@@ -25,6 +25,10 @@ INDICATOR_WORDS: Final = {
     "max_length_ratio": "length ratio",
 }
 """What limits on indicators judge, by their keys."""
+
+
+_UNITS: Final = {"max_cluster_pass_to_fail": "clusters", "min_grader_agreement": "labels"}
+"""What limits count, by their keys; all others count cases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ _SHARE: Final = _Scale(lambda value, limit: percent(value, limit=limit), percent
 _R: Final = _Scale(
     lambda value, limit: measured(value, 3, limit=limit), lambda limit: given(limit, 2), "below", "above"
 )
+_AGREEMENT: Final = _Scale(lambda value, limit: percent(value, limit=limit), percent_limit, "below", "above")
 _RATIO: Final = _Scale(lambda value, limit: measured(value, 2, limit=limit), lambda limit: given(limit, 2))
 _DRIFT: Final = _Scale(
     lambda value, limit: ("+" if value >= 0 else "-") + percent(abs(value), limit=limit),
@@ -62,7 +67,7 @@ def by_point(limit: Limit) -> str:
     measure, scale = limit.measure, _scale(limit)
     if measure is None:
         return f"{limit.key} cannot be judged: {limit.undefined}"
-    interval = None if limit.mirrored else measure.interval()
+    interval = None if limit.key == "min_robustness" else measure.interval()
     spread = "" if interval is None else f"95% interval {_range(limit, interval)}"
     if measure.beyond():
         return f"{_told(limit, spread)} is {scale.bad} {_bound(limit)}"
@@ -115,7 +120,7 @@ def undecided(limit: Limit, beyond: float, within: float, needed: int | None) ->
     ends = sorted((_seen(limit, low), _seen(limit, high)))
     scale, bound = _scale(limit), _policy_bound(limit)
     spread = " to ".join(scale.value(end, bound) if isfinite(end) else "any" for end in ends)
-    units = "clusters" if limit.key == "max_cluster_pass_to_fail" else "cases"
+    units = _UNITS.get(limit.key, "cases")
     what = f"no number of {units} would decide at this value"
     if needed is not None:
         what = f"about {needed} {units} would decide"
@@ -124,7 +129,7 @@ def undecided(limit: Limit, beyond: float, within: float, needed: int | None) ->
 
 def _scale(limit: Limit) -> _Scale:
     if limit.mirrored:
-        return _R
+        return _R if limit.check is None else _AGREEMENT
     if limit.key == "max_refusal_drift":
         return _DRIFT
     return _RATIO if isinstance(limit.measure, Ratio) else _SHARE
@@ -150,6 +155,8 @@ def _write(limit: Limit, value: float) -> str:
 def _range(limit: Limit, interval: Interval) -> str:
     if isinstance(limit.measure, Ratio):
         return f"{interval.low:.2f}-{interval.high:.2f}"
+    if limit.mirrored:
+        interval = Interval(1 - interval.high, 1 - interval.low, interval.method)
     return percent_range(interval)
 
 
@@ -161,7 +168,7 @@ def _told(limit: Limit, spread: str) -> str:
         return limit.key
     value = _write(limit, measure.value)
     if limit.mirrored:
-        return _robustness(limit, value, spread)
+        return _robustness(limit, value, spread) if limit.check is None else _agreement(limit, value, more)
     if limit.key in INDICATOR_WORDS and isinstance(measure, Difference):
         before, after = percent(fmean(measure.second)), percent(fmean(measure.first))
         return f"{INDICATOR_WORDS[limit.key]} {before} → {after}: change {value}" + (f" ({spread})" if spread else "")
@@ -182,6 +189,21 @@ def _robustness(limit: Limit, value: str, spread: str) -> str:
         candidate, floor = measured(1 - limit.candidate.value, 3), measured(1 - limit.floor.value, 3)
         told = f"robustness R {candidate}, of the reference against itself {floor}: net {value}"
     return f"{told} ({spread})" if spread else told
+
+
+def _agreement(limit: Limit, value: str, more: str) -> str:
+    told = f"agreement of {limit.check} with people {value}"
+    if limit.reference is None or not isinstance(limit.measure, Share):
+        return told
+    if len(set(limit.measure.weights)) > 1:
+        told += " weighted"
+    before = percent(1 - limit.reference.value, limit=_policy_bound(limit))
+    return f"{told} ({agreed(limit.measure)}{more}; on the reference {before}, {agreed(limit.reference)})"
+
+
+def agreed(wrong: Share) -> str:
+    """On how many labels check and people agree: ``57 of 60 labels``."""
+    return f"{wrong.cases - round(fsum(wrong.values))} of {wrong.cases} labels"
 
 
 def _counted(share: Share, value: str | None = None) -> str:

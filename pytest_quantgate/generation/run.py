@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_quantgate.errors import ModelError, QuantgateError
 from pytest_quantgate.generation.budget import key_value_budget, release_memory
@@ -50,6 +50,8 @@ def answer(
     cache: CompletionCache,
     progress: Progress,
     more: Callable[[Mapping[str, Completion]], Sequence[Request]] = no_more,
+    *,
+    elsewhere: Sequence[Variant] = (),
 ) -> Answers:
     """Answer every request, loading the model only when an answer is missing, and only once.
 
@@ -63,13 +65,18 @@ def answer(
         progress: Told how far it has come.
         more: Called with everything that was answered, by digest; gives the requests that follow from it (the next
             turn of a chat). It is asked again until it has nothing new.
+        elsewhere: The same variant on further devices, which answer their share in processes of their own.
 
     Raises:
         QuantgateError: The model cannot be loaded, is not what its spec says, or does not fit in memory.
     """
     identity = variant.identity.digest
     completions: dict[str, Completion] = {}
-    loaded: LoadedModel | None = None
+
+    def audited(audit: Audit) -> None:
+        cache.put_audit(identity, audit.to_json())
+
+    engine = _engine(variant, elsewhere, audited)
     wanted = {request.digest: request for request in requests}
     turn = generated = 0
 
@@ -77,27 +84,66 @@ def answer(
         cache.put(identity, fresh)
         completions.update(fresh)
 
-    while wanted or not turn:
-        turn += 1
-        completions.update(cache.get(identity, wanted))
-        missing = [request for digest, request in wanted.items() if digest not in completions]
-        label = variant.label if turn == 1 else f"{variant.label}, turn {turn}"
-        progress.start(label, len(wanted), len(wanted) - len(missing))
-        try:
-            if missing:
-                if loaded is None:
-                    release_memory()  # a variant that failed leaves its memory behind while its error is looked at
-                    loaded = load_variant(variant)
-                    cache.put_audit(identity, loaded.audit.to_json())
-                _generate(loaded, missing, keep, progress)
-        finally:
-            progress.finish()
-        generated += len(missing)
-        wanted = {request.digest: request for request in more(completions) if request.digest not in completions}
-    if loaded is not None:
-        del loaded
-        release_memory()
+    try:
+        while wanted or not turn:
+            turn += 1
+            completions.update(cache.get(identity, wanted))
+            missing = [request for digest, request in wanted.items() if digest not in completions]
+            label = variant.label if turn == 1 else f"{variant.label}, turn {turn}"
+            progress.start(label, len(wanted), len(wanted) - len(missing))
+            try:
+                if missing:
+                    engine.generate(missing, keep, progress)
+            finally:
+                progress.finish()
+            generated += len(missing)
+            wanted = {request.digest: request for request in more(completions) if request.digest not in completions}
+    finally:
+        engine.close()
     return Answers(completions, _audit(cache, identity), cached=len(completions) - generated, generated=generated)
+
+
+class _Engine(Protocol):
+    """A variant that answers; it is loaded when something is first asked."""
+
+    def generate(
+        self, requests: Sequence[Request], keep: Callable[[Mapping[str, Completion]], None], progress: Progress
+    ) -> None:
+        """Answer requests, and have each kept as soon as it is finished."""
+
+    def close(self) -> None:
+        """Give its memory back."""
+
+
+class _Here:
+    """A variant in this process."""
+
+    def __init__(self, variant: Variant, audited: Callable[[Audit], None]) -> None:
+        self._variant = variant
+        self._audited = audited
+        self._loaded: LoadedModel | None = None
+
+    def generate(
+        self, requests: Sequence[Request], keep: Callable[[Mapping[str, Completion]], None], progress: Progress
+    ) -> None:
+        if self._loaded is None:
+            release_memory()  # a variant that failed leaves its memory behind while its error is looked at
+            self._loaded = load_variant(self._variant)
+            self._audited(self._loaded.audit)
+        generate(self._loaded, requests, keep, progress)
+
+    def close(self) -> None:
+        if self._loaded is not None:
+            self._loaded = None
+            release_memory()
+
+
+def _engine(variant: Variant, elsewhere: Sequence[Variant], audited: Callable[[Audit], None]) -> _Engine:
+    if not elsewhere:
+        return _Here(variant, audited)
+    from pytest_quantgate.generation.shares import Shares
+
+    return Shares((variant, *elsewhere), audited)
 
 
 def _audit(cache: CompletionCache, identity: str) -> Audit | None:
@@ -110,12 +156,23 @@ def _audit(cache: CompletionCache, identity: str) -> Audit | None:
         return None
 
 
-def _generate(
+def generate(
     loaded: LoadedModel,
     requests: Sequence[Request],
     keep: Callable[[Mapping[str, Completion]], None],
     progress: Progress,
 ) -> None:
+    """Answer requests with a variant that is in memory.
+
+    Args:
+        loaded: Who answers.
+        requests: What is asked, each once.
+        keep: Called with answers as soon as they are finished, by digest.
+        progress: Told how far it has come.
+
+    Raises:
+        ModelError: The model's files do not fit together, or it is of a kind that cannot be run.
+    """
     from pytest_quantgate.generation.decode import Decoded, Decoder
     from pytest_quantgate.generation.prompts import tokenize
 

@@ -1,1 +1,1 @@
-"""What each variant is anchored to. Empty until goldens are built."""
+"""What each variant is anchored to, and how what it does now compares with that."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pytest_quantgate.checks.model import CheckResult, Recall
 from pytest_quantgate.generation.completion import FinishReason
+
+REFERENCE: Final = "golden:"
+"""Begins the spec of a reference that is not run: its answers are those that the variant behind it is anchored to."""
 
 State = Literal["same", "reworded", "drifted", "new", "expired", "unused", "unscored"]
 """How a case stands to its golden.

@@ -88,6 +88,17 @@ def design_effect(values: Sequence[float], groups: Sequence[Hashable]) -> float:
     return min((telling * estimated + _DOUBT * alike) / (telling + _DOUBT), alike)
 
 
+def kish(weights: Sequence[float]) -> float:
+    """What cases are worth that stand for unequal numbers of others: (Σw)² / Σw² (Kish, Survey Sampling, 1965).
+
+    At most their number, and that where all weigh the same.
+
+    Args:
+        weights: One per case, above 0; at least one.
+    """
+    return fsum(weights) ** 2 / fsum(weight * weight for weight in weights)
+
+
 def share_of(values: Sequence[float], groups: Sequence[Hashable], undefined: str) -> Estimate:
     """The mean of values in [0, 1] with its Wilson interval, over the effective number of cases.
 

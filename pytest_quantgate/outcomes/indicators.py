@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Name = Literal["refusal_rate", "over_refusal_rate", "format_retry_rate", "length_ratio", "truncation_rate", "loop_rate"]
 
-REMEMBERED: Final = 20_000
+REMEMBERED: Final = 100_000
 """Answers that are read once, however many gates and reports ask whether they decline."""
 
 _NO_TOKENS = "answers were recorded without their tokens"

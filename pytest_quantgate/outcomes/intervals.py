@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Method = Literal["Wilson", "Clopper-Pearson", "Newcombe", "BCa bootstrap"]
+Method = Literal["Wilson", "Clopper-Pearson", "Newcombe", "BCa bootstrap", "asymptotic"]
 
 CONFIDENCE: Final = 0.95
 """Coverage of every interval that is printed or written, two-sided."""
@@ -137,7 +137,12 @@ def exact_limits(k: float, n: float, level: float) -> tuple[float, float]:
 
 
 def newcombe_paired(
-    first: Sequence[float], second: Sequence[float], confidence: float = CONFIDENCE, *, effective: float | None = None
+    first: Sequence[float],
+    second: Sequence[float],
+    confidence: float = CONFIDENCE,
+    *,
+    effective: float | None = None,
+    weights: Sequence[float] = (),
 ) -> Interval | None:
     """Interval of mean(first) - mean(second), both seen on the same cases (Newcombe 1998b, method 10).
 
@@ -147,7 +152,9 @@ def newcombe_paired(
         first: Values in [0, 1], one per case.
         second: Values in [0, 1] of the same cases in the same order.
         confidence: Two-sided coverage, between 0 and 1.
-        effective: What the cases are worth where some share a cluster; their number when None.
+        effective: What the cases are worth where some share a cluster, or weigh more than others; their number when
+            None.
+        weights: How many cases each stands for; none where each stands for itself.
 
     Returns:
         The interval; None without a case.
@@ -155,7 +162,7 @@ def newcombe_paired(
     Raises:
         ValueError: The two differ in length.
     """
-    means = paired_means(first, second, effective=effective)
+    means = paired_means(first, second, effective=effective, weights=weights)
     if means is None:
         return None
     z = _quantile(confidence)
@@ -188,7 +195,11 @@ def newcombe_independent(k1: float, n1: float, k2: float, n2: float, confidence:
 
 
 def paired_means(
-    first: Sequence[float], second: Sequence[float], *, effective: float | None = None
+    first: Sequence[float],
+    second: Sequence[float],
+    *,
+    effective: float | None = None,
+    weights: Sequence[float] = (),
 ) -> PairedMeans | None:
     """Means and corrected correlation of values in [0, 1] seen on the same cases; None without a case.
 
@@ -196,17 +207,24 @@ def paired_means(
     φ; for others it is nearer to 0, and the squared width stays above what the differences really vary by.
     """
     n = len(first)
-    both = fsum(one * other for one, other in zip(first, second, strict=True))
+    products = [one * other for one, other in zip(first, second, strict=True)]
     if n == 0:
         return None
-    p1, p2 = fsum(first) / n, fsum(second) / n
+    p1, p2, both = (mean_of(values, weights) for values in (first, second, products))
     size = n if effective is None else effective
-    shared = both / n - p1 * p2
+    shared = both - p1 * p2
     if shared > 0:
         shared = max(0.0, shared - 1 / (2 * size))  # the continuity correction n/2 of ad - bc, over n²
     spread = sqrt(p1 * (1 - p1) * p2 * (1 - p2))
     correlation = min(1.0, max(-1.0, shared / spread)) if spread > 0 else 0.0
     return PairedMeans(p1, p2, correlation, size)
+
+
+def mean_of(values: Sequence[float], weights: Sequence[float] = ()) -> float:
+    """The mean of at least one value; with weights, of all the cases that the values stand for."""
+    if not weights:
+        return fsum(values) / len(values)
+    return fsum(weight * value for weight, value in zip(weights, values, strict=True)) / fsum(weights)
 
 
 def refuse_impossible(k: float, n: float) -> None:

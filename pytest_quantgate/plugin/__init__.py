@@ -13,6 +13,7 @@ import pytest
 from pytest_quantgate.plugin import settings
 
 if TYPE_CHECKING:
+    from pytest_quantgate.checks.registry import CheckRegistry
     from pytest_quantgate.plugin.fixture import QuantCase
 
 MARKER = (
@@ -60,3 +61,17 @@ def quant_case(request: pytest.FixtureRequest) -> QuantCase:
     from pytest_quantgate.plugin.fixture import case_of
 
     return case_of(request)
+
+
+@pytest.fixture(scope="session")
+def quant_checks(pytestconfig: pytest.Config) -> CheckRegistry:
+    """The built-in checks and those of your conftest files and plugins, for ``pytest_quantgate.testing``.
+
+    It needs no candidate: ``check_answer("my_check", "an answer", checks=quant_checks)``.
+    """
+    from pytest_quantgate.checks.builtin import builtin_registry
+    from pytest_quantgate.plugin import hooks
+
+    registry = builtin_registry()
+    hooks.call(pytestconfig, "pytest_quantgate_register_checks", registry)
+    return registry

@@ -68,6 +68,7 @@ class AnswerBook:
 
     Args:
         options: Which variants of which model.
+        anchored: What a reference that is not run answered to a case of a slice; None for one that is run.
 
     Attributes:
         again: Stands for a spec: the reference, run another way.
@@ -77,8 +78,9 @@ class AnswerBook:
         troubles: Why a spec has no answers.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, anchored: Callable[[str, Case], Sequence[Completion]] | None = None) -> None:
         self._options = options
+        self._anchored = anchored
         self.again = name_of(options.reference, another_schedule(kernels=options.noise_kernels))
         self.anew = graded_again(options.reference)
         self._cases: dict[str, dict[tuple[str, str], Case]] = {}
@@ -132,7 +134,7 @@ class AnswerBook:
         for spec in self.specs:
             if self.in_vain:
                 return
-            if spec in fresh and self.trouble(spec) is None:
+            if spec in fresh and spec in self.variants and self.trouble(spec) is None:
                 self._answer(spec, fresh[spec], cache, progress)
 
     def prepare(self, specs: Iterable[str], note: Callable[[str], None]) -> None:
@@ -142,11 +144,13 @@ class AnswerBook:
             specs: Some of ``specs``, the reference first.
             note: Told what takes long.
         """
+        from pytest_quantgate.variants.device import split_devices
         from pytest_quantgate.variants.source import resolve_model
         from pytest_quantgate.variants.variant import prepare_variant, run_another_way
 
         options = self._options
-        missing = [spec for spec in specs if spec not in self.variants and spec not in self.troubles]
+        known = {*self.variants, *self.troubles, *([] if self._anchored is None else [options.reference])}
+        missing = [spec for spec in specs if spec not in known]
         if not missing:
             return
         try:
@@ -154,6 +158,7 @@ class AnswerBook:
         except Exception as error:  # noqa: BLE001  (whatever a model's files provoke must reach the items)
             self.troubles[options.reference] = Trouble.of(error)
             return
+        device = split_devices(options.device)[0]
         for spec in missing:
             if spec == self.again and options.reference not in self.variants:
                 continue  # the reference's trouble is everybody's
@@ -161,13 +166,15 @@ class AnswerBook:
                 self.variants[spec] = (
                     run_another_way(self.variants[options.reference], kernels=options.noise_kernels)
                     if spec == self.again
-                    else prepare_variant(spec, source, device=options.device, compute_dtype=options.compute_dtype)
+                    else prepare_variant(spec, source, device=device, compute_dtype=options.compute_dtype)
                 )
             except Exception as error:  # noqa: BLE001  (as above)
                 self.troubles[spec] = Trouble.of(error)
 
     def _answer(self, spec: str, cases: Sequence[Case], cache: CompletionCache, progress: Progress) -> None:
         from pytest_quantgate.generation.run import answer
+        from pytest_quantgate.variants.device import split_devices
+        from pytest_quantgate.variants.variant import on_device
 
         in_turns = [case for case in cases if case.later]
 
@@ -176,7 +183,9 @@ class AnswerBook:
 
         try:
             requests = [Request.of(case) for case in cases]
-            found = answer(self.variants[spec], requests, cache, progress, more)
+            variant = self.variants[spec]
+            elsewhere = [on_device(variant, device) for device in split_devices(self._options.device)[1:]]
+            found = answer(variant, requests, cache, progress, more, elsewhere=elsewhere)
         except Exception as error:  # noqa: BLE001  (libraries raise anything; it must reach the items, not end the run)
             self.troubles[spec] = Trouble.of(error)
             return
@@ -217,19 +226,28 @@ class AnswerBook:
         candidate = self._outcome(ref.candidate, ref, registry)
         return Comparison(ref.case, reference, candidate)
 
+    def receive(self, ref: CaseRef, reference: Outcome, candidate: Outcome) -> None:
+        """Know how another process graded a case; what was graded here already stays as it is."""
+        for spec, outcome in ((self._options.reference, reference), (ref.candidate, candidate)):
+            self._outcomes.setdefault((spec, ref.slice, ref.case.id), outcome)
+
     def _outcome(self, spec: str, ref: CaseRef, registry: CheckRegistry) -> Outcome:
         from pytest_quantgate.report.text import visible
 
         key = (spec, ref.slice, ref.case.id)
         if key not in self._outcomes:
-            answers = self.answers[self._options.reference if spec == self.anew else spec]
             completions = [
                 # a chat template may have worded the problem
                 each if each.problem is None else replace(each, problem=visible(each.problem))
-                for each in answered(ref.case, answers.completions)
+                for each in self._completions(self._options.reference if spec == self.anew else spec, ref)
             ]
             self._outcomes[key] = outcome_of_turns(ref.case, completions, registry)
         return self._outcomes[key]
+
+    def _completions(self, spec: str, ref: CaseRef) -> Sequence[Completion]:
+        if self._anchored is not None and spec == self._options.reference:
+            return self._anchored(ref.slice, ref.case)
+        return answered(ref.case, self.answers[spec].completions)
 
 
 def _needs_judge(case: Case) -> bool:

@@ -20,6 +20,7 @@ from pytest_quantgate.report.model import (
     tool_version,
 )
 from pytest_quantgate.variants.registry import describe
+from pytest_quantgate.variants.spec import parse_spec
 
 if TYPE_CHECKING:
     from pytest_quantgate.outcomes.model import Outcome
@@ -42,8 +43,8 @@ NOT_REPEATED = {
 def assemble(run: QuantRun) -> RunReport:
     """Everything that the run found, from its state at the end."""
     options = run.options
-    place = run.places[options.reference]
-    prepared = run.answers.variants.get(options.reference)
+    place = next(iter(run.places.values()))  # the device is the same for all
+    prepared = next(iter(run.answers.variants.values()), None)
     names = dict.fromkeys(gate.result.slice for gate in run.gates)
     report_path = run.config.getoption("quant_report_json") or options.report_json
     return RunReport(
@@ -66,7 +67,7 @@ def assemble(run: QuantRun) -> RunReport:
         control_variants=tuple(_variant(run, spec) for spec in options.controls),
         floor_variant=_variant(run, run.answers.again) if options.noise_floor else None,
         goldens=run.goldens.records,
-        drifts=tuple(gate.result for gate in run.drifts),
+        drifts=run.goldens.verdicts,
     )
 
 
@@ -102,6 +103,8 @@ def _variant(run: QuantRun, spec: str) -> VariantRecord:
     answers = run.answers.answers.get(spec)
     trouble = run.answers.troubles.get(spec)
     audit = None if answers is None else answers.audit
+    if run.options.anchored is not None and spec == run.options.reference:
+        return _anchored(run, spec, run.options.anchored)
     return VariantRecord(
         spec=spec,
         digest="" if prepared is None else prepared.identity.digest,
@@ -114,9 +117,21 @@ def _variant(run: QuantRun, spec: str) -> VariantRecord:
     )
 
 
+def _anchored(run: QuantRun, spec: str, variant: str) -> VariantRecord:
+    """A reference that was not run: what its newest golden says of it."""
+    anchor, trouble = run.goldens.reference_anchor(), run.answers.troubles.get(spec)
+    return VariantRecord(
+        spec=spec,
+        digest="" if anchor is None else anchor.digest,
+        identity={} if anchor is None else dict(anchor.identity),
+        problem=None if trouble is None else trouble.reason,
+        bits=describe(parse_spec(variant)).bits,
+    )
+
+
 def _slice(run: QuantRun, name: str) -> SliceRecord:
     found = run.book.named(name)
-    return SliceRecord(found.name, found.description, found.location.path, len(found.cases))
+    return SliceRecord(found.name, found.description, found.location.path, len(found.cases), found.location.line)
 
 
 def _cases(run: QuantRun) -> tuple[CaseRecord, ...]:
@@ -124,10 +139,12 @@ def _cases(run: QuantRun) -> tuple[CaseRecord, ...]:
     node_ids: dict[tuple[str, str], dict[str, str]] = {}
     refs: dict[tuple[str, str], CaseRef] = {}
     outcomes: dict[tuple[str, str], dict[str, Outcome]] = {}
-    for nodeid, ref in run.tally.all_selected():
+    for _, ref in run.tally.all_selected():  # with --dist loadgroup their ids end with @GROUP, which selects nothing
         key = ref.slice, ref.case.id
         refs.setdefault(key, ref)
-        node_ids.setdefault(key, {})[ref.candidate] = run.from_here(nodeid)
+        node_ids.setdefault(key, {})[ref.candidate] = run.from_here(
+            f"{run.gated[ref.slice]}::{ref.case.id}[{ref.candidate}]"
+        )
     for ref in run.arrived():
         comparison = run.comparison(ref)
         outcomes.setdefault((ref.slice, ref.case.id), {}).update(

@@ -40,17 +40,19 @@ def register_backends(config: pytest.Config) -> None:
 
 
 def placements(options: Options) -> dict[str, Placement]:
-    """Where and in which arithmetic each variant will run, settled without loading anything.
+    """Where and in which arithmetic each variant that is run will run, settled without loading anything.
 
     Raises:
         QuantgateError: A device or a dtype that is unknown or not there.
     """
-    from pytest_quantgate.variants.device import place
+    from pytest_quantgate.variants.device import place, split_devices
     from pytest_quantgate.variants.spec import parse_spec
 
     found = {}
-    for text in (options.reference, *options.candidates, *options.controls):
+    device = split_devices(options.device)[0]
+    reference = () if options.anchored else (options.reference,)
+    for text in (*reference, *options.candidates, *options.controls):
         spec = parse_spec(text)
         description = registry.describe(spec)
-        found[text] = place(description, options.device, options.compute_dtype)
+        found[text] = place(description, device, options.compute_dtype)
     return found

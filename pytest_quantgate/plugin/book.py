@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,8 +14,6 @@ from pytest_quantgate.cases.load import load_slice
 from pytest_quantgate.errors import Problem, SliceError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pytest_quantgate.cases.model import Case, Slice
     from pytest_quantgate.cases.sources.registry import SourceRegistry
     from pytest_quantgate.cases.surroundings import TokenCounter
@@ -100,6 +99,10 @@ class SliceBook:
     def named(self, name: str) -> Slice:
         """The slice of that name."""
         return self._by_name[name][1]
+
+    def add(self, slice_: Slice) -> None:
+        """Know a slice that another process loaded."""
+        self._by_name[slice_.name] = (Path(slice_.location.path), slice_)
 
     def load(self, path: Path, shown: str | None = None) -> Slice:
         """The slice of a file.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_quantgate.cases.model import GATE_ID
+from pytest_quantgate.cases.model import DRIFT_ID, GATE_ID
 from pytest_quantgate.cases.suites import suite_files
 from pytest_quantgate.errors import SliceError, nearest
 from pytest_quantgate.plugin.book import CaseRef
@@ -52,7 +52,7 @@ class _Cases(pytest.Collector):
         for case in slice_.cases:
             for candidate in self.run.options.candidates:
                 name = f"{case.id}[{candidate}]"
-                names = {name, case.id, gate_name(candidate), GATE_ID}
+                names = {name, case.id, *_gates_of(self.run.options, candidate)}
                 if self.only is None or not self.only.isdisjoint(names):
                     missing -= names
                     yield CaseItem.of(self, name, CaseRef(slice_.name, case, candidate))
@@ -136,6 +136,25 @@ class DegradedError(Exception):
         super().__init__(str(failure))
 
 
+def keep_slices(run: QuantRun, session: pytest.Session, items: list[pytest.Item]) -> None:
+    """Deselect the slices that ``--quant-slice`` does not name.
+
+    Raises:
+        pytest.UsageError: It names one that is not there.
+    """
+    names = run.options.slices
+    for name in names:
+        if name not in run.book.names and not session.testsfailed:
+            hint = nearest(name, run.book.names) if run.book.names else "no slice was collected"
+            msg = f"--quant-slice {name}: no such slice: {hint}"
+            raise pytest.UsageError(msg)
+    others = [item for item in items if (ref := ref_of(item)) is not None and ref.slice not in names]
+    if others:
+        run.config.hook.pytest_deselected(items=others)
+        dropped = set(others)
+        items[:] = [item for item in items if item not in dropped]
+
+
 def suite_collectors(
     session: pytest.Session, run: QuantRun, suites: Iterable[str], only: Iterable[str]
 ) -> Iterator[SuiteSlice]:
@@ -175,6 +194,16 @@ def gate_name(candidate: str) -> str:
     return f"{GATE_ID}[{candidate}]"
 
 
+def drift_name(variant: str) -> str:
+    """What the drift gate of a variant is called below its slice file."""
+    return f"{DRIFT_ID}[{variant}]"
+
+
+def _gates_of(options: Options, candidate: str) -> tuple[str, ...]:
+    """The names of the gates that need the cases of a candidate; the reference is asked all of them."""
+    return gate_name(candidate), GATE_ID, drift_name(candidate), drift_name(options.reference), DRIFT_ID
+
+
 def take_gate_arguments(config: pytest.Config, options: Options) -> dict[Path, frozenset[str]]:
     """Take gates from pytest's arguments, which knows no such items, and leave their files.
 
@@ -182,7 +211,7 @@ def take_gate_arguments(config: pytest.Config, options: Options) -> dict[Path, f
         By slice file, the gates to run. Files that other arguments name too, or folders above them, are left out:
         all of what is named is to run, and the whole file is.
     """
-    gates = {GATE_ID, *map(gate_name, options.candidates)}
+    gates = {name for candidate in options.candidates for name in _gates_of(options, candidate)}
     folder = config.invocation_params.dir
     taken: dict[Path, set[str]] = {}
     others: set[Path] = set()

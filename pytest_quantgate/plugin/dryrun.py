@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from pytest_quantgate.cases.model import Case
     from pytest_quantgate.generation.cache import CompletionCache
     from pytest_quantgate.plugin.book import CaseRef
     from pytest_quantgate.plugin.session import QuantRun
@@ -117,7 +118,7 @@ class DryRun:
             return []
         problems = []
         tokens = Tokens(None, None)
-        prepared = run.answers.variants.get(run.options.reference)
+        prepared = next(iter(run.answers.variants.values()), None)  # of one model, all of them
         if prepared is not None:
             try:
                 tokens = _tokens(prepared.model.folder)
@@ -160,8 +161,12 @@ def _row(run: QuantRun, name: str, refs: Sequence[CaseRef], tokens: Tokens, cach
     cached = []
     for spec in run.answers.specs:
         variant = run.answers.variants.get(spec)
-        stored = None if variant is None else look_up(cases, partial(cache.get, variant.identity.digest))
-        cached.append(UNKNOWN if stored is None else str(len(stored)))
+        if variant is not None:
+            cached.append(str(len(look_up(cases, partial(cache.get, variant.identity.digest)))))
+        elif run.options.anchored is not None and spec == run.options.reference:
+            cached.append(_anchored(run, name, cases))
+        else:
+            cached.append(UNKNOWN)
     return [
         name,
         str(len(cases)),
@@ -171,6 +176,14 @@ def _row(run: QuantRun, name: str, refs: Sequence[CaseRef], tokens: Tokens, cach
         str(sum(request.max_new_tokens for request in requests)),
         *cached,
     ]
+
+
+def _anchored(run: QuantRun, name: str, cases: Sequence[Case]) -> str:
+    """How many answers the golden has that stands for the reference."""
+    try:
+        return str(sum(each.problem is None for case in cases for each in run.goldens.anchored(name, case)))
+    except QuantgateError:  # it cannot be read, and that is told as a problem
+        return UNKNOWN
 
 
 def _tokens(folder: Path) -> Tokens:

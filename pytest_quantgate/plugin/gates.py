@@ -9,8 +9,9 @@ import pytest
 
 from pytest_quantgate.cases.model import Location
 from pytest_quantgate.gate.model import Verdict
-from pytest_quantgate.plugin.collect import gate_name
+from pytest_quantgate.plugin.collect import drift_name, gate_name
 from pytest_quantgate.plugin.verdicts import trouble_beside
+from pytest_quantgate.report import junit
 
 if TYPE_CHECKING:
     from pytest_quantgate.gate.model import GateResult
@@ -30,6 +31,7 @@ class Gate:
         broken: Something other than the user's selection and the number of cases kept it from a verdict.
         details: A traceback to show with the failure, or nothing.
         lenient: The user lets gates pass that cannot decide.
+        excuse: Why it is reported as skipped whatever it says; empty for all but drift gates.
     """
 
     nodeid: str
@@ -38,12 +40,15 @@ class Gate:
     broken: bool
     details: str = ""
     lenient: bool = False
+    excuse: str = ""
 
     @property
     def outcome(self) -> Outcome:
         """A gate that cannot decide lets no model pass, unless the user chose so, or to run a part of the slice."""
         if self.result.verdict is Verdict.PASS:
             return "passed"
+        if self.excuse:
+            return "skipped"
         excused = self.lenient or self.result.partial
         if self.result.verdict is Verdict.INCONCLUSIVE and excused and not self.broken:
             return "skipped"
@@ -53,6 +58,12 @@ class Gate:
 def nodeid(run: QuantRun, name: str, candidate: str) -> str:
     """The node id of the gate of a slice of that name."""
     return f"{run.gated[name]}::{gate_name(candidate)}"
+
+
+def nodeids(run: QuantRun, name: str, candidate: str) -> tuple[str, ...]:
+    """The node ids of all gates that rest on the cases of a candidate: its own, its drift gate, the reference's."""
+    drifts = (drift_name(variant) for variant in (candidate, run.options.reference))
+    return nodeid(run, name, candidate), *(f"{run.gated[name]}::{drift}" for drift in drifts)
 
 
 def gate_of(run: QuantRun, result: GateResult) -> Gate:
@@ -106,8 +117,10 @@ def emit(config: pytest.Config, gate: Gate) -> None:
         ("quant_slice", result.slice),
         ("quant_candidate", result.candidate),
         ("quant_verdict", result.verdict.value),
+        *junit.properties(result),
     ]
-    location = (gate.location.path, gate.location.line - 1, f"{result.slice}: gate[{result.candidate}]")
+    name = gate.nodeid.rpartition("::")[2]
+    location = (gate.location.path, gate.location.line - 1, f"{result.slice}: {name}")
     config.hook.pytest_runtest_logstart(nodeid=gate.nodeid, location=location)
     phases: tuple[Literal["setup", "call", "teardown"], ...] = ("setup", "call", "teardown")
     for when in phases:
@@ -129,8 +142,9 @@ def _longrepr(gate: Gate) -> Any:
     if gate.outcome == "passed":
         return None
     if gate.outcome == "skipped":
-        return (gate.location.path, gate.location.line, "; ".join(result.reasons))
-    lines = [f"{result.slice}, {result.candidate}: {result.verdict.value}"]
+        return (gate.location.path, gate.location.line, gate.excuse or "; ".join(result.reasons))
+    what = "drift of " if result.role == "drift" else ""
+    lines = [f"{what}{result.slice}, {result.candidate}: {result.verdict.value}"]
     lines += [f"  {line}" for reason in result.reasons for line in reason.splitlines()]
     text = "\n".join([*lines, *gate.details.splitlines()])
     summary = "; ".join(reason.partition("\n")[0] for reason in result.reasons)

@@ -51,16 +51,18 @@ class FailedGates:
         """The node id of the failed gate that an item counts for."""
         if not isinstance(item, CaseItem):
             return None
-        nodeid = gates.nodeid(self._run, item.ref.slice, item.ref.candidate)
-        return nodeid if nodeid in self._ids else None
+        found = gates.nodeids(self._run, item.ref.slice, item.ref.candidate)
+        return next((nodeid for nodeid in found if nodeid in self._ids), None)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self) -> Generator[None, object, object]:
-        """Keep failed gates that a part of their slice could not judge; pytest forgets what was skipped."""
+        """Keep failed gates that were not judged again; pytest forgets what was skipped."""
         result = yield
-        skipped = {gate.nodeid for gate in self._run.gates if gate.outcome == "skipped"} & self._ids
+        run = self._run
+        left = [gate for gate in (*run.gates, *run.drifts) if not run.goldens.settled(gate)]
+        skipped = {gate.nodeid for gate in left if gate.outcome == "skipped"} & self._ids
         if skipped:
-            cache = _cache(self._run)
+            cache = _cache(run)
             cache.set(LAST_FAILED, {**cache.get(LAST_FAILED, {}), **dict.fromkeys(skipped, True)})
         return result
 

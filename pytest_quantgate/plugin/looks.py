@@ -12,7 +12,7 @@ from pytest_quantgate.plugin.options import SEED
 from pytest_quantgate.plugin.verdicts import is_whole, judge_all, policy_of, trouble_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from pytest_quantgate.cases.model import Case
     from pytest_quantgate.gate.model import GateResult, Look, Role
@@ -89,6 +89,15 @@ class Looks:
             return None
         plan = self._plans[ref.slice]
         return f"not asked: after {len(plan.asked)} of {len(plan.order)} cases more would not change the verdict"
+
+    def told(self) -> dict[str, list[str]]:
+        """By slice, the ids of the cases that were asked; nothing of a run in which every case is."""
+        return {name: sorted(plan.asked) for name, plan in self._plans.items()}
+
+    def take(self, told: Mapping[str, Collection[str]]) -> None:
+        """Know who was asked from what another process told."""
+        for name, asked in told.items():
+            self._plans[name] = _Plan(self._run.tally.cases(name), planned=(), asked=set(asked))
 
     def look_of(self, name: str) -> PlannedLook | None:
         """The last look that was made at a slice; None in a run that is not sequential."""

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
 import pytest
 
+from pytest_quantgate.golden.model import REFERENCE
 from pytest_quantgate.plugin import values
 from pytest_quantgate.plugin.files import is_there
 from pytest_quantgate.plugin.settings import SETTINGS
 from pytest_quantgate.plugin.values import Given
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from pytest_quantgate.cases.model import PolicySettings
     from pytest_quantgate.checks.settings import GradingSettings
@@ -36,7 +37,7 @@ class Options:
     """What the user asked for, after command line, ini file and defaults.
 
     Attributes:
-        reference: Spec of the reference, canonical.
+        reference: Spec of the reference, canonical; ``golden:SPEC`` for one that is not run.
         candidates: Specs of the candidates, canonical, each once.
         explicit: The candidates were named on the command line.
         model: The model as the user named it.
@@ -58,7 +59,7 @@ class Options:
         dry_run: Check, show, and run nothing.
         grading: What checks may do.
         reanchor: Which states of cases are anchored anew at the end of the run; ``review`` asks for each.
-        accepted: Why cases may be anchored although they are degraded, by the id that the user wrote.
+        accepted: Which cases may be anchored although they are degraded, and why: ``ID=REASON`` each.
         only: Which cases of the last run to run, or None for all.
         report_json: Where to write the run, or None.
         report_html: Where to write it as HTML, or None.
@@ -87,11 +88,16 @@ class Options:
     dry_run: bool
     grading: GradingSettings
     reanchor: tuple[str, ...]
-    accepted: Mapping[str, str]
+    accepted: tuple[str, ...]
     only: Only | None
     report_json: Path | None
     report_html: Path | None
     report_markdown: Path | None
+
+    @property
+    def anchored(self) -> str | None:
+        """The variant whose goldens stand for the reference; None where the reference is run."""
+        return self.reference.removeprefix(REFERENCE) if self.reference.startswith(REFERENCE) else None
 
 
 def resolve(config: pytest.Config) -> Options:
@@ -222,15 +228,24 @@ def _specs(config: pytest.Config, key: str) -> tuple[str, ...]:
 
 
 def _reference(config: pytest.Config) -> str:
-    """The canonical text of the reference's spec."""
+    """The canonical text of the reference's spec.
+
+    Raises:
+        pytest.UsageError: It is none, or comes from goldens and is to be run a second time.
+    """
     from pytest_quantgate.errors import QuantgateError
     from pytest_quantgate.variants.spec import parse_spec
 
     found = values.given(config, "quant_ref")
     if found is None:
         return "fp16"
+    text = found.text()
+    prefix = REFERENCE if text.startswith(REFERENCE) else ""
+    if prefix and (values.flag(config, "quant_noise_floor") or values.flag(config, "quant_noise_kernels")):
+        msg = f"{found.where} {text}: a reference from goldens is not run, so it has no noise floor: leave one out"
+        raise pytest.UsageError(msg)
     try:
-        return str(parse_spec(found.text()))
+        return f"{prefix}{parse_spec(text.removeprefix(prefix))}"
     except QuantgateError as error:
         msg = f"{found.where}: {error}"
         raise pytest.UsageError(msg) from None
@@ -266,12 +281,26 @@ def _model(config: pytest.Config) -> str:
 
 def _reanchor(config: pytest.Config) -> tuple[str, ...]:
     """What ``--quant-reanchor`` names."""
-    return ()
+    from pytest_quantgate.plugin.reanchor import read_states
+
+    found = values.on_command_line(config, "quant_reanchor")
+    return read_states(found.text(), found.where) if found else ()
 
 
-def _accepted(config: pytest.Config) -> dict[str, str]:
-    """Reasons by the id that ``--quant-accept`` names."""
-    return {}
+def _accepted(config: pytest.Config) -> tuple[str, ...]:
+    """What ``--quant-accept`` says, an id and a reason each."""
+    from pytest_quantgate.plugin.reanchor import check_accepted
+
+    found = values.on_command_line(config, "quant_accept")
+    if found is None:
+        return ()
+    if config.getoption("quant_reanchor") is None:
+        msg = f"{found.where} goes with --quant-reanchor: add what to anchor, or leave it out"
+        raise pytest.UsageError(msg)
+    texts = tuple(dict.fromkeys(found.texts()))
+    for text in texts:
+        check_accepted(text, found.where)
+    return texts
 
 
 def _only(config: pytest.Config) -> Only | None:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_quantgate.plugin.verdicts import is_whole, policy_of
+from pytest_quantgate.errors import QuantgateError
+from pytest_quantgate.plugin import reanchor
+from pytest_quantgate.plugin.verdicts import is_whole, labels_of, policy_of
 
 if TYPE_CHECKING:
     from pytest_quantgate.gate.power import PowerRow
@@ -30,8 +32,9 @@ def power(run: QuantRun) -> tuple[PowerRow, ...]:
 
 
 def problems(run: QuantRun) -> list[str]:
-    """Why slices could not be decided, one line each and what to do below the last."""
-    return [*_without_evidence(run), *_underpowered(run)]
+    """Why slices could not be decided, compared with their goldens or anchored, one line each and what to do below."""
+    goldens = [*run.goldens.problems(), *reanchor.problems(run)]
+    return [*_without_evidence(run), *_underpowered(run), *_labels(run), *goldens]
 
 
 def _without_evidence(run: QuantRun) -> list[str]:
@@ -51,6 +54,17 @@ def _underpowered(run: QuantRun) -> list[str]:
         return []
     found = [row.refusal for row in power(run) if row.refusal is not None and is_whole(run, row.slice)]
     return [*found[:-1], f"{found[-1]}\n  {HINT}"] if found else []
+
+
+def _labels(run: QuantRun) -> list[str]:
+    """What is wrong with the files of labels that gates will read."""
+    found: list[str] = []
+    for name in run.tally.slices:
+        try:
+            labels_of(run, name)
+        except QuantgateError as error:
+            found += str(error).splitlines()
+    return found
 
 
 def refuse(run: QuantRun) -> None:

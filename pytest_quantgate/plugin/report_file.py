@@ -1,4 +1,4 @@
-"""The file that ``--quant-report-json`` names."""
+"""The files that ``--quant-report-json``, ``--quant-report-html`` and ``--quant-report-markdown`` name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_quantgate.report.model import RunReport
 
 
-def clear(path: Path) -> None:
+def clear(path: Path, option: str = "--quant-report-json") -> None:
     """Remove the report of an earlier run, so that nobody takes it for this one's, and make its folder.
 
     Raises:
@@ -25,7 +25,7 @@ def clear(path: Path) -> None:
     try:
         store.clear(path)
     except QuantgateError as error:
-        msg = f"--quant-report-json {path}: {error.what}"
+        msg = f"{option} {path}: {error.what}"
         raise pytest.UsageError(msg) from None
 
 
@@ -41,4 +41,15 @@ def write(report: RunReport, path: Path) -> str | None:
         store.write(report, path)
     except QuantgateError as error:
         return f"--quant-report-json {error}"
+    return None
+
+
+def write_text(text: str, path: Path, option: str) -> str | None:
+    """Write another view of the run likewise."""
+    from pytest_quantgate.report import store
+
+    try:
+        store.write_text(text, path)
+    except QuantgateError as error:
+        return f"{option} {error}"
     return None

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 from pytest_quantgate.cases.read_case import marker_name
-from pytest_quantgate.errors import nearest
 from pytest_quantgate.outcomes.model import Transition
 from pytest_quantgate.plugin import collect, preflight, report_file, terminal, views
 from pytest_quantgate.plugin.answers import AnswerBook
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
     from pytest_quantgate.report.model import RunReport
     from pytest_quantgate.variants.device import Placement
 
+Role = Literal["alone", "controller", "worker"]
+
 RUN_KEY = pytest.StashKey["QuantRun"]()
 
 
@@ -42,6 +43,8 @@ class QuantRun:
         config: The session's configuration.
         options: What the user asked for.
         places: Where each variant will run, by spec.
+        role: ``alone`` does everything. Under pytest-xdist the ``controller`` has the questions answered, judges and
+            writes, and each ``worker`` collects, compares and sends.
 
     Attributes:
         book: The slices that were seen.
@@ -53,24 +56,29 @@ class QuantRun:
         controls: The verdicts on the controls, when the run has ended.
         goldens: What the variants are anchored to.
         drifts: The drift gates, when the run has ended.
-        report: The whole run, when it has ended.
+        concluded: The gates were judged and reported.
+        report: The whole run, when the session has ended.
         report_problem: Why there is no report, or not the file that was asked for.
         nothing_collected: There is neither a slice nor a test that uses one.
     """
 
-    def __init__(self, config: pytest.Config, options: Options, places: dict[str, Placement]) -> None:
+    def __init__(
+        self, config: pytest.Config, options: Options, places: dict[str, Placement], role: Role = "alone"
+    ) -> None:
         self.config = config
         self.options = options
         self.places = places
+        self.role = role
         self.book = SliceBook(config, counter_of(config, options.model), options.grading)
         self.gated: dict[str, str] = {}
         self.tally = Tally()
-        self.answers = AnswerBook(options)
+        self.goldens = Goldens(self)
+        self.answers = AnswerBook(options, None if options.anchored is None else self.goldens.anchored)
         self.looks = Looks(self)
         self.gates: tuple[Gate, ...] = ()
         self.controls: tuple[GateResult, ...] = ()
-        self.goldens = Goldens(self)
         self.drifts: tuple[Gate, ...] = ()
+        self.concluded = False
         self.report: RunReport | None = None
         self.report_problem: str | None = None
         self.nothing_collected = False
@@ -83,11 +91,11 @@ class QuantRun:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
         """Before a real run, remove the report of an earlier one."""
-        looks_only = self.config.option.collectonly or self.options.dry_run
-        if self.options.report_json is not None and not looks_only:
+        if self.config.option.collectonly or self.options.dry_run or self.role == "worker":
+            return
+        if self.options.report_json is not None:
             report_file.clear(self.options.report_json)
-        if not looks_only:
-            views.clear(self)
+        views.clear(self)
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> SliceFile | None:
         """Collect slice files."""
@@ -131,45 +139,10 @@ class QuantRun:
         """Deselect the slices that --quant-slice does not name."""
         files_skipped = self.config.getoption("lf", default=False)  # those in which nothing failed
         self.nothing_collected = not (self.book.names or session.testsfailed or files_skipped)
-        names = self.options.slices
-        if not names:
-            return
-        for name in names:
-            if name not in self.book.names and not session.testsfailed:
-                hint = nearest(name, self.book.names) if self.book.names else "no slice was collected"
-                msg = f"--quant-slice {name}: no such slice: {hint}"
-                raise pytest.UsageError(msg)
-        others = [item for item in items if (ref := ref_of(item)) is not None and ref.slice not in names]
-        if others:
-            self.config.hook.pytest_deselected(items=others)
-            dropped = set(others)
-            items[:] = [item for item in items if item not in dropped]
+        if self.options.slices:
+            collect.keep_slices(self, session, items)
 
     # --- the run
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Make all answers before the first item runs, and report the gates after the last.
-
-        Raises:
-            pytest.UsageError: A slice could not be decided, whatever the models answer.
-        """
-        stopped = session.testsfailed and not session.config.option.continue_on_collection_errors
-        if session.config.option.collectonly or stopped or self.options.dry_run:
-            return (yield)
-        self.select(session.items)
-        if not self.tally.wanted:
-            return (yield)
-        preflight.refuse(self)
-        self._generate()
-        session.testscollected += len(self.tally.selected)  # a gate is one more result; progress ends at 100%
-        try:
-            result = yield
-        except (session.Failed, session.Interrupted):  # -x and the like; Ctrl-C passes by
-            self._conclude()
-            raise
-        self._conclude()
-        return result
 
     def select(self, items: Iterable[pytest.Item]) -> None:
         """Note what the items that are left want compared."""
@@ -177,6 +150,19 @@ class QuantRun:
             ref = ref_of(item)
             if ref is not None:
                 self.tally.select(item.nodeid, ref, gated=isinstance(item, CaseItem))
+
+    def answer(self) -> int:
+        """Let everybody answer what was selected.
+
+        Returns:
+            How many gates will be reported beside the items.
+
+        Raises:
+            pytest.UsageError: A slice could not be decided, whatever the models answer.
+        """
+        preflight.refuse(self)
+        self._generate()
+        return len(self.tally.selected) + self.goldens.gates
 
     def _generate(self) -> None:
         from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
@@ -251,16 +237,20 @@ class QuantRun:
             return None
         return STATUSES.get((transition_of(report) or "", report.outcome))
 
-    def _conclude(self) -> None:
-        """Judge and report the gates, and write the run. A fault in the report must not hide the verdicts."""
-        from pytest_quantgate.plugin.assemble import assemble
-
+    def conclude(self) -> None:
+        """Judge the gates and report them."""
         results = judge_all(self, self.tally.arrived)
         self.gates = tuple(gate_of(self, result) for result in results if result.role == "candidate")
         self.controls = tuple(result for result in results if result.role != "candidate")
         self.drifts = self.goldens.judge()
         for gate in (*self.gates, *self.drifts):
             emit(self.config, gate)
+        self.concluded = True
+
+    def _write(self) -> None:
+        """Write the run. A fault in here must not hide the verdicts."""
+        from pytest_quantgate.plugin.assemble import assemble
+
         try:
             self.report = assemble(self)
             if self.options.report_json is not None:
@@ -299,7 +289,12 @@ class QuantRun:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Fail a session that was otherwise fine where the report is missing, or a candidate met no slice."""
+        """Write the run, and fail it where a report is missing, or a candidate met no slice."""
+        if self.role == "worker":
+            return
+        if self.concluded:
+            self.goldens.renew(session, exitstatus)
+            self._write()
         unmet = self.nothing_collected and self.options.explicit and not self.config.option.collectonly
-        if exitstatus == pytest.ExitCode.OK and (unmet or self.report_problem is not None):
+        if session.exitstatus == pytest.ExitCode.OK and (unmet or self.report_problem is not None):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

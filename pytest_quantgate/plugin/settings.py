@@ -46,7 +46,14 @@ SETTINGS = {
             "the slices notice. Several are separated by commas (int8,nf4), or the option is repeated. Without a "
             "candidate the plugin does nothing.",
         ),
-        Setting("quant_ref", "string", "SPEC", "The variant that is trusted. Default: fp16.", "fp16"),
+        Setting(
+            "quant_ref",
+            "string",
+            "SPEC",
+            "The variant that is trusted. golden:SPEC takes the answers that it was anchored to, and loads nothing of "
+            "it. Default: fp16.",
+            "fp16",
+        ),
         Setting(
             "quant_model",
             "string",
@@ -72,7 +79,8 @@ SETTINGS = {
             "quant_device",
             "string",
             "DEVICE",
-            "Where the models run: auto, cpu or cuda. Default: auto, CUDA when there is one.",
+            "Where the models run: auto, cpu, cuda or cuda:N; several with commas share the cases of each variant. "
+            "Default: auto, CUDA when there is one.",
             "auto",
         ),
         Setting(

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.paths import cache_folder
-from pytest_quantgate.plugin import ini_file, last_failed, only, options
+from pytest_quantgate.plugin import ini_file, last_failed, only, options, xdist
 from pytest_quantgate.plugin.session import RUN_KEY, QuantRun
 
 
@@ -16,11 +16,9 @@ def install(config: pytest.Config) -> None:
     """Check the options and register the run.
 
     Raises:
-        pytest.UsageError: An option cannot be right, or the session is distributed by pytest-xdist.
+        pytest.UsageError: An option cannot be right, or pytest-xdist would start workers elsewhere.
     """
-    if hasattr(config, "workerinput") or config.getoption("numprocesses", None) or config.getoption("tx", None):
-        msg = "-n with --quant-cand: run without -n for now: generation is already batched"
-        raise pytest.UsageError(msg)
+    role = xdist.role_of(config)
     ini_file.refuse_hidden(config)
     from pytest_quantgate.plugin.backends import placements, register_backends
 
@@ -33,14 +31,29 @@ def install(config: pytest.Config) -> None:
             timestamp()
         register_backends(config)
         settled = options.resolve(config)
-        run = QuantRun(config, settled, placements(settled))
+        run = QuantRun(config, settled, placements(settled), role)
     except QuantgateError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[RUN_KEY] = run
     config.pluginmanager.register(run, "quantgate-run")
     last_failed.install(run)
     only.install(run)
-    if settled.dry_run:
+    config.pluginmanager.register(_loop(run), "quantgate-loop")
+
+
+def _loop(run: QuantRun) -> object:
+    """What stands in for pytest's run loop, or around it."""
+    if run.options.dry_run:
         from pytest_quantgate.plugin.dryrun import DryRun
 
-        config.pluginmanager.register(DryRun(run), "quantgate-dry-run")
+        xdist.run_here(run.config)
+        return DryRun(run)
+    if run.role == "controller":
+        return xdist.Controller(run)
+    if run.role == "worker":
+        from pytest_quantgate.plugin.worker import worker_of
+
+        return worker_of(run)
+    from pytest_quantgate.plugin.loop import Loop
+
+    return Loop(run)

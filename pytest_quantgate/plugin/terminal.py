@@ -43,6 +43,8 @@ def line(config: pytest.Config, text: str, *, prefix: str = "quantgate: ") -> No
     terminal = reporter(config)
     if terminal is not None:
         terminal.ensure_newline()
+        if config.get_terminal_writer().width_of_current_line:  # behind pytest-xdist's progress it ended no line
+            terminal.write_line("")
         terminal.write_line(visible(f"{prefix}{text}", keep="\n"))
 
 
@@ -81,18 +83,22 @@ def warnings_as_lines(config: pytest.Config) -> Iterator[None]:
 
 def header(run: QuantRun) -> list[str]:
     """Model, variants, device and arithmetic, before anything is collected."""
+    from pytest_quantgate.variants.device import split_devices
+
     options = run.options
     noun = "suite" if len(options.suites) == 1 else "suites"
     suites = f", {noun} {', '.join(options.suites)}" if options.suites else ""
 
     def variant(spec: str) -> str:
-        place = run.places[spec]
+        place = run.places.get(spec)
+        if place is None:
+            return f"{spec} (anchored answers, nothing is run)"
         return f"{spec} ({place.compute_dtype}, {place.kernels} kernels)"
 
     candidates = ", ".join(variant(spec) for spec in options.candidates)
     noun = "candidate" if len(options.candidates) == 1 else "candidates"
     return [
-        f"quantgate: model {options.model}, device {run.places[options.reference].device}{suites}",
+        f"quantgate: model {options.model}, device {', '.join(split_devices(options.device))}{suites}",
         f"quantgate: reference {variant(options.reference)}, {noun} {candidates}",
         *_how_it_is_judged(options),
     ]
@@ -129,10 +135,17 @@ def side_by_side(run: QuantRun, ref: CaseRef, *, color: bool) -> str:
 
 def summary(run: QuantRun, terminal: pytest.TerminalReporter) -> None:
     """Degraded and unscored cases, and the report. A fault in here must not hide how the session ended."""
+    from pytest_quantgate.report.text import visible
+
     if run.nothing_collected and (run.options.explicit or not terminal.stats):
         terminal.write_line(f"quantgate: {NO_SLICES}", red=run.options.explicit)
     if run.report is not None:
         _show(run, terminal)
+    if run.options.reanchor and run.tally.wanted and not (run.concluded or run.options.dry_run):
+        terminal.write_line("quantgate: nothing was anchored: the run did not come to its end", red=True, bold=True)
+    for text, bad in run.goldens.told:
+        terminal.ensure_newline()
+        terminal.write_line(visible(f"quantgate: {text}", keep="\n"), red=bad, bold=bad)
     if run.report_problem is not None:
         terminal.ensure_newline()
         terminal.write_line(f"quantgate: {run.report_problem}", red=True, bold=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.gate.model import GateInput
 from pytest_quantgate.gate.policy import resolve_policy
 from pytest_quantgate.plugin.book import CaseRef
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_quantgate.cases.model import Case
     from pytest_quantgate.gate.model import GateResult, Role
     from pytest_quantgate.gate.policy import GatePolicy
+    from pytest_quantgate.outcomes.labelled import Labels
     from pytest_quantgate.plugin.answers import Trouble
     from pytest_quantgate.plugin.session import QuantRun
 
@@ -52,6 +54,21 @@ def judge_all(
     return judge(inputs, alpha=run.options.alpha, resample=resample)
 
 
+def labels_of(run: QuantRun, name: str) -> Labels:
+    """What people say of answers to a slice, where its policy asks for it.
+
+    Raises:
+        GoldenError: The labels cannot be read.
+    """
+    if policy_of(run, name).min_grader_agreement is None:
+        return {}
+    from pytest_quantgate.golden.labels import labels_path, load_labels
+    from pytest_quantgate.plugin.golden_files import path_of
+
+    path = labels_path(path_of(run, name, "labels"))
+    return load_labels(path, name, shown=run.goldens.shown(path)).by_check()
+
+
 def trouble_beside(run: QuantRun) -> Trouble | None:
     """Why the noise floor or a control, and with it every verdict, cannot be had."""
     return next((trouble for spec in run.answers.beside if (trouble := run.answers.trouble(spec)) is not None), None)
@@ -61,7 +78,11 @@ def _candidate(run: QuantRun, name: str, candidate: str, answered: Sequence[Case
     selected = run.tally.selected[name, candidate]
     asked = sum(run.looks.asked(name, case_id) for case_id in selected)
     made = _input(run, name, candidate, "candidate", [ref.case for ref in answered])
-    return replace(made, selected=asked, planned=len(selected) if asked < len(selected) else None)
+    made = replace(made, selected=asked, planned=len(selected) if asked < len(selected) else None)
+    try:
+        return replace(made, labels=labels_of(run, name))
+    except QuantgateError as error:  # they were readable when the run began
+        return replace(made, problem=made.problem or str(error))
 
 
 def _controls(run: QuantRun, name: str) -> Iterator[GateInput]:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from pytest_quantgate.plugin import report_file, terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from pytest_quantgate.plugin.session import QuantRun
     from pytest_quantgate.report.model import RunReport
+
+MOST_SUMMARY: Final = 1024 * 1024
+"""Bytes of the summary of one step: of a larger one GitHub shows nothing."""
 
 
 def clear(run: QuantRun) -> None:
@@ -16,8 +28,20 @@ def clear(run: QuantRun) -> None:
         run: The session's run.
 
     Raises:
-        pytest.UsageError: One cannot be written where it is asked for.
+        pytest.UsageError: One cannot be written where it is asked for, or two are asked for at one place.
     """
+    options = run.options
+    files = (("--quant-report-json", options.report_json), *((option, path) for option, path, _ in _asked(run)))
+    taken: dict[str, str] = {}
+    for option, path in files:
+        if path is None:
+            continue
+        other = taken.setdefault(os.path.realpath(path), option)
+        if other != option:
+            msg = f"{option} {path}: {other} names the same file: name another"
+            raise pytest.UsageError(msg)
+    for option, path, _ in _asked(run):
+        report_file.clear(path, option)
 
 
 def write(run: QuantRun, report: RunReport) -> list[str]:
@@ -30,4 +54,76 @@ def write(run: QuantRun, report: RunReport) -> list[str]:
     Returns:
         Why some could not be written, one line each.
     """
-    return []
+    problems = []
+    for option, path, render in _asked(run):
+        try:
+            problem = report_file.write_text(render(report), path, option)
+        except Exception as error:  # noqa: BLE001  (a fault in one view must not take the others with it)
+            problem = f"{option} {path}: internal error, it cannot be made: {type(error).__name__}: {error}"
+        if problem is not None:
+            problems.append(problem)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        try:
+            _tell_github(run, report)
+        except Exception as error:  # noqa: BLE001  (likewise)
+            terminal.line(run.config, f"warning: GitHub cannot be told: {type(error).__name__}: {error}")
+    return problems
+
+
+def _asked(run: QuantRun) -> Iterator[tuple[str, Path, Callable[[RunReport], str]]]:
+    """Option, file and renderer of each view that was asked for."""
+    options = run.options
+    if options.report_html is not None:
+        yield "--quant-report-html", options.report_html, _html
+    if options.report_markdown is not None:
+        yield "--quant-report-markdown", options.report_markdown, _markdown
+
+
+def _html(report: RunReport) -> str:
+    from pytest_quantgate.report.html import page
+
+    return page(report)
+
+
+def _markdown(report: RunReport) -> str:
+    from pytest_quantgate.report.markdown import markdown_report
+
+    return markdown_report(report)
+
+
+def _tell_github(run: QuantRun, report: RunReport) -> None:
+    from pytest_quantgate.report.annotations import workflow_commands
+
+    workspace = os.environ.get("GITHUB_WORKSPACE")
+    for line in workflow_commands(
+        report, folder=run.config.invocation_params.dir, workspace=None if not workspace else Path(workspace)
+    ):
+        terminal.line(run.config, line, prefix="")
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        problem = _append(Path(summary), _markdown(report))
+        if problem is not None:
+            terminal.line(run.config, f"warning: GITHUB_STEP_SUMMARY {summary}: no summary is written: {problem}")
+
+
+def _append(path: Path, text: str) -> str | None:
+    """Append to the step's summary, to which every command of the step may add.
+
+    Returns:
+        Why it could not be; None when it was.
+    """
+    data = f"{text}\n".encode()
+    try:
+        size = 0
+        if path.exists():
+            found = path.stat()
+            if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait for a reader
+                return "not a regular file"
+            size = found.st_size
+        if size + len(data) > MOST_SUMMARY:
+            return f"with {size:,} bytes there already it would grow above the {MOST_SUMMARY:,} that GitHub shows"
+        with path.open("ab") as file:
+            file.write(data)
+    except (OSError, ValueError) as error:  # ValueError: a null character
+        return str(getattr(error, "strerror", None) or error)
+    return None

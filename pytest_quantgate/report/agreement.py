@@ -22,10 +22,19 @@ def refuse_contradictions(report: RunReport) -> None:
     _refuse_twice("slice", [each.name for each in report.slices])
     _refuse_twice("case", [(each.slice, each.case.id) for each in report.cases])
     _refuse_twice("gate", [(each.slice, each.candidate) for each in report.gates])
+    _refuse_twice("golden", [(each.slice, each.variant) for each in report.goldens])
+    _refuse_twice("drift gate", [(each.slice, each.candidate) for each in report.drifts])
     slices, candidates = {each.name for each in report.slices}, {each.spec for each in report.candidates}
     for gate in report.gates:
         if gate.slice not in slices or gate.candidate not in candidates:
             msg = f"the gate of {gate.candidate!r} on {gate.slice!r} is of no candidate and slice in it"
+            raise MismatchError(msg)
+    for what, slice_, variant in (
+        *(("golden", each.slice, each.variant) for each in report.goldens),
+        *(("drift gate", each.slice, each.candidate) for each in report.drifts),
+    ):
+        if slice_ not in slices:
+            msg = f"the {what} of {variant!r} is of the slice {slice_!r}, which is not in it"
             raise MismatchError(msg)
 
 

@@ -64,17 +64,18 @@ def breakdown_sheets(name: str, comparisons: Sequence[Comparison]) -> Iterator[S
     for kind in _TITLES:
         chosen = [each for each in found if each.kind == kind]
         if len(chosen) > 1 or (chosen and kind in ("tag", "cluster")):  # one that all cases are in says nothing new
-            yield _strata(name, kind, chosen)
+            yield strata_sheet(name, kind, chosen)
     if broken := fragilities(comparisons):
-        yield _fragility(name, broken)
+        yield fragility_sheet(name, broken)
     parted = margins(comparisons)
     if parted.degraded.parted or parted.preserved.parted:
-        yield _margins(name, parted)
+        yield margins_sheet(name, parted)
     if told := [each for each in compare(comparisons) if each.cases]:
-        yield _indicators(name, told)
+        yield indicators_sheet(name, told)
 
 
-def _strata(name: str, kind: Kind, chosen: Sequence[Stratum]) -> Sheet:
+def strata_sheet(name: str, kind: Kind, chosen: Sequence[Stratum]) -> Sheet:
+    """The strata of one kind; of clusters the worst."""
     title, heading = _TITLES[kind]
     shown = chosen
     if kind == "cluster":
@@ -99,7 +100,8 @@ def _strata(name: str, kind: Kind, chosen: Sequence[Stratum]) -> Sheet:
     return Sheet((Name(name), " ", title), headings, tuple(rows), tuple(notes))
 
 
-def _fragility(name: str, broken: Sequence[Fragility]) -> Sheet:
+def fragility_sheet(name: str, broken: Sequence[Fragility]) -> Sheet:
+    """Which categories of checks broke."""
     return Sheet(
         title=(Name(name), " fragility: of the checks that the reference followed, those that broke"),
         headings=("category", "followed", "violated", "share (95% interval)"),
@@ -109,7 +111,8 @@ def _fragility(name: str, broken: Sequence[Fragility]) -> Sheet:
     )
 
 
-def _margins(name: str, parted: Margins) -> Sheet:
+def margins_sheet(name: str, parted: Margins) -> Sheet:
+    """How sure the reference was where the answers part."""
     rows = [
         (
             label,
@@ -127,7 +130,8 @@ def _margins(name: str, parted: Margins) -> Sheet:
     )
 
 
-def _indicators(name: str, told: Sequence[Indicator]) -> Sheet:
+def indicators_sheet(name: str, told: Sequence[Indicator]) -> Sheet:
+    """What the answers of both sides look like."""
     return Sheet(
         title=(Name(name), " indicators: candidate against reference"),
         headings=("indicator", "answers", "reference", "candidate", "change (95% interval)"),

@@ -44,7 +44,7 @@ TAIL_CHARACTERS = 30
 SIDE_BY_SIDE = 70
 """Columns from which the answers stand side by side; below, one under the other."""
 
-_WORDS = {
+TRANSITION_WORDS = {
     Transition.PRESERVED: "PASS→PASS",
     Transition.FAILING: "FAIL→FAIL",
     Transition.DEGRADED: "PASS→FAIL",
@@ -75,24 +75,24 @@ def side_by_side(
         color: Whether to colour with ANSI escapes.
     """
     parts: list[RenderableType] = []
-    title = f"{slice_name}::{case.id}[{candidate}]  {_WORDS[comparison.transition]}"
+    title = f"{slice_name}::{case.id}[{candidate}]  {TRANSITION_WORDS[comparison.transition]}"
     parts += [Text(line, style="bold") for line in wrap(title, width)]
     turns = turns_of(comparison)
-    number = _telling(turns)
+    number = telling_turn(turns)
     shown, prompt = turns[number], case.later[number - 1].prompt if number else case.prompt
-    parts += indented(_shortened(prompt), width, first=f"turn {number + 1}: " if len(turns) > 1 else "prompt: ")
+    parts += indented(shortened(prompt), width, first=f"turn {number + 1}: " if len(turns) > 1 else "prompt: ")
     if case.answer_prefix:
-        parts += indented(_shortened(case.answer_prefix), width, first="answers begin with: ")
-    parts += ["", *_answers(shown, reference, candidate, width), ""]
-    parts += indented(_parting(shown, reference, candidate), width, rest="  ")
+        parts += indented(shortened(case.answer_prefix), width, first="answers begin with: ")
+    parts += ["", *answers_beside(shown, reference, candidate, width), ""]
+    parts += indented(parting(shown, reference, candidate), width, rest="  ")
     if len(turns) > 1:
         parts += indented(_history(turns, number), width, rest="  ")
-    for line in _changed_checks(comparison):
+    for line in changed_checks(comparison):
         parts += indented(line, width, rest="  ")
     return draw(parts, color=color)
 
 
-def _telling(turns: Sequence[Comparison]) -> int:
+def telling_turn(turns: Sequence[Comparison]) -> int:
     """Index of the turn to show: the first that moved, else the first with different answers, else the last."""
     moved = (Transition.DEGRADED, Transition.IMPROVED, Transition.UNSCORED)
     for number, turn in enumerate(turns):
@@ -122,7 +122,8 @@ def _history(turns: Sequence[Comparison], number: int) -> str:
     return f"{place}; the answers part at turn {parted + 1} already, so each side was asked behind its own."
 
 
-def _shortened(prompt: str) -> str:
+def shortened(prompt: str) -> str:
+    """A prompt on one line, its beginning and its end."""
     flat = " ".join(prompt.split())
     if len(flat) <= PROMPT_CHARACTERS:
         return flat
@@ -130,36 +131,54 @@ def _shortened(prompt: str) -> str:
     return f"{flat[:half]} [... {len(flat) - 2 * half} characters ...] {flat[-half:]}"
 
 
-def _answers(comparison: Comparison, reference: str, candidate: str, width: int) -> Iterator[RenderableType]:
+def answers_beside(
+    comparison: Comparison, reference: str, candidate: str, width: int, *, most: int = ANSWER_LINES
+) -> Iterator[RenderableType]:
+    """Both answers of a turn in two columns, or one under the other where that is too narrow.
+
+    Args:
+        comparison: The turn.
+        reference: Spec of the reference.
+        candidate: Spec of the candidate.
+        width: Columns to fill.
+        most: Lines of each answer that are shown.
+    """
     sides = ((reference, comparison.reference), (candidate, comparison.candidate))
-    texts = _excerpts(*(_answer(outcome.completion) for _, outcome in sides))
+    texts = excerpts(*(shown_answer(outcome.completion) for _, outcome in sides))
     if width < SIDE_BY_SIDE:
         for (spec, outcome), text in zip(sides, texts, strict=True):
-            yield from (Text(line, style="bold") for line in wrap(_heading(spec, outcome), width))
-            yield from _window(wrap(text, width - 2), prefix="  ")
+            yield from (Text(line, style="bold") for line in wrap(heading(spec, outcome), width))
+            yield from _window(wrap(text, width - 2), most, prefix="  ")
         return
     column = (width - 3) // 2
     left, right = (wrap(text, column) for text in texts)
-    left_head, right_head = (wrap(_heading(spec, outcome), column) for spec, outcome in sides)
+    left_head, right_head = (wrap(heading(spec, outcome), column) for spec, outcome in sides)
     yield from (Text(row, style="bold") for row in _columns(left_head, right_head, column, parted=None))
     yield f"{'-' * column}-+-{'-' * column}"
     parted = first_unequal(left, right)
-    yield from _window(_columns(left, right, column, parted=parted), parted=parted)
+    yield from _window(_columns(left, right, column, parted=parted), most, parted=parted)
 
 
-def _excerpts(before: str, after: str) -> tuple[str, str]:
-    """Both answers; where one is very long, the same part of both, in which they part."""
-    if max(len(before), len(after)) <= LONGEST:
+def excerpts(before: str, after: str, *, longest: int = LONGEST, ahead: int = CHARACTERS_BEFORE) -> tuple[str, str]:
+    """Both answers; where one is very long, the same part of both, in which they part.
+
+    Args:
+        before: The reference's.
+        after: The candidate's.
+        longest: Characters that are shown of each.
+        ahead: Characters kept before the place where they part.
+    """
+    if max(len(before), len(after)) <= longest:
         return before, after
-    start = max(0, (first_unequal(before, after) or 0) - CHARACTERS_BEFORE)
-    return _excerpt(before, start), _excerpt(after, start)
+    start = max(0, (first_unequal(before, after) or 0) - ahead)
+    return _excerpt(before, start, longest), _excerpt(after, start, longest)
 
 
-def _excerpt(text: str, start: int) -> str:
-    left_out = len(text) - start - LONGEST
+def _excerpt(text: str, start: int, longest: int) -> str:
+    left_out = len(text) - start - longest
     return (
         (f"[... {start} characters ...]\n" if start else "")
-        + text[start : start + LONGEST]
+        + text[start : start + longest]
         + (f"\n[... {left_out} characters ...]" if left_out > 0 else "")
     )
 
@@ -172,19 +191,20 @@ def _columns(left: Sequence[str], right: Sequence[str], column: int, *, parted: 
     ]
 
 
-def _window(lines: Sequence[str], *, parted: int | None = None, prefix: str = "") -> Iterator[Text]:
-    """At most ``ANSWER_LINES`` lines, among them the one where the answers part."""
+def _window(lines: Sequence[str], most: int, *, parted: int | None = None, prefix: str = "") -> Iterator[Text]:
+    """At most so many lines, among them the one where the answers part."""
     start = 0
-    if parted is not None and parted >= ANSWER_LINES:
+    if parted is not None and parted >= most:
         start = parted - LINES_BEFORE
         yield Text(f"{prefix}... {start} equal lines before", style="dim")
-    for row, line in enumerate(lines[start : start + ANSWER_LINES], start):
+    for row, line in enumerate(lines[start : start + most], start):
         yield Text(prefix + line, style="yellow" if row == parted else "")
-    if (rest := len(lines) - start - ANSWER_LINES) > 0:
+    if (rest := len(lines) - start - most) > 0:
         yield Text(f"{prefix}... {rest} more line{'s' if rest > 1 else ''}", style="dim")
 
 
-def _heading(spec: str, outcome: Outcome) -> str:
+def heading(spec: str, outcome: Outcome) -> str:
+    """What stands above an answer: whose it is, whether it passes, and how long it is."""
     verdict = {True: "PASS", False: "FAIL", None: "unscored"}[outcome.passed]
     cut = ", cut at the token limit" if outcome.completion.finish_reason == "length" else ""
     tokens = outcome.completion.length
@@ -192,7 +212,8 @@ def _heading(spec: str, outcome: Outcome) -> str:
     return f"{spec}: {verdict}{length}{cut}"
 
 
-def _answer(completion: Completion) -> str:
+def shown_answer(completion: Completion) -> str:
+    """An answer, or in brackets what there is in its place."""
     if completion.problem is not None:
         return f"(no answer: {completion.problem})"
     if completion.text and not completion.text.strip():
@@ -200,7 +221,8 @@ def _answer(completion: Completion) -> str:
     return completion.text or "(empty answer)"
 
 
-def _parting(comparison: Comparison, reference: str, candidate: str) -> str:
+def parting(comparison: Comparison, reference: str, candidate: str) -> str:
+    """One sentence: where the answers of a turn part, and how sure the reference was there."""
     before, after = comparison.reference.completion, comparison.candidate.completion
     if before.problem is not None or after.problem is not None:
         return "The answers cannot be compared."
@@ -227,7 +249,8 @@ def _preference(reference: Completion, index: int) -> str:
     return f": the reference preferred its token by {margin:.1f} nats"
 
 
-def _changed_checks(comparison: Comparison) -> Iterator[str]:
+def changed_checks(comparison: Comparison) -> Iterator[str]:
+    """The checks that changed, one line each."""
     for before, after in zip(comparison.reference.results, comparison.candidate.results, strict=False):
         if after.followed is False and before.followed:
             yield f"broke {after.check}: {after.reason}"

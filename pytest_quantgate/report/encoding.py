@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pytest_quantgate.gate.model import GateResult
     from pytest_quantgate.report.reading import Fields
-    from pytest_quantgate.report.records import VariantRecord
+    from pytest_quantgate.report.records import GoldenRecord, VariantRecord
 
 RATES = (
     "stability",
@@ -179,6 +179,11 @@ def encode_gate(gate: GateResult) -> dict[str, Any]:
 def encode_variant(variant: VariantRecord) -> dict[str, Any]:
     """A variant as a JSON value."""
     return asdict(replace(variant, identity=dict(variant.identity)))  # asdict cannot copy every kind of mapping
+
+
+def encode_golden(golden: GoldenRecord) -> dict[str, Any]:
+    """How a variant stands to its golden, as a JSON value."""
+    return asdict(replace(golden, accepted=dict(golden.accepted)))  # see above
 
 
 def encode_record(record: CaseRecord) -> dict[str, Any]:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.gate.sentences import INDICATOR_WORDS
-from pytest_quantgate.gate.wording import given, measured, percent_range
+from pytest_quantgate.gate.wording import given, measured, percent_limit, percent_range
 from pytest_quantgate.outcomes.intervals import Estimate
-from pytest_quantgate.report.figures import UNDEFINED, change, probability, share
+from pytest_quantgate.report.figures import UNDEFINED, change, probability, ranged, share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +27,8 @@ def gate_lines(gates: Sequence[GateResult]) -> Iterator[str]:
         yield f"PASS proven, p adjusted for {family.gates} {noun}, at alpha {family.alpha:g}: {told}"
     if told := "; ".join(f"{gate.slice} {excess}" for gate in gates if (excess := _excess(gate)) is not None):
         yield f"judged beyond the noise floor: {told}"
+    if told := "; ".join(_agreement(gate.slice, each) for gate in gates for each in gate.findings if each.check):
+        yield f"checks agree with people about the candidate's answers: {told}"
     changed = [gate for gate in gates if gate.statistics.counts.unstable]
     if told := ", ".join(f"{gate.slice} {probability(gate.statistics.mcnemar)}" for gate in changed):
         yield f"exact McNemar p of P→F against F→P: {told}"
@@ -63,6 +65,11 @@ def _judged(found: Finding) -> str:
     sign = "±" if found.limit == "max_refusal_drift" else "+"
     value = change(Estimate(found.measured, found.interval))
     return f"{name} changed by {value} points, limit {sign}{given(100 * found.bound, 1)}"
+
+
+def _agreement(name: str, found: Finding) -> str:
+    value = ranged(Estimate(found.measured, found.interval))
+    return f"{name} {found.check} {value}, limit {percent_limit(found.bound)}"
 
 
 def _excess(gate: GateResult) -> str | None:

@@ -6,13 +6,11 @@ that wrote it.
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
-from pytest_quantgate.errors import QuantgateError, UsageError
+from pytest_quantgate.clock import timestamp
+from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.gate.model import GateResult, Verdict
 from pytest_quantgate.outcomes.model import Comparison, Transition
 from pytest_quantgate.report.agreement import refuse_contradictions
@@ -22,6 +20,7 @@ from pytest_quantgate.report.encoding import (
     decode_record,
     dump,
     encode_gate,
+    encode_golden,
     encode_record,
     encode_variant,
 )
@@ -49,7 +48,13 @@ __all__ = [
 ]
 
 FORMAT = "pytest-quantgate run report"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+
+READABLE = (2, 3)
+"""Versions that are read; what an earlier one did not have yet gets the default that means the same."""
+
+GOLDENS_SINCE = 3
+"""The first version with goldens and drift gates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +108,10 @@ class RunReport:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst verdict of all gates; INCONCLUSIVE when there is none, for nothing was shown."""
-        found = {gate.verdict for gate in self.gates} or {Verdict.INCONCLUSIVE}
+        """The worst verdict of all gates and drift gates; INCONCLUSIVE without a gate, for nothing was shown."""
+        found = {gate.verdict for gate in (*self.gates, *self.drifts)}
+        if not self.gates:
+            found.add(Verdict.INCONCLUSIVE)
         return next(each for each in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS) if each in found)
 
     def comparisons(self, slice_name: str, candidate: str) -> tuple[Comparison, ...]:
@@ -147,6 +154,8 @@ class RunReport:
             "slices": [asdict(each) for each in self.slices],
             "gates": [encode_gate(gate) for gate in self.gates],
             "controls": [encode_gate(gate) for gate in self.controls],
+            "goldens": [encode_golden(each) for each in self.goldens],
+            "drifts": [encode_gate(gate) for gate in self.drifts],
             # what follows is computed from the cases and gates for other readers, and not read back
             "indicators": encode_healths(self),
             "cliff": None if fall is None else encode_cliff(fall),
@@ -188,30 +197,15 @@ def tool_version() -> str:
         return "unknown"
 
 
-def timestamp(environ: Mapping[str, str] = os.environ) -> str:
-    """Now in UTC, as ISO 8601 to the second; ``SOURCE_DATE_EPOCH`` (seconds) stands in for now when set.
-
-    Raises:
-        UsageError: ``SOURCE_DATE_EPOCH`` is no whole number of seconds that has a date.
-    """
-    epoch = environ.get("SOURCE_DATE_EPOCH")
-    try:
-        moment = time.gmtime(None if epoch is None else int(epoch))
-    except (ValueError, OverflowError, OSError) as error:
-        raise UsageError(
-            f"{epoch!r} is not a number of seconds since 1970",
-            where="SOURCE_DATE_EPOCH",
-            hint="Unset it, or give it a whole number.",
-        ) from error
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", moment)
-
-
 def _decode(fields: Fields) -> RunReport:
     if fields.text("format") != FORMAT:
         msg = f'its "format" is not "{FORMAT}"'
         raise MismatchError(msg)
-    if (version := fields.count("schema_version")) != SCHEMA_VERSION:
-        msg = f"it has schema version {version}, and this pytest-quantgate reads version {SCHEMA_VERSION}"
+    version = fields.count("schema_version")
+    if version not in READABLE:
+        what = "a newer pytest-quantgate wrote it" if version > SCHEMA_VERSION else "it is too old"
+        known = " and ".join(map(str, READABLE))
+        msg = f"it has schema version {version}, and this pytest-quantgate reads versions {known}: {what}"
         raise MismatchError(msg)
     report = RunReport(
         tool_version=fields.text("tool_version"),
@@ -232,6 +226,8 @@ def _decode(fields: Fields) -> RunReport:
         controls=fields.values("controls", GateResult),
         control_variants=fields.values("control_variants", VariantRecord),
         floor_variant=fields.optional_value("floor_variant", VariantRecord),
+        goldens=fields.values("goldens", GoldenRecord) if version >= GOLDENS_SINCE else (),
+        drifts=fields.values("drifts", GateResult) if version >= GOLDENS_SINCE else (),
     )
     refuse_contradictions(report)
     return report

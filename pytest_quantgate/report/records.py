@@ -80,12 +80,14 @@ class SliceRecord:
         description: One line.
         path: The slice file, as the user named it.
         total: Cases of the slice, selected or not.
+        line: Line of the file on which the slice begins.
     """
 
     name: str
     description: str
     path: str
     total: int
+    line: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The file that a run report is kept in: written whole or not at all, and never taken for an older run's."""
+"""The files of a run's report and views: written whole or not at all, and never taken for an older run's."""
 
 from __future__ import annotations
 
@@ -34,12 +34,20 @@ def write(report: RunReport, path: Path) -> None:
     Raises:
         QuantgateError: It could not be written.
     """
+    write_text(report.to_json(), path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a view of a run whole or not at all: what was there before stays until the new one is complete.
+
+    Raises:
+        QuantgateError: It could not be written.
+    """
     try:
-        text = report.to_json()
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".quantgate-")
         temporary = Path(name)
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
             temporary.chmod(0o666 & ~_umask())  # mkstemp lets nobody else read it
             temporary.replace(path)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pytest_quantgate.report.inert import code
 from pytest_quantgate.report.text import indented, visible, wrap
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ WIDEST_HEADING: Final = 14
 
 WIDEST_WORDS: Final = 24
 """Columns after which the last column goes on in the next line, where it is text."""
-
-LONGEST_NAME: Final = 60
-"""Characters of a name that Markdown shows, so that a page has room for many."""
 
 PAGE: Final = 60_000
 """Characters of a Markdown page: GitHub takes 65,536 for a comment."""
@@ -133,7 +130,7 @@ def markdown(head: Sequence[Line], sheets: Sequence[Sheet]) -> str:
     parts = ["\n".join(f"{line}  " for line in map(inline, head)).rstrip() + "\n"]
     room = PAGE - len(parts[0]) - len(_NO_ROOM)
     for sheet in sheets:
-        part = _section(sheet, room)
+        part = section(sheet, room)
         room -= len(part)
         parts.append(part)
     return "".join(parts) + (_NO_ROOM if "" in parts else "")
@@ -144,23 +141,8 @@ def inline(line: Line) -> str:
     return "".join(code(piece) if isinstance(piece, Name) else piece for piece in line)
 
 
-def code(name: str) -> str:
-    r"""Untrusted text as a code span that is safe in a table's cell: no link, mention or tag comes of it.
-
-    Bars are written ``\x7c``, since a cell ends at a bar even inside a code span.
-    """
-    text = visible(name[: LONGEST_NAME + 1]).replace("|", r"\x7c")
-    if len(name) > LONGEST_NAME:
-        text = f"{text[:LONGEST_NAME]}…"
-    if not text.strip():
-        return "(no name)" if not text else "(blank)"
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    pad = " " if text.startswith(("`", " ")) or text.endswith(("`", " ")) else ""
-    return f"{fence}{pad}{text}{pad}{fence}"
-
-
-def _section(sheet: Sheet, room: int) -> str:
-    """A sheet with as many rows as there is room for, nothing when not even its head fits."""
+def section(sheet: Sheet, room: int) -> str:
+    """A sheet with as many rows as there is room for, in characters; nothing when not even its head fits."""
     lines = ["", f"### {inline(sheet.title)}"]
     notes = [f"\n{inline(note)}\n" for note in sheet.notes]
     if sheet.rows:

@@ -11,6 +11,7 @@ from pytest_quantgate.gate.wording import given, measured, percent, percent_rang
 from pytest_quantgate.report.breakdown import breakdown_sheets
 from pytest_quantgate.report.cliff import cliff, cliff_sheet
 from pytest_quantgate.report.figures import UNDEFINED
+from pytest_quantgate.report.goldens import golden_lines, golden_steps
 from pytest_quantgate.report.grounds import gate_lines, judged_lines, run_lines
 from pytest_quantgate.report.health import SliceHealth, health_line, healths
 from pytest_quantgate.report.rerun import MOST_CASES, rerun_commands, shell_line
@@ -69,6 +70,7 @@ def render(report: RunReport, *, width: int, color: bool, breakdown: bool = Fals
                     parts += drawn(sheet, width)
     if (fall := cliff(report)) is not None:
         parts += drawn(cliff_sheet(fall), width)
+    parts += golden_lines(report, width)
     grounds = [line for told in run_lines(report) for line in indented(told, width, rest="  ")]
     parts += [*grounds, *[""][: len(grounds)], *_next_steps(report, width)]
     return draw(parts, color=color)
@@ -196,6 +198,7 @@ def _next_steps(report: RunReport, width: int) -> Iterator[RenderableType]:
     yield Text("what to do next", style="bold")
     if report.base_command:  # recorded answers cannot be made again
         yield from _reruns(report, width)
+        yield from golden_steps(report, width)
     if report.report_path is None:
         option = "--quant-report-json" if report.base_command else "--report-json"
         yield f"- to keep a run as JSON, add {option} run.json to the command"

@@ -56,13 +56,21 @@ def draw(parts: Iterable[RenderableType], *, color: bool) -> str:
     """Render lines and tables with rich to plain text, or to text with ANSI colours.
 
     Lines are printed as they are, without rich's markup, emoji codes or wrapping: whoever makes them
-    wraps them, and knows which must stay whole. Trailing spaces are stripped.
+    wraps them, and knows which must stay whole. Trailing spaces are stripped, and what a log's reader would obey
+    (``::error::``, ``##[error]``) is written so that it does not.
     """
     page = StringIO()
     console = _console(page, WIDEST, color=color)
     for part in parts:
         console.print(part, soft_wrap=isinstance(part, (str, Text)))
-    return "".join(f"{line.rstrip()}\n" for line in page.getvalue().split("\n")[:-1])
+    return "".join(f"{_no_command(line.rstrip())}\n" for line in page.getvalue().split("\n")[:-1])
+
+
+def _no_command(line: str) -> str:
+    """A line that the runner of GitHub Actions, which reads every log, takes for no command of its own."""
+    if "::" in line and line.lstrip().startswith("::"):
+        line = line.replace(":", r"\x3a", 1)
+    return line.replace("##[", r"#\x23[")
 
 
 def _console(page: StringIO, width: int, *, color: bool) -> Console:

@@ -142,6 +142,33 @@ def parse_device(text: str) -> str:
     return f"cuda:{index}"
 
 
+def split_devices(text: str) -> tuple[str, ...]:
+    """The devices that a ``--quant-device`` text with commas means, in order.
+
+    Args:
+        text: As for ``parse_device``, or several of these: each then answers its share of the cases. ``cpu`` may be
+            repeated, for one process each.
+
+    Raises:
+        UsageError: One of them is unknown, not there, or named twice; or they are not of one kind, so that answers
+            would depend on who gave them.
+    """
+    devices = tuple(parse_device(each.strip()) for each in text.split(","))
+    if len(devices) == 1:
+        return devices
+    for device in devices:
+        if device != "cpu" and devices.count(device) > 1:
+            raise UsageError(f"{device} is named {devices.count(device)} times", where="--quant-device")
+    kinds = {device: hardware_of(Placement(device, "float16", "native")) for device in devices}
+    if len(set(kinds.values())) > 1:
+        raise UsageError(
+            f"these devices are not of one kind: {', '.join(f'{device} ({kind})' for device, kind in kinds.items())}",
+            where="--quant-device",
+            hint="devices that share the cases of a variant must compute alike: name those of one kind",
+        )
+    return devices
+
+
 def place(description: Description, device: str, compute_dtype: str) -> Placement:
     """Settles device, compute dtype and kernels of a variant.
 

@@ -61,6 +61,18 @@ def converted_folder(source: Path, note: Callable[[str], None], convert: Convert
     return folder
 
 
+def folder_if_converted(source: Path) -> Path | None:
+    """The checkpoint folder of a GGUF file that was converted before; None when it was not, or is damaged.
+
+    Raises:
+        ModelError: The file is not GGUF.
+        UsageError: The cache folder cannot be told.
+    """
+    digest = _checked_digest(source)
+    folder = cache_folder() / "models" / digest[:16]
+    return folder if _is_whole(folder, digest) else None
+
+
 def _checked_digest(source: Path) -> str:
     try:
         with source.open("rb") as file:

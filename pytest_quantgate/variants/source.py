@@ -11,7 +11,7 @@ from pathlib import Path
 from pytest_quantgate.errors import ModelError, nearest
 from pytest_quantgate.variants.checkpoint import check_folder
 from pytest_quantgate.variants.embedded import EMBEDDED, embedded_file
-from pytest_quantgate.variants.gguf import converted_folder
+from pytest_quantgate.variants.gguf import converted_folder, folder_if_converted
 
 Note = Callable[[str], None]
 """Takes one line for the user about something that takes long or was repaired."""
@@ -65,6 +65,35 @@ def resolve_model(text: str, *, note: Note | None = None) -> ModelSource:
         source = _from_hub(text)
     check_folder(source.folder)
     return source
+
+
+def folder_at_hand(text: str, revision: str | None = None) -> Path | None:
+    """The folder of a model that is on this machine already; nothing is downloaded or converted for it.
+
+    Args:
+        text: As ``resolve_model`` takes it.
+        revision: The commit of a model from the hub; None for the one that was used last.
+
+    Returns:
+        None when the model, or that commit of it, is not here.
+
+    Raises:
+        QuantgateError: The file is damaged, or the user's cache folder cannot be told.
+    """
+    if text in EMBEDDED:
+        return folder_if_converted(embedded_file(text))
+    if path := _existing_path(text):
+        if path.is_file():  # a pipe would be waited for
+            return folder_if_converted(path)
+        return path if path.is_dir() else None
+    if _looks_like_a_path(text) or not _HUB_ID.fullmatch(text):
+        return None
+    from huggingface_hub import snapshot_download  # see below
+
+    try:
+        return Path(snapshot_download(text, revision=revision, allow_patterns=_HUB_FILES, local_files_only=True))
+    except Exception:  # noqa: BLE001  (HTTP, network, cache and validation errors share no base)
+        return None
 
 
 _KINDS = f"a model is an alias ({', '.join(EMBEDDED)}), a folder, a .gguf file, or a hub id like org/name"

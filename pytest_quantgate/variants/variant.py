@@ -111,6 +111,16 @@ def prepare_variant(spec: str, model: ModelSource, *, device: str = "auto", comp
     )
 
 
+def on_device(variant: Variant, device: str) -> Variant:
+    """The same variant on another device of the same kind, which gives the same answers.
+
+    Args:
+        variant: A variant that ``prepare_variant`` gave.
+        device: One of those that ``split_devices`` gave.
+    """
+    return replace(variant, placement=replace(variant.placement, device=device))
+
+
 def run_another_way(variant: Variant, *, kernels: bool) -> Variant:
     """The same variant under another schedule: in exact arithmetic it gives the same answers.
 

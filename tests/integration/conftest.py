@@ -1,11 +1,16 @@
-"""A laboratory for gated runs: real weights, real bitsandbytes, real pytest, in a second or two each."""
+"""A laboratory for gated runs: real weights, real bitsandbytes, real pytest, in a second or two each.
+
+Every test that uses it runs three times: without pytest-xdist, with -n0 and with -n2. Those marked ``alone`` run once:
+what they test is over before workers would be started, or they name workers themselves.
+"""
 
 from __future__ import annotations
 
 import gc
 import json
 import random
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +32,7 @@ from pytest_quantgate.paths import CACHE_VARIABLE
 
 # The inner runs share this process, and pytester forgets modules that they were the first to import: torch
 # cannot be imported twice, scipy takes seconds each time, and our own modules make classes again.
-from pytest_quantgate.plugin import assemble, backends, dryrun, fixture, start  # noqa: F401
+from pytest_quantgate.plugin import assemble, backends, dryrun, fixture, loop, start, worker  # noqa: F401
 from pytest_quantgate.report import power as power_table  # noqa: F401
 from pytest_quantgate.report import store, terminal  # noqa: F401
 from pytest_quantgate.variants import rounding, ruin  # noqa: F401
@@ -36,6 +41,7 @@ from pytest_quantgate.variants.variant import prepare_variant
 from tests.tiny_model import CONTEXT, WORDS, build_tiny_model
 
 NEW_TOKENS = 4
+WAYS = {"plain": (), "n0": ("-n0",), "n2": ("-n2",)}
 Case = dict[str, Any]
 
 
@@ -81,6 +87,55 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Tiny:
     return Tiny(folder, texts)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "way" in metafunc.fixturenames and metafunc.definition.get_closest_marker("alone") is None:
+        metafunc.parametrize("way", WAYS, indirect=True)
+
+
+@pytest.fixture
+def way(request: pytest.FixtureRequest) -> str:
+    """How inner runs are distributed: one of ``WAYS``."""
+    name: str = getattr(request, "param", "plain")
+    if name == "n2":
+        request.getfixturevalue("light_workers")
+    return name
+
+
+@pytest.fixture
+def light_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers are processes that import what pytest loads: hypothesis and sources without bytecode take longest."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_PLUGINS", "pytest_quantgate.plugin,xdist.plugin")
+
+
+class _Order:
+    """Learns in which order the workers of an inner run collected their tests."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        self.ids = list(ids)
+
+
+def _as_without_workers(result: pytest.RunResult, ids: Sequence[str]) -> pytest.RunResult:
+    """What -v shows as ``[gw0] [ 50%] PASSED ID`` in any order, as pytest shows it: ``ID PASSED [ 50%]`` in order."""
+    found: list[tuple[int, str]] = []
+    lines: list[str] = []
+    place = 0
+    for line in result.outlines:
+        match = re.fullmatch(r"\[gw\d+\] (\[ *\d+%\]) (\w+) (.*?) *", line)
+        if match is not None:
+            place = place or len(lines)
+            found.append((ids.index(match[3]), f"{match[3]} {match[2]} {match[1]}"))
+        elif line.rstrip() not in ids:
+            lines.append(line)
+    lines[place:place] = [line for _, line in sorted(found)]
+    return pytest.RunResult(result.ret, lines, result.errlines, result.duration)
+
+
 @pytest.fixture
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache for this test alone."""
@@ -96,10 +151,12 @@ class Lab:
     Args:
         pytester: The folder and the runner.
         tiny: The model.
+        way: How runs are distributed.
     """
 
     pytester: pytest.Pytester
     tiny: Tiny
+    way: str = "plain"
     _prompts: Iterator[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -167,11 +224,21 @@ class Lab:
     def run(self, *arguments: str, candidates: tuple[str, ...] = ("nf4",)) -> pytest.RunResult:
         """Run pytest on the folder, in this process."""
         named = [word for spec in candidates for word in ("--quant-cand", spec)]
-        words = (f"--quant-model={self.tiny.folder}", *named, *arguments)
-        return self.pytester.runpytest_inprocess(*words, no_reraise_ctrlc=True)
+        return self.run_pytest(f"--quant-model={self.tiny.folder}", *named, *arguments)
+
+    def run_pytest(self, *arguments: str) -> pytest.RunResult:
+        """Run pytest on the folder, in this process, without adding a model or a candidate."""
+        order = _Order()
+        words = (*arguments, *WAYS[self.way])
+        result = self.pytester.runpytest_inprocess(*words, no_reraise_ctrlc=True, plugins=[order])
+        return _as_without_workers(result, order.ids) if self.way == "n2" else result
+
+    def progress(self, file: str, letters: str) -> str:
+        """The line that shows how the tests of a file ended; workers show them in any order and without the file."""
+        return "*[[]100%]" if self.way == "n2" else f"{file} {letters} *[[]100%]"
 
 
 @pytest.fixture
-def lab(pytester: pytest.Pytester, tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> Lab:
+def lab(pytester: pytest.Pytester, tiny: Tiny, way: str, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setenv("COLUMNS", "120")
-    return Lab(pytester, tiny)
+    return Lab(pytester, tiny, way)

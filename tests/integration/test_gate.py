@@ -31,7 +31,7 @@ def test_a_slice_that_degrades_fails_the_build_by_its_gate_alone(lab: Lab) -> No
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [
-            "words.slice.yaml ...DDF*100%*",
+            lab.progress("words.slice.yaml", "...DDF"),
             "*FAILURES*",
             "*words: gate[[]nf4[]]*",
             "words, nf4: FAIL",
@@ -74,7 +74,7 @@ def test_improved_and_unscored_cases_have_letters_of_their_own(lab: Lab) -> None
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(
         [
-            "words.slice.yaml .IU.*",
+            lab.progress("words.slice.yaml", ".IU."),
             "*unscored cases*",
             "words on nf4: long: *context*",
             "*2 passed, 1 improved, 1 unscored in *",

@@ -42,7 +42,12 @@ def test_a_failed_gate_is_a_failure_with_its_reasons(lab: Lab) -> None:
     assert failure is not None
     assert "PASS→FAIL 2 of 4" in str(failure.get("message"))
     assert "PASS→FAIL 2 of 4" in str(failure.text)
-    assert properties(gate) == {"quant_slice": "words", "quant_candidate": "nf4", "quant_verdict": "FAIL"}
+    found = properties(gate)
+    assert [found.pop(name) for name in ("quant_slice", "quant_candidate", "quant_verdict")] == ["words", "nf4", "FAIL"]
+    assert [found[f"quant_{name}"] for name in ("pp", "ff", "pf", "fp", "unscored")] == ["2", "0", "2", "0", "0"]
+    assert (found["quant_pass_to_fail"], found["quant_pass_to_fail_limit"]) == ("0.5", "0.1")
+    assert float(found["quant_pass_to_fail_low"]) < 0.5 < float(found["quant_pass_to_fail_high"])
+    assert found["quant_robustness_limit"] == "0.9"
 
 
 def test_a_passed_gate_is_a_testcase_too(lab: Lab) -> None:

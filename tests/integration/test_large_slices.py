@@ -8,6 +8,8 @@ import pytest
 
 from tests.integration.conftest import Lab
 
+pytestmark = pytest.mark.alone
+
 CASES = 10_000
 
 

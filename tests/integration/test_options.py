@@ -9,6 +9,8 @@ import pytest
 
 from tests.integration.conftest import Lab
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
@@ -142,18 +144,6 @@ def test_a_date_that_is_none_is_told_before_anything_runs(lab: Lab, monkeypatch:
     result = lab.run()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: SOURCE_DATE_EPOCH: 'yesterday' is not*"])
-
-
-def test_distribution_by_xdist_is_refused(lab: Lab) -> None:
-    lab.write("words", lab.many(2))
-    result = lab.run("-n", "2")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: *run without -n for now: generation is already batched"])
-
-
-def test_xdist_without_workers_is_fine(lab: Lab) -> None:
-    lab.write("words", lab.many(2))
-    assert lab.run("-n", "0").ret == pytest.ExitCode.OK
 
 
 def test_the_options_are_in_the_help(pytester: pytest.Pytester) -> None:

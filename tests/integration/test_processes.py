@@ -6,8 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from pytest_quantgate.generation.cache import SCHEMA_VERSION, CompletionCache
 from tests.integration.conftest import Lab
+
+pytestmark = pytest.mark.alone
 
 KILLED = 6
 """Answers that are stored when the run is killed."""

@@ -12,6 +12,8 @@ from pytest_quantgate.variants import memory, source
 from pytest_quantgate.variants.source import ModelSource
 from tests.integration.conftest import Lab
 
+pytestmark = pytest.mark.alone
+
 
 def test_counts_tokens_memory_and_what_is_cached(lab: Lab) -> None:
     lab.write("words", [*lab.many(3), lab.unscored("long")])

@@ -11,7 +11,7 @@ def test_degraded_cases_fail_with_both_answers_and_no_traceback(lab: Lab) -> Non
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [
-            "words.slice.yaml ..F.*",
+            lab.progress("words.slice.yaml", "..F."),
             "*words: case-2[[]nf4[]]*",
             "words::case-2[[]nf4[]]  PASS→FAIL",
             "fp16: PASS*| nf4: FAIL*",

@@ -41,7 +41,7 @@ def test_the_node_id_of_a_gate_selects_its_cases(lab: Lab, arguments: tuple[str,
     lab.write("words", lab.many(3))
     lab.write("others", lab.many(3))
     result = lab.run(*arguments, candidates=("nf4", "fp32"))
-    result.stdout.fnmatch_lines([f"collected {items} items", "words.slice.yaml*"])
+    result.stdout.fnmatch_lines([f"*{items} items*", "words *"])  # "collected 3 items", or "2 workers [3 items]"
     assert "::gate" not in result.stderr.str()
 
 
@@ -90,7 +90,7 @@ def test_stopping_early_leaves_gates_without_a_verdict(lab: Lab) -> None:
     lab.write("words", lab.many(3, degraded=3))
     result = lab.run("-x", "--quant-strict")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["FAILED words.slice.yaml::gate[[]nf4[]] - INCONCLUSIVE: missing cases: 2 of 3*"])
+    result.stdout.fnmatch_lines(["FAILED words.slice.yaml::gate[[]nf4[]] - INCONCLUSIVE: missing cases: [12] of 3*"])
 
 
 def test_a_case_that_is_marked_to_be_skipped_counts_as_deselected(lab: Lab) -> None:

@@ -1,8 +1,7 @@
-"""What the pages in docs/ say of checks and slice files is true of the code."""
+"""What the pages in docs/ say of checks, slice files and statistics is true of the code; tests/docs runs their code."""
 
 from __future__ import annotations
 
-import doctest
 import re
 import runpy
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,6 @@ from typing import Any
 import pytest
 
 from pytest_quantgate.cases.generators import GENERATORS
-from pytest_quantgate.cases.load import load_slice
 from pytest_quantgate.cases.model import Case, Message
 from pytest_quantgate.cases.read_case import CASE_KEYS, TURN_KEYS
 from pytest_quantgate.cases.read_gate import GATE_KEYS
@@ -95,15 +93,6 @@ def test_the_tables_name_the_arguments_of_every_check() -> None:
         }, name
 
 
-@pytest.mark.parametrize("number", range(len(blocks(CHECKS, "yaml"))))
-def test_the_examples_of_checks_load(number: int, tmp_path: Path) -> None:
-    lines = blocks(CHECKS, "yaml")[number].splitlines()
-    text = "\n".join(["slice: example", "cases:", "  - id: one", "    prompt: p", *(f"    {line}" for line in lines)])
-    file = tmp_path / "example.slice.yaml"
-    file.write_text(f"{text}\n", encoding="utf-8")
-    assert load_slice(file, builtin_registry()).cases[0].checks
-
-
 def test_the_check_of_your_own_does_what_is_said(tmp_path: Path) -> None:
     (code,) = blocks(CHECKS, "python")
     file = tmp_path / "conftest.py"
@@ -127,15 +116,6 @@ def test_the_check_of_your_own_does_what_is_said(tmp_path: Path) -> None:
     assert registry.parse("ends_with", " ")[1] == (
         "check 'ends_with': argument 'text' is blank: every answer ends with it",
     )
-
-
-@pytest.mark.parametrize("number", range(len(blocks(SLICE_FILES, "yaml"))))
-def test_the_examples_of_slice_files_load(number: int, tmp_path: Path) -> None:
-    (lines,) = blocks(SLICE_FILES, "jsonl")
-    (tmp_path / "sums.jsonl").write_text(lines, encoding="utf-8")
-    file = tmp_path / "example.slice.yaml"
-    file.write_text(blocks(SLICE_FILES, "yaml")[number], encoding="utf-8")
-    assert load_slice(file, builtin_registry()).cases
 
 
 def test_every_key_of_a_slice_file_is_told() -> None:
@@ -199,16 +179,3 @@ def test_the_examples_of_tests_of_a_limit_are_what_the_code_gives() -> None:
         "ratio at most b": f"{p_ratio_at_most(tokens, before, range(4), 1):.4f}",
         "ratio at least b": f"{p_ratio_at_least(tokens, before, range(4), 1):.4f}",
     }
-
-
-def test_the_session_in_python_is_what_python_says() -> None:
-    (session,) = blocks(STATISTICS, "pycon")
-    test = doctest.DocTestParser().get_doctest(session, {}, "statistics.md", None, None)
-    assert test.examples
-    assert doctest.DocTestRunner().run(test).failed == 0
-
-
-@pytest.mark.parametrize("page", ["checks", "slice-files", "statistics"])
-def test_links_lead_to_pages_that_are_there(page: str) -> None:
-    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
-    assert [link for link in re.findall(r"\]\(([\w-]+\.md)\)", text) if not (DOCS / link).is_file()] == []

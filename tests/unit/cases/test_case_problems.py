@@ -157,6 +157,9 @@ def test_a_repeated_id_is_told_with_its_first_line(folder: Folder) -> None:
     assert folder.problems(text) == [told(4, "duplicate id 'a' (first on line 3)")]
 
 
-def test_the_id_of_gate_results_is_taken(folder: Folder) -> None:
-    text = f"slice: s\ncases:\n - {{id: gate, prompt: p, {TAIL}}}\n"
-    assert folder.problems(text) == [told(3, "id 'gate' is taken: it names the slice's gate result")]
+@pytest.mark.parametrize(
+    ("case_id", "what"), [("gate", "the slice's gate result"), ("drift", "the result of the slice's drift gate")]
+)
+def test_the_ids_of_gate_results_are_taken(case_id: str, what: str, folder: Folder) -> None:
+    text = f"slice: s\ncases:\n - {{id: {case_id}, prompt: p, {TAIL}}}\n"
+    assert folder.problems(text) == [told(3, f"id '{case_id}' is taken: it names {what}")]

@@ -94,6 +94,11 @@ def test_a_rule_is_one_of_two(folder: Folder, value: str, message: str) -> None:
             "cases: [{id: a, prompt: p, checks: [{response_kind: [refusal, partial_refusal]}]}]\n",
             "every case asks for a refusal",
         ),
+        (
+            "min_grader_agreement",
+            "cases: [{id: a, prompt: p, checks: [{recall: Paris}]}]\n",
+            "no check judges the answer itself",
+        ),
     ],
 )  # fmt: skip
 def test_a_limit_that_no_case_could_show_is_refused(folder: Folder, key: str, cases: str, why: str) -> None:

@@ -7,13 +7,22 @@ from typing import cast
 
 from pytest_quantgate.cases.model import Case, CheckSpec, Location, Message, Rule
 from pytest_quantgate.checks.model import CheckResult
+from pytest_quantgate.gate.drift import DriftInput, judge_drift
 from pytest_quantgate.gate.judge import judge
 from pytest_quantgate.gate.model import GateInput, Role, Verdict
 from pytest_quantgate.gate.policy import GatePolicy
 from pytest_quantgate.generation.completion import Completion
+from pytest_quantgate.golden.model import Standing
 from pytest_quantgate.outcomes.model import Outcome
 from pytest_quantgate.report.model import RunReport
-from pytest_quantgate.report.records import AuditRecord, CaseRecord, GateSettings, SliceRecord, VariantRecord
+from pytest_quantgate.report.records import (
+    AuditRecord,
+    CaseRecord,
+    GateSettings,
+    GoldenRecord,
+    SliceRecord,
+    VariantRecord,
+)
 
 PASSED = Outcome(
     Completion('{"name": "Alice", "age": 30}', (5, 6, 7, 8), "stop", 21, (1.5, 0.25, 0.03, 4.0)),
@@ -172,3 +181,29 @@ def full(*, size: int = 0, rule: Rule = "evidence", seed: int | None = 7) -> Run
         floor_variant=floor,
         cases=(*cases, *unasked),
     )
+
+
+def anchored(*, drifted: int = 4) -> RunReport:
+    """A run whose candidate is anchored: some cases drifted, one is new, one was accepted, and torch is another."""
+    records = counted("format", pp=40, pf=drifted)
+    report = run(("format", records), policy=GatePolicy(max_pass_to_fail=0.5, min_robustness=0.1))
+    found = report.comparisons("format", "nf4")
+    gate = judge_drift(DriftInput("format", "nf4", found, GatePolicy(), 0, 0, len(records), len(records)))
+    moved = [f"case-{40 + place}" for place in range(drifted)]
+    golden = GoldenRecord(
+        slice="format",
+        variant="nf4",
+        path="suites/golden/format/nf4.jsonl",
+        anchored="2025-10-01T02:03:04Z",
+        by="a person <person@example.org>",
+        same=39 - drifted,
+        standings=(
+            *(Standing(name, "drifted", "json: followed, now violated") for name in moved),
+            Standing("case-1", "reworded", "other text, same results"),
+            Standing("case-2", "new", "not anchored"),
+        ),
+        changes=("library torch 2.13.0 → 2.14.1",),
+        accepted={"case-3": "the old answer was wrong, see #12"},
+        written=("case-2",),
+    )
+    return replace(report, goldens=(golden,), drifts=(gate,))

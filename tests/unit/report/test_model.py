@@ -20,7 +20,8 @@ from pytest_quantgate.outcomes.model import Outcome
 from pytest_quantgate.report.model import RunReport, timestamp
 from pytest_quantgate.report.records import GateSettings
 from pytest_quantgate.report.terminal import render
-from tests.unit.report.build import FAILED, PASSED, UNSCORED, counted, full, record, run, typical
+from tests.unit.report.build import FAILED, PASSED, UNSCORED, anchored, counted, full, record, run, typical
+from tests.unit.report.valid import valid
 
 REPORT = typical()
 
@@ -78,7 +79,7 @@ def test_any_run_reads_back_equal_and_writes_the_same_bytes(
     report = run(("format", records), policy=policy)
     candidate = dataclasses.replace(report.candidates[0], bits=bits)
     report = dataclasses.replace(report, settings=shared, candidates=(candidate,), controls=report.gates)
-    text = report.to_json()
+    text = valid(report.to_json())
     read = RunReport.from_json(text)
 
     assert read == report
@@ -107,7 +108,7 @@ def test_the_terminal_says_the_same_of_a_report_that_was_read_back() -> None:
 def test_a_reader_without_this_package_finds_verdicts_and_rates() -> None:
     document = json.loads(REPORT.to_json())
 
-    assert document["schema_version"] == 2
+    assert document["schema_version"] == 3
     assert document["verdict"] == "FAIL"
     assert document["gates"][0]["verdict"] == "FAIL"
     assert document["gates"][0]["rates"]["pass_to_fail_rate"] == 5 / 60
@@ -128,6 +129,13 @@ def test_the_worst_verdict_is_the_reports() -> None:
     assert run(("format", [good])).verdict is Verdict.PASS
     assert run(("format", [good]), total=2).verdict is Verdict.INCONCLUSIVE
     assert run(("format", [good]), ("math", [bad])).verdict is Verdict.FAIL
+
+
+def test_a_drift_gate_counts_for_the_verdict_and_no_gate_is_never_a_pass() -> None:
+    report = anchored(drifted=0)
+    assert report.verdict is Verdict.PASS
+    assert anchored(drifted=4).verdict is Verdict.FAIL
+    assert dataclasses.replace(report, gates=()).verdict is Verdict.INCONCLUSIVE
 
 
 def test_degraded_cases_are_those_that_got_worse_and_not_every_miss() -> None:

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.report.model import RunReport
 from pytest_quantgate.report.terminal import render
-from tests.unit.report.build import FAILED, PASSED, record, run, typical
+from tests.unit.report.build import FAILED, PASSED, anchored, record, run, typical
 
 REPORT = typical()
 WRITTEN = REPORT.to_json()
 SMALL = json.loads(run(("format", [record("format", "a", PASSED, FAILED)])).to_json())
+SMALL["goldens"] = json.loads(anchored(drifted=1).to_json())["goldens"]
 COMPUTED = {"breakdown", "cliff", "indicators"}
 
 
@@ -101,14 +102,13 @@ def test_a_gate_that_no_view_would_show_is_refused(key: str) -> None:
         RunReport.from_json(json.dumps({**SMALL, "gates": [{**SMALL["gates"][0], key: "lost"}]}))
 
 
-def test_another_schema_version_is_refused_by_its_number() -> None:
-    for version in (1, 3):
-        text = REPORT.to_json().replace('"schema_version": 2', f'"schema_version": {version}')
-
-        with pytest.raises(
-            QuantgateError, match=f"schema version {version}, and this pytest-quantgate reads version 2"
-        ):
-            RunReport.from_json(text)
+@pytest.mark.parametrize("key", ["goldens", "drifts"])
+def test_what_stands_to_a_golden_twice_or_to_no_slice_is_refused(key: str) -> None:
+    document = json.loads(anchored().to_json())
+    with pytest.raises(QuantgateError, match="stands in it twice"):
+        RunReport.from_json(json.dumps({**document, key: 2 * document[key]}))
+    with pytest.raises(QuantgateError, match=r"is of the slice 'lost', which is not in it"):
+        RunReport.from_json(json.dumps({**document, key: [{**document[key][0], "slice": "lost"}]}))
 
 
 def _paths(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pytest_quantgate.errors import QuantgateError, UsageError
 from pytest_quantgate.report.model import RunReport, VariantRecord
-from pytest_quantgate.report.store import clear, load, write
+from pytest_quantgate.report.store import clear, load, write, write_text
 
 
 @pytest.fixture
@@ -67,3 +70,32 @@ def test_a_file_that_cannot_be_read_is_told(name: str, tmp_path: Path) -> None:
     (tmp_path / "bytes").write_bytes(b"\xff")
     with pytest.raises(UsageError, match="cannot be read"):
         load(tmp_path / name)
+
+
+def test_a_view_replaces_the_older_one_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.md"
+    write_text("old\n", path)
+
+    def on_a_full_disk(**where: Any) -> tuple[int, str]:
+        _, name = mkstemp(**where)
+        return os.open("/dev/full", os.O_WRONLY), name
+
+    mkstemp = tempfile.mkstemp
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "mkstemp", on_a_full_disk)
+        with pytest.raises(QuantgateError, match=r"run\.md: the report cannot be written: .*No space left on device"):
+            write_text("new\n", path)
+    assert path.read_bytes() == b"old\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("folder", ["/proc", "/proc/no such folder"])
+def test_a_folder_that_nobody_can_write_to_is_told(folder: str) -> None:
+    with pytest.raises(QuantgateError, match=r"run\.md: the report cannot be written: .*"):
+        write_text("new", Path(folder) / "run.md")
+
+
+def test_text_that_no_file_can_hold_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(QuantgateError, match="the report cannot be written"):
+        write_text("\ud800", tmp_path / "run.md")
+    assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from pytest_quantgate.report.tables import PAGE, Name, Sheet, code, drawn, markdown
+from pytest_quantgate.report.inert import code
+from pytest_quantgate.report.tables import PAGE, Name, Sheet, drawn, markdown
 from pytest_quantgate.report.text import draw, visible
 
 HOSTILE = [

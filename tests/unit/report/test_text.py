@@ -73,3 +73,17 @@ def test_only_the_arguments_decide_and_not_the_environment(
     part = Text("a long line of text", style="red")
     assert draw([part], color=True) == "\x1b[31ma long line of text\x1b[0m\n"
     assert draw([part], color=False) == "a long line of text\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("::add-mask::password", r"\x3a:add-mask::password"),
+        ("   ::error file=a::b", r"   \x3a:error file=a::b"),
+        ("see ##[set-output name=a]b", r"see #\x23[set-output name=a]b"),
+        ("slice::case[nf4] ## [x]", "slice::case[nf4] ## [x]"),
+    ],
+)
+def test_no_line_is_a_command_to_the_runner_of_a_build(line: str, shown: str) -> None:
+    assert draw([line], color=False) == f"{shown}\n"
+    assert draw([line], color=True) == f"{shown}\n"

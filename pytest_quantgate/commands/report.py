@@ -1,0 +1,53 @@
+"""`quantgate report`: a stored run as HTML and as Markdown."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pytest_quantgate.errors import UsageError
+from pytest_quantgate.report.store import clear, load, write_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_quantgate.report.model import RunReport
+
+
+def views(file: Path, *, html: Path | None, markdown: Path | None) -> tuple[RunReport, list[str]]:
+    """Write the views that are asked for.
+
+    Args:
+        file: The stored run.
+        html: Where to write the run as HTML; None for nowhere.
+        markdown: Where to write it as Markdown; None for nowhere.
+
+    Returns:
+        The run, and what was written, one line each.
+
+    Raises:
+        QuantgateError: The run cannot be read, or a view not be written.
+    """
+    report = load(file)
+    targets = [(option, path) for option, path in (("--html", html), ("--markdown", markdown)) if path is not None]
+    taken = {os.path.realpath(file): "the run itself"}
+    for option, path in targets:
+        other = taken.setdefault(os.path.realpath(path), option)
+        if other != option:
+            raise UsageError(f"{other} is that file", where=f"{option} {path}", hint="name another")
+    for option, path in targets:
+        clear(path)
+        write_text(_html(report) if option == "--html" else _markdown(report), path)
+    return report, [f"wrote {path}" for _, path in targets]
+
+
+def _html(report: RunReport) -> str:
+    from pytest_quantgate.report.html import page
+
+    return page(report)
+
+
+def _markdown(report: RunReport) -> str:
+    from pytest_quantgate.report.markdown import markdown_report
+
+    return markdown_report(report)

@@ -1,0 +1,210 @@
+"""One variant on several devices: a process for each, and each answers its share of the requests.
+
+Answers do not depend on who else is in a batch, so they are those of one process. Whatever a process finishes is kept
+at once; when one fails, the others are ended, and what all of them finished is not made again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import wait
+from typing import Literal
+
+from pytest_quantgate.errors import ModelError, QuantgateError
+from pytest_quantgate.generation.completion import Completion, Request
+from pytest_quantgate.generation.progress import Progress
+from pytest_quantgate.variants.audit import Audit
+from pytest_quantgate.variants.registry import Entry, entry_of
+from pytest_quantgate.variants.variant import Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a process is started for.
+
+    Attributes:
+        variant: Who answers, on the device of this process.
+        entry: Its backend, which a plugin may have added.
+        processes: How many processes there are.
+    """
+
+    variant: Variant
+    entry: Entry
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Finished answers, by request digest."""
+
+    completions: Mapping[str, Completion]
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """So many cases and tokens more."""
+
+    cases: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something that the user should read."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Why a process gave up.
+
+    Attributes:
+        text: For people; with a traceback where the fault is ours or a library's.
+        expected: It is one of our own errors.
+    """
+
+    text: str
+    expected: bool
+
+
+Told = Audit | Kept | Advanced | Noted | Failed | Literal["done"]
+"""What a process tells while it works."""
+
+
+class Shares:
+    """A variant that is loaded once on each of several devices.
+
+    Args:
+        variants: The same variant on each of them.
+        audited: Told what the audit found.
+    """
+
+    def __init__(self, variants: Sequence[Variant], audited: Callable[[Audit], None]) -> None:
+        self._variants = variants
+        self._audited = audited
+        self._running: list[_Process] = []
+
+    def generate(
+        self, requests: Sequence[Request], keep: Callable[[Mapping[str, Completion]], None], progress: Progress
+    ) -> None:
+        """Answer requests.
+
+        Args:
+            requests: What is asked.
+            keep: Called with answers as soon as they are finished, by digest.
+            progress: Told how far it has come.
+
+        Raises:
+            QuantgateError: A process could not load the variant, or ended.
+            RuntimeError: A process failed at something else.
+        """
+        shares = deal(requests, len(self._variants))
+        while len(self._running) < len(shares):
+            self._running.append(_Process(self._variants[len(self._running)], len(shares)))
+        busy = {process.connection: process for process in self._running[: len(shares)]}
+        for process, share in zip(busy.values(), shares, strict=True):
+            process.send(share)
+        while busy:
+            for ready in wait(list(busy)):
+                process = busy[ready]  # type: ignore[index]  # one of those that were handed in
+                match process.receive():
+                    case "done":
+                        del busy[process.connection]
+                    case Kept(completions):
+                        keep(completions)
+                    case Advanced(cases, tokens):
+                        progress.advance(cases, tokens)
+                    case Noted(message):
+                        progress.note(f"{process.device}: {message}")
+                    case Failed(text, expected):
+                        raise ModelError(text) if expected else RuntimeError(f"on {process.device}: {text}")
+                    case audit:
+                        self._audited(audit)
+
+    def close(self) -> None:
+        """End all processes; what they work on is lost."""
+        for process in self._running:
+            process.close()
+        self._running.clear()
+
+
+def deal(requests: Sequence[Request], hands: int) -> list[list[Request]]:
+    """Requests in shares that take about as long: by the length of their prompts, as cards are dealt.
+
+    Args:
+        requests: At least one.
+        hands: How many shares; fewer are made of fewer requests.
+    """
+    ordered = sorted(requests, key=lambda each: sum(len(message.content) for message in each.messages), reverse=True)
+    return [ordered[first::hands] for first in range(min(hands, len(ordered)))]
+
+
+class _Process:
+    """A process for one device.
+
+    Args:
+        variant: Who answers, on that device.
+        processes: How many processes there are.
+    """
+
+    def __init__(self, variant: Variant, processes: int) -> None:
+        self.device = variant.device
+        self._spec = str(variant.spec)
+        self.connection, theirs = Pipe()
+        with theirs:
+            # the child imports what this process can import
+            path = os.pathsep.join(entry for entry in sys.path if entry)
+            self._child = subprocess.Popen(  # noqa: S603  (this interpreter and a module of this package)
+                [sys.executable, "-P", "-m", "pytest_quantgate.generation.share", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, "PYTHONPATH": path},
+                start_new_session=True,  # Ctrl-C is for the run, which then ends its processes
+            )
+        self.send(Job(variant, entry_of(variant.spec.name), processes))
+
+    def send(self, what: Job | Sequence[Request]) -> None:
+        """Hand over what is to be done.
+
+        Raises:
+            QuantgateError: The process has ended.
+        """
+        try:
+            self.connection.send(what)
+        except OSError:
+            raise self._ended() from None
+
+    def receive(self) -> Told:
+        """What the process tells next.
+
+        Raises:
+            QuantgateError: The process has ended.
+        """
+        try:
+            told: Told = self.connection.recv()
+        except (EOFError, OSError):
+            raise self._ended() from None
+        return told
+
+    def close(self) -> None:
+        """End it."""
+        self._child.kill()
+        self._child.wait()
+        self.connection.close()
+
+    def _ended(self) -> QuantgateError:
+        status = self._child.wait()
+        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+        return ModelError(
+            f"the process on {self.device} ended with {how} before it had answered its share",
+            where=f"variant {self._spec!r}",
+            hint="what was finished is kept, and the same command goes on from there; SIGKILL often means that memory "
+            "ran out",
+        )

@@ -1,0 +1,30 @@
+"""What holds for all tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_quantgate.report import store
+from pytest_quantgate.report.model import RunReport
+from tests.unit.report.valid import problems
+
+
+@pytest.fixture(scope="session", autouse=True)
+def reports_keep_their_schema() -> Iterator[None]:
+    """Every report that a test writes to a file is as the published JSON Schema says."""
+    found: list[str] = []
+    write = store.write
+
+    def write_and_look(report: RunReport, path: Path) -> None:
+        write(report, path)
+        found.extend(f"{path}: {problem}" for problem in problems(json.loads(path.read_text(encoding="utf-8"))))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "write", write_and_look)
+        patch.delenv("GITHUB_ACTIONS", raising=False)  # runs inside of tests are no steps of the build that tests them
+        yield
+    assert found == [], "reports that the published schema does not allow"

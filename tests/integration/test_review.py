@@ -1,0 +1,175 @@
+"""--quant-reanchor review: every change is shown at a terminal, and a person says what becomes of it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import termios
+from collections.abc import Sequence
+
+import pytest
+
+from tests.integration.conftest import Lab
+from tests.integration.goldens import edit, golden_file, reworded, rows, violated
+
+TOLERANT = ("--quant-max-pass-to-fail=1", "--quant-min-robustness=0")
+QUESTION = "[q]uit: "
+WHY = "left as it is: "
+PATIENCE = 60.0
+"""Seconds that a slow machine may need until the terminal shows something."""
+
+END = "\x04"
+
+pytestmark = pytest.mark.alone
+
+
+@pytest.fixture(autouse=True)
+def _at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("TERM", "dumb")
+
+
+def review(lab: Lab, replies: Sequence[str], *arguments: str) -> tuple[int, str]:
+    """Run pytest at a real pseudo-terminal and type a reply to each question.
+
+    Returns:
+        The exit status, and everything that the terminal showed.
+    """
+    command = [sys.executable, "-m", "pytest", "--quant-cand=nf4", f"--quant-model={lab.tiny.folder}"]
+    ours, theirs = pty.openpty()
+    settings = termios.tcgetattr(theirs)
+    settings[3] &= ~termios.ECHO
+    termios.tcsetattr(theirs, termios.TCSANOW, settings)
+    process = subprocess.Popen(
+        [*command, "--quant-reanchor=review", *TOLERANT, *arguments],
+        cwd=lab.pytester.path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown, answered, left = "", 0, list(replies)
+    try:
+        while chunk := _read(ours):
+            shown += chunk
+            if left and shown.endswith((QUESTION, WHY)) and len(shown) > answered:
+                reply, answered = left.pop(0), len(shown)
+                if reply == "ctrl-c":
+                    process.send_signal(2)
+                else:
+                    os.write(ours, (reply if reply == END else f"{reply}\n").encode())
+        return process.wait(PATIENCE), re.sub(r"\r\n?", "\n", shown)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def _read(terminal: int) -> str:
+    """What the terminal shows next; nothing when the other side has closed it."""
+    if not select.select([terminal], [], [], PATIENCE)[0]:
+        pytest.fail("the review waits for something")
+    try:
+        return os.read(terminal, 65536).decode()
+    except OSError:  # how Linux says that the other side has closed
+        return ""
+
+
+@pytest.fixture
+def changed(lab: Lab) -> Lab:
+    """Of seven anchored cases two drifted, one expired, one went, and two are new; one of those is degraded."""
+    cases = lab.many(5)
+    lab.write("words", [*cases, lab.preserved("asked-anew"), lab.preserved("gone")])
+    lab.run("--quant-reanchor=new").assert_outcomes(passed=8)
+    again = [lab.preserved("asked-anew"), lab.preserved("fresh"), lab.degraded("worse")]
+    lab.write("words", [*cases, *again], max_unscored=1.0)
+    golden_file(lab, "fp16").unlink()
+    assert lab.run("--quant-reanchor=new", *TOLERANT, candidates=("fp16",)).ret == pytest.ExitCode.OK
+    edit(lab, "case-0", violated)
+    edit(lab, "case-1", violated)
+    edit(lab, "case-2", reworded)
+    return lab
+
+
+def test_every_change_is_shown_and_what_is_said_is_done(changed: Lab) -> None:
+    before = rows(changed)
+    # fresh, worse, case-0, case-1, asked-anew, gone
+    status, shown = review(changed, ["y", "yes", "it is fine", "n", "what?", "Y", "no", "y"])
+    assert status == 0, shown
+    assert "quantgate: review: 6 changes" in shown
+    for text in (
+        "words::case-0[nf4]  drifted: one_of was violated, is followed",
+        "anchored: FAIL, 4 tokens",
+        "something else",
+        "repaired one_of: ",
+        "words::fresh[nf4]  new: it is not anchored",
+        "words::asked-anew[nf4]  expired: what it asks and its checks changed since it was anchored",
+        "words::gone[nf4]  unused: the slice has no such case any more",
+        "it is degraded: the reference passes and this variant does not",
+        "accepted although degraded: worse (it is fine)",
+        "anchored by this run: 3 cases (fresh, worse, case-1)",
+        "removed by this run: 1 case (gone)",
+    ):
+        assert text in shown
+    after = rows(changed)
+    assert set(after) == {"case-0", "case-1", "case-2", "case-3", "case-4", "asked-anew", "fresh", "worse"}
+    assert after["worse"]["accepted"] == "it is fine"
+    for case in ("case-0", "case-2", "case-3", "case-4", "asked-anew"):
+        assert after[case]["answers"] == before[case]["answers"]
+    assert after["case-1"]["answers"] != before["case-1"]["answers"]
+
+
+def test_all_takes_the_rest_of_a_kind_but_never_a_degraded_case(changed: Lab) -> None:
+    status, shown = review(changed, ["a", "y", "", "a", "q"])
+    assert status == 0, shown
+    assert shown.count(QUESTION) == 4
+    after = rows(changed)
+    assert {"fresh", "gone"} <= set(after)
+    assert "worse" not in after  # without a reason
+    assert [after[case]["results"][0]["followed"] for case in ("case-0", "case-1")] == [True, True]
+
+
+@pytest.mark.parametrize("reply", ["q", END])
+def test_who_quits_keeps_what_was_said_before(changed: Lab, reply: str) -> None:
+    before = rows(changed)
+    status, shown = review(changed, ["y", reply])
+    assert status == 0, shown
+    assert set(rows(changed)) == {*before, "fresh"}
+
+
+def test_ctrl_c_writes_nothing(changed: Lab) -> None:
+    before = golden_file(changed).read_bytes()
+    status, shown = review(changed, ["y", "ctrl-c"])
+    assert status == pytest.ExitCode.INTERRUPTED
+    assert "quantgate: nothing was anchored: the review was interrupted" in shown
+    assert "Traceback" not in shown
+    assert golden_file(changed).read_bytes() == before
+
+
+def test_where_nothing_changed_nothing_is_asked(lab: Lab) -> None:
+    lab.write("words", lab.many(2))
+    lab.run("--quant-reanchor=new")
+    status, shown = review(lab, [])
+    assert status == 0
+    assert "quantgate: nothing to anchor" in shown
+    assert QUESTION not in shown
+
+
+def test_an_answer_cannot_act_on_the_terminal(changed: Lab) -> None:
+    edit(changed, "case-0", lambda row: row["answers"][0].update(text="\x1b]0;title\x07 and \x1b[2J"))
+    _, shown = review(changed, ["q"] * 9, "--color=no")
+    assert "\x1b]0" not in shown
+    _, shown = review(changed, ["n", "n", "q"], "--color=no")
+    assert r"\x1b]0;title\x07" in shown
+    assert "\x1b]0" not in shown
+
+
+def test_with_workers_the_controller_asks(changed: Lab) -> None:
+    status, shown = review(changed, ["y", "q"], "-n2")
+    assert status == 0, shown
+    assert "fresh" in rows(changed)

@@ -1,0 +1,140 @@
+"""One variant on several devices: processes that share the requests, here two on the CPU."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from pytest_quantgate.cases.model import Message
+from pytest_quantgate.errors import ModelError, UsageError
+from pytest_quantgate.generation.cache import CompletionCache
+from pytest_quantgate.generation.completion import Request
+from pytest_quantgate.generation.progress import SilentProgress
+from pytest_quantgate.generation.run import answer
+from pytest_quantgate.generation.shares import deal
+from pytest_quantgate.variants import device
+from pytest_quantgate.variants.device import Placement, split_devices
+from pytest_quantgate.variants.registry import Entry, register, unregister
+from pytest_quantgate.variants.source import resolve_model
+from pytest_quantgate.variants.variant import on_device, prepare_variant
+from tests.tiny_model import WORDS, build_tiny_model
+
+BACKEND = """
+import os
+import signal
+from pathlib import Path
+
+from pytest_quantgate.variants.plain import BACKEND as PLAIN
+from pytest_quantgate.variants.spec import parse_spec
+
+PLACE = Path({place!r})
+
+
+class Dies:
+    stored_bytes = PLAIN.stored_bytes
+
+    def describe(self, spec):
+        return PLAIN.describe(parse_spec("fp32"))
+
+    def load(self, spec, folder, placement):
+        try:
+            (PLACE / "first").mkdir()
+        except FileExistsError:
+            (PLACE / "fifo").read_text()  # until the first one has answered something
+            os.kill(os.getpid(), signal.SIGKILL)
+        return PLAIN.load(parse_spec("fp32"), folder, placement)
+
+    def finish(self, model, placement):
+        PLAIN.finish(model, placement)
+
+
+BACKEND = Dies()
+"""
+
+
+def request(text: str, tokens: int = 4) -> Request:
+    return Request((Message("user", text),), tokens)
+
+
+def test_requests_are_dealt_by_their_length() -> None:
+    asked = [request("a" * length) for length in (1, 5, 3, 2, 4)]
+    shares = [[len(each.messages[0].content) for each in share] for share in deal(asked, 2)]
+    assert shares == [[5, 3, 1], [4, 2]]
+    assert deal(asked[:1], 4) == [asked[:1]]
+
+
+def test_two_processes_answer_as_one_does(tmp_path: Path) -> None:
+    source = resolve_model(str(build_tiny_model(tmp_path / "tiny")))
+    asked = [request(" ".join(WORDS[number : number + 3 + number % 5])) for number in range(12)]
+
+    def then(answered: Mapping[str, object]) -> list[Request]:  # a second turn, for the same processes
+        return [request("kol tul")] if answered else []
+
+    found = []
+    for elsewhere in (0, 1):
+        variant = prepare_variant("nf4", source, device="cpu")
+        with CompletionCache(tmp_path / f"{elsewhere}.sqlite3") as cache:
+            others = [on_device(variant, "cpu")] * elsewhere
+            found.append(answer(variant, asked, cache, SilentProgress(), then, elsewhere=others))
+            assert len(cache.get(variant.identity.digest, found[-1].completions)) == 13
+    texts = [{digest: each.token_ids for digest, each in one.completions.items()} for one in found]
+    assert texts[0] == texts[1]
+    assert found[0].audit == found[1].audit
+    assert found[1].generated == 13
+
+
+def test_a_process_that_dies_is_told_and_what_was_answered_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = resolve_model(str(build_tiny_model(tmp_path / "tiny")))
+    (tmp_path / "a_backend_that_dies.py").write_text(BACKEND.format(place=str(tmp_path)))
+    monkeypatch.syspath_prepend(tmp_path)
+    os.mkfifo(tmp_path / "fifo")
+
+    class Opener(SilentProgress):
+        def __init__(self, tell: Callable[[], object]) -> None:
+            self._tell = tell
+
+        def advance(self, cases: int, tokens: int) -> None:
+            super().advance(cases, tokens)
+            if cases:
+                self._tell()
+
+    register("dies", Entry("a_backend_that_dies:BACKEND"))
+    try:
+        variant = prepare_variant("dies", source, device="cpu")
+        asked = [request(" ".join(WORDS[number : number + 3])) for number in range(6)]
+        progress = Opener(lambda: (tmp_path / "fifo").write_text("go on"))
+        with CompletionCache(tmp_path / "cache.sqlite3") as cache:
+            with pytest.raises(ModelError, match=r"variant 'dies': the process on cpu ended with signal SIGKILL"):
+                answer(variant, asked, cache, progress, elsewhere=[on_device(variant, "cpu")])
+            assert len(cache.get(variant.identity.digest, [each.digest for each in asked])) == 3
+    finally:
+        unregister("dies")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cuda:0,cuda:0", "cuda:0 is named 2 times"),
+        ("cuda:0,cpu", "these devices are not of one kind: cuda:0"),
+        ("cuda:0,cuda:1", "these devices are not of one kind: cuda:0 *"),
+        ("cpu,gpu", "'gpu' is not a device"),
+    ],
+)
+def test_devices_that_cannot_share_are_refused(text: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hardware(placement: Placement) -> str:
+        return {"cuda:0": "cuda: one", "cuda:1": "cuda: another"}.get(placement.device, "cpu")
+
+    monkeypatch.setattr(device, "cuda_device_count", lambda: 2)
+    monkeypatch.setattr(device, "hardware_of", hardware)
+    with pytest.raises(UsageError, match=message):
+        split_devices(text)
+
+
+def test_devices_are_split_at_commas() -> None:
+    assert split_devices("cpu, cpu") == ("cpu", "cpu")
+    assert split_devices("cpu") == ("cpu",)
