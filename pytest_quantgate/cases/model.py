@@ -176,6 +176,17 @@ class Slice:
     location: Location
 
 
+def full_name(where: str, case_id: str, spec: str) -> str:
+    """A case on a variant as people, ``-k`` and node ids name it.
+
+    Args:
+        where: Name of the slice; its collected file for a node id.
+        case_id: Id of the case.
+        spec: Spec of the variant.
+    """
+    return f"{where}::{case_id}[{spec}]"
+
+
 def digest_of(value: Any) -> str:
     """SHA-256 (hex) of a JSON value; equal values have equal digests on every platform.
 

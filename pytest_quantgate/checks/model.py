@@ -65,3 +65,8 @@ class CheckResult:
     check: str
     followed: bool | None
     reason: str
+
+    @property
+    def word(self) -> str:
+        """What became of it, in one word."""
+        return {True: "followed", False: "violated", None: "unscored"}[self.followed]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +33,10 @@ LONGEST_NOTE: Final = 2_000
 """Characters of a note that are kept."""
 
 _FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four of full width
+_HIDDEN_FORMULA: Final = re.compile(rf'(?<=[\n\t;])([ "]*)(?=[{re.escape("".join(_FORMULA))}][^\n\t;]*[(|])')
+"""What becomes a cell of its own, and calls something, where a spreadsheet of another country takes semicolons or tabs
+for what parts cells: it then takes no notice of our quotes."""
+
 _DELIMITERS: Final = (",", ";", "\t")
 
 
@@ -86,7 +91,7 @@ def write_sheet(questions: Sequence[Question], path: Path, registry: CheckRegist
 
 def inert(text: str) -> str:
     """Text as a cell that no spreadsheet computes, control characters made visible."""
-    shown = visible(text, keep="\n\t")
+    shown = _HIDDEN_FORMULA.sub(r"\1'", visible(text, keep="\n\t"))
     return f"'{shown}" if shown.lstrip()[:1] in _FORMULA or shown[:1] in ("\t", "\n") else shown
 
 

@@ -79,12 +79,14 @@ def plan(
     specs = [each.spec for each in report.candidates]
     _refuse_unknown("slice", slice_, [each.name for each in report.slices], where)
     _refuse_unknown("candidate", candidate, specs, where)
+    moved = None if only is None else _moved(report, only)
     chosen = [
         (record, spec)
         for record in report.cases
         if slice_ in (None, record.slice)
         for spec in specs
-        if candidate in (None, spec) and spec in record.node_ids and _is(report, record, spec, only)
+        if candidate in (None, spec) and spec in record.node_ids
+        if moved is None or (record.slice, record.case.id, spec) in moved
     ]
     return Rerun(options, tuple(_selection(report, chosen, where)), len(chosen))
 
@@ -104,7 +106,18 @@ def _options(report: RunReport, where: str) -> tuple[str, ...]:
     if sum(map(len, base)) > LONGEST:
         what = f"its command is longer than {LONGEST:,} characters: nobody would read what is run"
         raise UsageError(what, where=where, hint="run pytest by yourself")
+    wrong = next((word for word in base if not _can_be_given(word)), None)
+    if wrong is not None:
+        what = f"no process can be given {wrong[:100]!r}"
+        raise UsageError(what, where=where, hint="do not trust this report")
     return tuple(word for before, word in pairwise(base) if word.startswith("-") or before.startswith("-"))
+
+
+def _can_be_given(word: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(word)
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
 
 
 def _refuse_unknown(what: str, name: str | None, known: Sequence[str], where: str) -> None:
@@ -112,20 +125,24 @@ def _refuse_unknown(what: str, name: str | None, known: Sequence[str], where: st
         raise UsageError(f"no {what} {name!r} in this run", where=where, hint=nearest(name, known))
 
 
-def _is(report: RunReport, record: CaseRecord, spec: str, only: str | None) -> bool:
-    if only is None:
-        return True
+def _moved(report: RunReport, only: str) -> set[tuple[str, str, str]]:
+    """The cases that are so: slice, id and candidate."""
+    specs = [each.spec for each in report.candidates]
     if only == "drifted":
-        sides = (report.reference.spec, spec)
-        return any(
-            standing.state == "drifted" and standing.case_id == record.case.id
+        return {
+            (golden.slice, standing.case_id, spec)
             for golden in report.goldens
-            if golden.slice == record.slice and golden.variant in sides
+            for spec in (specs if golden.variant == report.reference.spec else [golden.variant])
             for standing in golden.standings
-        )
-    comparison = record.comparison(report.reference.spec, spec)
+            if standing.state == "drifted"
+        }
     wanted = (Transition.DEGRADED,) if only == "degraded" else (Transition.DEGRADED, Transition.IMPROVED)
-    return comparison is not None and comparison.transition in wanted
+    return {
+        (record.slice, record.case.id, spec)
+        for record in report.cases
+        for spec in specs
+        if (found := record.comparison(report.reference.spec, spec)) is not None and found.transition in wanted
+    }
 
 
 def _selection(report: RunReport, chosen: Sequence[tuple[CaseRecord, str]], where: str) -> Iterator[str]:
@@ -151,7 +168,8 @@ def _file_of(record: CaseRecord, spec: str, where: str) -> str:
     """The file's part of a node id, which must be one: everything that pytest is given is named by its report."""
     node_id = record.node_ids[spec]
     file = node_id.removesuffix(f"::{record.case.id}[{spec}]")
-    if file in (node_id, "") or not node_id.isprintable() or file.startswith(("-", "@")):
+    named = file not in (node_id, "") and not file.startswith(("-", "@"))
+    if not named or not node_id.isprintable() or len(node_id) > LONGEST:
         what = f"{node_id[:200]!r} is no node id of {record.case.id[:100]!r} on {spec[:100]!r}"
         raise UsageError(what, where=where, hint="do not trust this report")
     return file
@@ -171,11 +189,16 @@ def command_of(rerun: Rerun) -> Iterator[tuple[str, ...]]:
 
 
 def described(rerun: Rerun, command: Sequence[str]) -> str:
-    """The command and how many cases it runs, to be read before it is run."""
+    """The command and how many cases it runs, to be read before it is run; every file that it loads is named."""
     count = f"{rerun.cases:,} case{'' if rerun.cases == 1 else 's'}"
+    files = []
     if len(rerun.selected) > MOST_ARGUMENTS:
-        count += f", named in {command[-1].removeprefix('@')}: {', '.join(rerun.selected[:MOST_NAMED])}, ..."
-    return f"{shell_line(command)}\n{visible(count)}"
+        count += (
+            f", named in {command[-1].removeprefix('@')}: {', '.join(rerun.selected[:MOST_NAMED])}, ..., of the files"
+        )
+        # with each of them its conftest.py
+        files = [f"  {file}" for file in dict.fromkeys(each.partition("::")[0] for each in rerun.selected)]
+    return "\n".join([shell_line(command), *map(visible, (count, *files))])
 
 
 def run(command: Sequence[str]) -> int:

@@ -129,14 +129,10 @@ def _drift(entry: Entry, outcome: Outcome, *, same_text: bool) -> str:
     """Which checks say something else; and whether that is because the grading changed, not the model."""
     pairs = list(zip(entry.results, outcome.results, strict=False))
     changed = [(before, now) for before, now in pairs if (before.check, before.followed) != (now.check, now.followed)]
-    told = "; ".join(f"{now.check} was {_word(before.followed)}, is {_word(now.followed)}" for before, now in changed)
+    told = "; ".join(f"{now.check} was {before.word}, is {now.word}" for before, now in changed)
     told = told or f"{len(entry.results)} results were anchored, {len(outcome.results)} are there now"
     ended = [each.finish_reason for each in _completions(outcome)]
     ended_alike = ended == [each.finish_reason for each in entry.answers]
     if same_text and ended_alike and any(now.check != RECALL for _, now in changed):
         return f"the grading changed, not the model: the answer is the same, and {told}"
     return told
-
-
-def _word(followed: bool | None) -> str:  # noqa: FBT001  (a value, not a switch)
-    return {True: "followed", False: "violated", None: "unscored"}[followed]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_quantgate.checks.finding import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pytest_quantgate.golden.model import Golden
 
@@ -34,6 +34,9 @@ FIELDS: Final = {
 }
 """What people call the fields of an identity, the weightiest first; libraries follow, then what nobody knows here."""
 
+MOST: Final = 50
+"""Lines that are told of one golden, which may hold anything."""
+
 _NOTHING: Final = "none"
 _LONGEST: Final = 60  # characters of a value that are shown
 _DIGEST: Final = re.compile(r"[0-9a-f]{40,64}")
@@ -47,7 +50,7 @@ def identity_changes(before: Mapping[str, str], after: Mapping[str, str]) -> tup
         before: The identity when the variant was anchored; untrusted.
         after: The identity now.
     """
-    return tuple(_line(key, before.get(key), after.get(key)) for key in _differing(before, after))
+    return _first([_line(key, before.get(key), after.get(key)) for key in _differing(before, after)])
 
 
 def changes_since(golden: Golden, identity: Mapping[str, str]) -> tuple[str, ...]:
@@ -69,7 +72,12 @@ def changes_since(golden: Golden, identity: Mapping[str, str]) -> tuple[str, ...
         held = found[key, before]
         part = "" if held == total else f" ({held} of {total} cases)"
         lines.append(f"{_line(key, before, identity.get(key))}{part}")
-    return tuple(lines)
+    return _first(lines)
+
+
+def _first(lines: Sequence[str]) -> tuple[str, ...]:
+    rest = len(lines) - MOST
+    return (*lines[:MOST], f"... and {rest:,} more") if rest > 0 else tuple(lines)
 
 
 def _differing(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:

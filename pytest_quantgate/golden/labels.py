@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_quantgate.cases import fields
 from pytest_quantgate.cases.files import decoded, read_bytes
-from pytest_quantgate.cases.json_lines import GIVEN_UP, MOST_BAD, read_json_line
+from pytest_quantgate.cases.json_lines import read_json_line
 from pytest_quantgate.cases.model import digest_of
 from pytest_quantgate.cases.problems import Problems, quoted
 from pytest_quantgate.errors import GoldenError
+from pytest_quantgate.files import write_bytes
 from pytest_quantgate.golden.encoding import line_of
-from pytest_quantgate.golden.files import write_bytes
-from pytest_quantgate.golden.reading import CONFLICT
+from pytest_quantgate.golden.lines import numbered_lines
+from pytest_quantgate.golden.store import refuse_links_away
 from pytest_quantgate.outcomes.labelled import label_key
 
 if TYPE_CHECKING:
@@ -116,9 +117,10 @@ def load_labels(path: Path, slice_name: str, *, shown: str | None = None) -> Lab
     Raises:
         GoldenError: It cannot be read; with every problem as FILE:LINE.
     """
+    problems = Problems(str(path) if shown is None else shown)
+    refuse_links_away(path, problems)
     if not path.is_symlink() and not path.exists():
         return LabelBook(slice_name, path)
-    problems = Problems(str(path) if shown is None else shown)
     data = read_bytes(path, problems)
     text = None if data is None else decoded(data, problems)
     reader = _Reader(slice_name, problems)
@@ -140,7 +142,9 @@ def write_labels(book: LabelBook, *, shown: str | None = None) -> None:
         book.labels.values(), key=lambda each: (each.case, each.turn, each.check, each.asks, each.prompt, each.answer)
     )
     text = "".join(map(line_of, [header, *map(_line, ordered)]))
-    write_bytes(book.path, text.encode(), book.digest, str(book.path) if shown is None else shown)
+    where = str(book.path) if shown is None else shown
+    refuse_links_away(book.path, Problems(where))
+    write_bytes(book.path, text.encode(), book.digest, where)
 
 
 def _line(label: Label) -> dict[str, Any]:
@@ -177,17 +181,9 @@ class _Reader:
 
     def read(self, text: str) -> None:
         """Read a whole file."""
-        lines = text.split("\n")
-        if conflict := next((number for number, line in enumerate(lines, start=1) if CONFLICT.match(line)), None):
-            self._problems.add(conflict, "a merge conflict: keep the lines of both sides, each once")
-            return
         has_header = False
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            if len(self._problems) >= MOST_BAD:
-                self._problems.add(number - 1, GIVEN_UP)
-                return
+        settle = "keep the lines of both sides, each once"
+        for number, line in numbered_lines(text, self._problems, settle=settle):
             node = read_json_line(line, number, self._problems)
             if has_header:
                 if node is not None:
@@ -195,8 +191,6 @@ class _Reader:
             elif node is not None and not self._header(node):
                 return
             has_header = True
-        if not has_header:
-            self._problems.add(1, "empty: remove the file, or take it back from version control")
 
     def _header(self, node: Node) -> bool:
         found = node.value

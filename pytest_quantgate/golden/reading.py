@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_args
 
 from pytest_quantgate.cases import fields
-from pytest_quantgate.cases.json_lines import GIVEN_UP, MOST_BAD, json_of
+from pytest_quantgate.cases.json_lines import MOST_BAD, json_of
 from pytest_quantgate.cases.nodes import Node, TooDeepError, Unreadable, node_of
 from pytest_quantgate.cases.problems import quoted
 from pytest_quantgate.checks.measured import read_recall
@@ -14,6 +14,7 @@ from pytest_quantgate.checks.model import CheckResult, Recall
 from pytest_quantgate.errors import nearest
 from pytest_quantgate.generation.completion import FinishReason
 from pytest_quantgate.golden.encoding import FORMAT, SCHEMA
+from pytest_quantgate.golden.lines import numbered_lines
 from pytest_quantgate.golden.model import Anchor, AnchoredAnswer, Entry
 from pytest_quantgate.outcomes.model import Transition
 
@@ -34,10 +35,7 @@ FINISH_REASONS: Final = get_args(FinishReason)
 MOST_TOKENS: Final = 2**31 - 1
 
 _NO_ANCHOR: Final = Anchor("", {}, "", "", "", "", "")  # what cannot be read is no golden in the end
-CONFLICT: Final = re.compile(r"(<{7}|>{7}|\|{7}|={7})( |\r?$)")
-"""A line that git leaves where a merge needs people."""
-
-_DATE: Final = re.compile(r"-?[0-9]{1,9}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_DATE: Final = re.compile(r"-?[0-9]{1,10}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _MOST_HINTS: Final = 20  # looking for the nearest name takes time
 
@@ -65,21 +63,12 @@ class GoldenReader:
 
     def read(self, text: str) -> None:
         """Read a whole file."""
-        lines = text.split("\n")  # not splitlines(): it would also cut where nobody ends a line
-        self._line = next((number for number, line in enumerate(lines, start=1) if CONFLICT.match(line)), 0)
-        if self._line:
-            self._add(
-                "a merge conflict: settle it by keeping one of both lines for each case, and the anchors of both"
-                " headers; or take one side whole and re-anchor"
-            )
-            return
         has_header = False
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            if len(self._problems) >= MOST_BAD:
-                self._add(GIVEN_UP)
-                return
+        settle = (
+            "settle it by keeping one of both lines for each case, and the anchors of both headers; or take one side"
+            " whole and re-anchor"
+        )
+        for number, line in numbered_lines(text, self._problems, settle=settle):
             self._line = number
             value = json_of(line, number, self._problems)
             if has_header:
@@ -88,9 +77,6 @@ class GoldenReader:
             elif value is not Unreadable.VALUE and not self._header(value):
                 return
             has_header = True
-        if not has_header:
-            self._line = 1
-            self._add("empty: remove the file, or take it back from version control")
 
     def _header(self, value: object) -> bool:
         """Read the first line; whether the rest is worth reading."""

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from pytest_quantgate.golden.model import Anchor, Golden, Standing, State
     from pytest_quantgate.outcomes.model import Outcome, Transition
 
-DEGRADED: Final = "it is degraded: the reference passes and this variant does not"
+ANCHORABLE: Final[tuple[State, ...]] = ("new", "drifted", "expired", "unused")
+"""What ``--quant-reanchor`` can name, and what a review asks about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,14 @@ class Plan:
         anchored: Ids of the cases that are anchored anew, in the order of the slice.
         removed: Ids of the entries that are dropped, sorted.
         unscored: Ids of cases that were asked for and could not be graded: their entries, if any, stay.
-        refused: Why a case must not be anchored, by id; while there is one, nothing is to be written.
+        refused: Ids of degraded cases that nobody has accepted; while there is one, nothing is to be written.
         accepted: Why cases are anchored although they are degraded, by id.
     """
 
     anchored: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     unscored: tuple[str, ...] = ()
-    refused: Mapping[str, str] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
     accepted: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -70,7 +71,7 @@ def plan(
         anchored=tuple(each for each in there if each in graded and (each not in reasons or reasons[each])),
         removed=tuple(sorted(each.case_id for each in chosen if each.state == "unused")),
         unscored=tuple(each for each in there if each not in graded),
-        refused={case_id: DEGRADED for case_id, reason in reasons.items() if not reason},
+        refused=tuple(case_id for case_id, reason in reasons.items() if not reason),
         accepted={case_id: reason for case_id, reason in reasons.items() if reason},
     )
 

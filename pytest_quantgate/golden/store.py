@@ -9,8 +9,8 @@ from urllib.parse import quote
 from pytest_quantgate.cases.files import MAX_BYTES, decoded, read_bytes
 from pytest_quantgate.cases.problems import Problems, quoted
 from pytest_quantgate.errors import GoldenError, QuantgateError
+from pytest_quantgate.files import write_bytes
 from pytest_quantgate.golden.encoding import encode
-from pytest_quantgate.golden.files import write_bytes
 from pytest_quantgate.golden.model import Golden
 from pytest_quantgate.golden.reading import GoldenReader
 
@@ -53,9 +53,10 @@ def load(path: Path, *, shown: str | None = None) -> Golden | None:
     Raises:
         GoldenError: It cannot be read; with every problem as FILE:LINE.
     """
+    problems = Problems(str(path) if shown is None else shown)
+    refuse_links_away(path, problems)
     if not _is_there(path):
         return None
-    problems = Problems(str(path) if shown is None else shown)
     data = read_bytes(path, problems)
     text = None if data is None else decoded(data, problems)
     reader = GoldenReader(problems)
@@ -81,10 +82,33 @@ def write(golden: Golden, *, shown: str | None = None) -> None:
     """
     data = encode(golden).encode() if golden.entries else None
     where = str(golden.path) if shown is None else shown
+    refuse_links_away(golden.path, Problems(where))
     if data is not None and len(data) > MAX_BYTES:
         what = f"the golden would be larger than {MAX_BYTES // 2**20} MiB, which no run would read"
         raise QuantgateError(what, where=where, hint="Split the slice into several.")
     write_bytes(golden.path, data, golden.digest, where)
+
+
+def refuse_links_away(path: Path, problems: Problems) -> None:
+    """Refuse a file, there or not, that a link would put outside of the folder that holds ``golden``.
+
+    Args:
+        path: Of a golden, or of what lies beside it.
+        problems: Of that file.
+
+    Raises:
+        GoldenError: A link leads away.
+    """
+    above = path.parents[2]
+    if above.name == FOLDER:  # between them lies the folder of a suite
+        above = above.parent
+    try:
+        away = not path.resolve().is_relative_to(above.resolve())
+    except (OSError, RuntimeError, ValueError):  # links in a circle, before Python 3.13; no path: opening it tells
+        return
+    if away:
+        problems.add(1, f"a link leads out of the folder that holds {FOLDER!r}: put what it leads to in its place")
+        raise GoldenError(problems.found())
 
 
 def _named(text: str) -> str:

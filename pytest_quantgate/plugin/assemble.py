@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_quantgate.plugin.files import is_there
+from pytest_quantgate.plugin.gates import case_nodeid
 from pytest_quantgate.plugin.options import SEED
 from pytest_quantgate.plugin.settings import SETTINGS
 from pytest_quantgate.report.model import (
@@ -139,12 +140,10 @@ def _cases(run: QuantRun) -> tuple[CaseRecord, ...]:
     node_ids: dict[tuple[str, str], dict[str, str]] = {}
     refs: dict[tuple[str, str], CaseRef] = {}
     outcomes: dict[tuple[str, str], dict[str, Outcome]] = {}
-    for _, ref in run.tally.all_selected():  # with --dist loadgroup their ids end with @GROUP, which selects nothing
+    for _, ref in run.tally.all_selected():
         key = ref.slice, ref.case.id
         refs.setdefault(key, ref)
-        node_ids.setdefault(key, {})[ref.candidate] = run.from_here(
-            f"{run.gated[ref.slice]}::{ref.case.id}[{ref.candidate}]"
-        )
+        node_ids.setdefault(key, {})[ref.candidate] = run.from_here(case_nodeid(run, ref))
     for ref in run.arrived():
         comparison = run.comparison(ref)
         outcomes.setdefault((ref.slice, ref.case.id), {}).update(

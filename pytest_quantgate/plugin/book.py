@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from pytest_quantgate.cases.load import load_slice
 from pytest_quantgate.errors import Problem, SliceError
+from pytest_quantgate.plugin.files import seen_from
 
 if TYPE_CHECKING:
     from pytest_quantgate.cases.model import Case, Slice
@@ -122,7 +122,7 @@ class SliceBook:
             loaded = load_slice(
                 path,
                 self.registry,
-                shown=shown or self._shown(path),
+                shown=shown or seen_from(self._config.invocation_params.dir, path),
                 count_tokens=self._count_tokens,
                 sources=self.sources,
             )
@@ -136,9 +136,3 @@ class SliceBook:
         if other != key:
             message = f"duplicate slice {loaded.name!r} (first at {first.location})"
             raise SliceError([Problem(loaded.location.path, loaded.location.line, message)])
-
-    def _shown(self, path: Path) -> str:
-        try:
-            return os.path.relpath(path, self._config.invocation_params.dir)
-        except ValueError:  # another drive
-            return str(path)

@@ -110,7 +110,7 @@ def drift_gate(run: QuantRun, compared: Compared, anew: Collection[State]) -> Ga
     name, variant, trouble = compared.slice, compared.variant, compared.trouble
     drift = _drift(run, compared, compared.golden, compared.standings)
     result = judge_drift(drift)
-    settled = result.verdict is not Verdict.PASS and _would_pass(run, compared, compared.golden, anew)
+    settled = result.verdict is not Verdict.PASS and _could_pass(run, compared, compared.golden, anew)
     return Gate(
         nodeid=f"{run.gated[name]}::{drift_name(variant)}",
         location=Location(run.gated[name], run.book.named(name).location.line),
@@ -137,10 +137,23 @@ def _drift(run: QuantRun, compared: Compared, golden: Golden, standings: Sequenc
     )
 
 
-def _would_pass(run: QuantRun, compared: Compared, golden: Golden, anew: Collection[State]) -> bool:
-    """Whether the gate would pass if every case of some states were anchored anew, the degraded ones too."""
+def would_pass(run: QuantRun, compared: Compared, golden: Golden) -> bool:
+    """Whether the drift gate of a variant would pass by another golden, or there would be none.
+
+    Args:
+        run: The session's run.
+        compared: The variant beside the golden that it was judged by.
+        golden: The other golden.
+    """
     from pytest_quantgate.gate.drift import judge_drift
     from pytest_quantgate.golden.compare import stand
+
+    standings = stand(golden, run.book.named(compared.slice).cases, compared.outcomes)
+    return not golden.entries or judge_drift(_drift(run, compared, golden, standings)).verdict is Verdict.PASS
+
+
+def _could_pass(run: QuantRun, compared: Compared, golden: Golden, anew: Collection[State]) -> bool:
+    """Whether it would pass if every case of some states were anchored anew, the degraded ones too."""
     from pytest_quantgate.golden.reanchor import plan, renewed
 
     if not anew or not golden.entries:
@@ -148,5 +161,4 @@ def _would_pass(run: QuantRun, compared: Compared, golden: Golden, anew: Collect
     planned = plan(golden, compared.standings, compared.outcomes, states=anew, degraded=(), accepted={})
     anchor = next(iter(golden.entries.values())).anchor  # any: it is not kept
     after = renewed(golden, planned, compared.cases, compared.outcomes, transitions=compared.transitions, anchor=anchor)
-    standings = stand(after, run.book.named(compared.slice).cases, compared.outcomes)
-    return not after.entries or judge_drift(_drift(run, compared, after, standings)).verdict is Verdict.PASS
+    return would_pass(run, compared, after)

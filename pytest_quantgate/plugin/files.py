@@ -11,6 +11,14 @@ def is_there(path: str | Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110  (Path.exists raises where a text is too long for a name)
 
 
+def seen_from(folder: Path, path: Path) -> str:
+    """A path as messages name it: relative to the folder where pytest was started."""
+    try:
+        return os.path.relpath(path, folder)
+    except ValueError:  # another drive
+        return str(path)
+
+
 def absolute(path: Path) -> Path:
     """A path without ``.`` and ``..``, its links left as they are: so pytest names the files that it collects."""
     return Path(os.path.abspath(path))  # noqa: PTH100  (Path.absolute keeps "..")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from pytest_quantgate.cases.model import Location
+from pytest_quantgate.cases.model import Location, full_name
 from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.plugin.collect import drift_name, gate_name
 from pytest_quantgate.plugin.verdicts import trouble_beside
@@ -15,6 +15,7 @@ from pytest_quantgate.report import junit
 
 if TYPE_CHECKING:
     from pytest_quantgate.gate.model import GateResult
+    from pytest_quantgate.plugin.book import CaseRef
     from pytest_quantgate.plugin.session import QuantRun
 
 Outcome = Literal["passed", "failed", "skipped"]
@@ -53,6 +54,11 @@ class Gate:
         if self.result.verdict is Verdict.INCONCLUSIVE and excused and not self.broken:
             return "skipped"
         return "failed"
+
+
+def case_nodeid(run: QuantRun, ref: CaseRef) -> str:
+    """The node id of a case; to its item's own pytest-xdist may add a group, and by that nothing is selected."""
+    return full_name(run.gated[ref.slice], ref.case.id, ref.candidate)
 
 
 def nodeid(run: QuantRun, name: str, candidate: str) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from pytest_quantgate.errors import GoldenError
-from pytest_quantgate.plugin.drift import Compared, compare, drift_gate
+from pytest_quantgate.plugin.drift import Compared, compare, drift_gate, would_pass
+from pytest_quantgate.plugin.files import seen_from
 from pytest_quantgate.plugin.golden_files import path_of
 from pytest_quantgate.plugin.reanchor import states_of
 
@@ -37,7 +37,6 @@ class Goldens:
 
     Attributes:
         records: How each variant stands to its golden, when the run has ended.
-        written: Everything that was to be anchored was.
         told: What became of re-anchoring where there is something to say, and whether it is bad news.
     """
 
@@ -45,7 +44,7 @@ class Goldens:
         self._run = run
         self._read: dict[tuple[str, str], Golden | None] = {}
         self._compared: tuple[Compared, ...] = ()
-        self.written = False
+        self._settled: frozenset[str] = frozenset()
         self.records: tuple[GoldenRecord, ...] = ()
         self.told: list[tuple[str, bool]] = []
 
@@ -108,10 +107,7 @@ class Goldens:
 
     def shown(self, path: Path) -> str:
         """A golden's file as messages name it."""
-        try:
-            return os.path.relpath(path, self._run.config.invocation_params.dir)
-        except ValueError:  # another drive
-            return str(path)
+        return seen_from(self._run.config.invocation_params.dir, path)
 
     def _keys(self) -> Iterator[tuple[str, str]]:
         """The slices with the variants that run on each: the reference first, unless it comes from a golden itself."""
@@ -160,7 +156,7 @@ class Goldens:
 
     def settled(self, gate: Gate) -> bool:
         """Whether anchoring anew has settled what a drift gate found."""
-        return bool(gate.excuse) and self.written
+        return gate.nodeid in self._settled
 
     @property
     def verdicts(self) -> tuple[GateResult, ...]:
@@ -168,7 +164,7 @@ class Goldens:
         return tuple(gate.result for gate in self._run.drifts if not self.settled(gate))
 
     def renew(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write the goldens that ``--quant-reanchor`` asks for, all that it names or none.
+        """Write the goldens that ``--quant-reanchor`` asks for, unless anything speaks against one of them.
 
         Args:
             session: Its exit status becomes that of a failed run where something could not be written.
@@ -177,11 +173,34 @@ class Goldens:
         from pytest_quantgate.plugin.renewal import renew
 
         if self._run.options.reanchor:
-            found = renew(self._run, self._compared, exitstatus)
+            try:
+                found = renew(self._run, self._compared, exitstatus)
+            except Exception as error:  # noqa: BLE001  (a fault in here must not hide the verdicts, nor the report)
+                self.told.append((f"re-anchoring failed: internal error: {type(error).__name__}: {error}", True))
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+                return
             self.told += found.told
-            self.written = found.exitstatus == pytest.ExitCode.OK
             self.records = tuple(_renewed(self.records, found.written))
+            self._settled = frozenset(self._settled_by(found.written))
             session.exitstatus = found.exitstatus
+            if session.exitstatus == pytest.ExitCode.OK and (left := list(self._not_settled())):
+                self.told.append(("\n".join(["what was anchored does not settle everything:", *left]), True))
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _settled_by(self, written: Mapping[tuple[str, str], tuple[Golden, tuple[str, ...]]]) -> Iterator[str]:
+        """Node ids of the drift gates that were skipped and pass by the goldens that were written."""
+        compared = {(each.slice, each.variant): each for each in self._compared}
+        for gate in self._run.drifts:
+            key = gate.result.slice, gate.result.candidate
+            if gate.excuse and key in written and would_pass(self._run, compared[key], written[key][0]):
+                yield gate.nodeid
+
+    def _not_settled(self) -> Iterator[str]:
+        """Drift gates that were skipped and still fail: a review may leave what drifted as it is."""
+        for gate in self._run.drifts:
+            if gate.excuse and not self.settled(gate) and replace(gate, excuse="").outcome == "failed":
+                result = gate.result
+                yield f"    {gate.nodeid}: {result.verdict.value}: {'; '.join(result.reasons)}"
 
     def _references(self) -> Iterator[Compared]:
         """How the reference's anchored answers, graded today, stand to the goldens that they come from."""

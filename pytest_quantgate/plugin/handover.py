@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -80,7 +81,7 @@ def take_selection(run: QuantRun, file: Path) -> None:
         run.nothing_collected = value["nothing_collected"]
         reporter = terminal.reporter(run.config)
         if reporter is not None and value["deselected"]:  # pytest-xdist forgets them
-            reporter.stats["deselected"] = [None] * value["deselected"]
+            reporter.stats["deselected"] = [SimpleNamespace() for _ in range(value["deselected"])]
         cases = {}
         for each in value["slices"]:
             slice_ = _decode_slice(each)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_quantgate.plugin.files import is_there
+from pytest_quantgate.plugin.files import is_there, seen_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,14 +42,7 @@ def place_of(config: pytest.Config, key: str) -> str:
     line = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*[=:]""")
     written = config.inipath.read_text(encoding="utf-8", errors="replace").splitlines()
     number = next((number for number, text in enumerate(written, start=1) if line.match(text)), 1)
-    return f"{_shown(config.inipath, config.invocation_params.dir)}:{number}: {key}"
-
-
-def _shown(path: Path, folder: Path) -> str:
-    try:
-        return os.path.relpath(path, folder)
-    except ValueError:  # another drive
-        return str(path)
+    return f"{seen_from(config.invocation_params.dir, config.inipath)}:{number}: {key}"
 
 
 def _ini_files(folder: Path) -> Iterator[Path]:

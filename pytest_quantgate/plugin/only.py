@@ -12,6 +12,7 @@ import pytest
 
 from pytest_quantgate.outcomes.model import Transition
 from pytest_quantgate.plugin.collect import CaseItem
+from pytest_quantgate.plugin.gates import case_nodeid
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -43,7 +44,7 @@ def install(run: QuantRun) -> None:
             msg = f"--quant-only {only}: pytest's cache remembers the last run, and -p no:cacheprovider switches it off"
             raise pytest.UsageError(msg)
         return
-    if not hasattr(run.config, "workerinput"):
+    if run.role != "worker":
         run.config.pluginmanager.register(_Remember(run, cache), "quantgate-remember")
     if only is not None:
         remembered = _read(cache)
@@ -87,20 +88,20 @@ class _Remember:
             if standing.state == "drifted" and standing.case_id not in record.written
         }
         found = {}
-        for nodeid, ref in run.tally.all_selected():
+        for _, ref in run.tally.all_selected():
             if (ref.slice, ref.candidate, ref.case.id) not in arrived:
                 continue
             words = [*_BY_TRANSITION.get(run.comparison(ref).transition, ())]
             sides = (run.options.reference, ref.candidate)
             if any((ref.slice, side, ref.case.id) in drifted for side in sides):
                 words.append("drifted")
-            found[nodeid] = words
+            found[case_nodeid(run, ref)] = words
         return found
 
     def _still_there(self) -> dict[str, list[str]]:
         """What is remembered, but for cases that are gone: their slice was selected whole, and without them."""
         run = self._run
-        selected = {nodeid for nodeid, _ in run.tally.all_selected()}
+        selected = {case_nodeid(run, ref) for _, ref in run.tally.all_selected()}
         whole = [
             (f"{run.gated[name]}::", f"[{candidate}]")
             for (name, candidate), cases in run.tally.selected.items()
@@ -134,10 +135,11 @@ class _Choose:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep the cases that were so in the last run."""
-        kept = [item for item in items if isinstance(item, CaseItem) and item.nodeid in self._chosen]
+        run = self._run
+        kept = [item for item in items if isinstance(item, CaseItem) and case_nodeid(run, item.ref) in self._chosen]
         others = set(items).difference(kept)
         if others:
-            self._run.config.hook.pytest_deselected(items=[item for item in items if item in others])
+            run.config.hook.pytest_deselected(items=[item for item in items if item in others])
             items[:] = kept
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from pytest_quantgate.cases.model import full_name
 from pytest_quantgate.errors import nearest
+from pytest_quantgate.golden.reanchor import ANCHORABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,10 +23,7 @@ REVIEW: Final = "review"
 
 _ALL: Final = "all"
 
-CHANGES: Final[tuple[State, ...]] = ("new", "drifted", "expired", "unused")
-"""What can be named, and what a review asks about."""
-
-_EVERYTHING: Final[tuple[State, ...]] = (*CHANGES, "reworded", "same")
+_EVERYTHING: Final[tuple[State, ...]] = (*ANCHORABLE, "reworded", "same")
 """What ``all`` means: the golden is made anew."""
 
 _NO_CI: Final = ("", "0", "false")
@@ -54,7 +53,7 @@ def read_states(text: str, where: str) -> tuple[str, ...]:
         pytest.UsageError: A word is none of those, or others stand beside ``review``.
     """
     words = [word.strip() for word in text.split(",")]
-    known = (*CHANGES, _ALL, REVIEW)
+    known = (*ANCHORABLE, _ALL, REVIEW)
     for word in words:
         if word not in known:
             msg = f"{where} {text}: {word!r} is nothing to anchor: {nearest(word, known)}"
@@ -67,7 +66,7 @@ def read_states(text: str, where: str) -> tuple[str, ...]:
 
 def states_of(reanchor: Iterable[str]) -> frozenset[State]:
     """The states of the cases that a run may anchor anew; a review may come to all that can be named."""
-    chosen = set(CHANGES) if REVIEW in reanchor else set(reanchor)
+    chosen = set(ANCHORABLE) if REVIEW in reanchor else set(reanchor)
     return frozenset(state for state in _EVERYTHING if state in chosen)
 
 
@@ -123,11 +122,6 @@ def accepted(run: QuantRun) -> Mapping[tuple[str, str], Mapping[str, str]]:
     return found
 
 
-def full_name(slice_name: str, case_id: str, spec: str) -> str:
-    """A case as ``--quant-accept`` and ``-k`` name it."""
-    return f"{slice_name}::{case_id}[{spec}]"
-
-
 def _names(run: QuantRun) -> Mapping[str, list[tuple[str, str, str]]]:
     """Every way to name a case of the run, and the cases that it names: slice, id and candidate."""
     known: defaultdict[str, list[tuple[str, str, str]]] = defaultdict(list)
@@ -162,7 +156,7 @@ def _of_surroundings(run: QuantRun) -> Iterable[str]:
         from pytest_quantgate.plugin.review import is_possible
 
         if not is_possible(run.config):
-            kinds = ", ".join(CHANGES)
+            kinds = ", ".join(ANCHORABLE)
             yield f"--quant-reanchor review needs a terminal to ask on; without one name {kinds} or {_ALL}"
 
 

@@ -1,4 +1,7 @@
-"""The end of a run with ``--quant-reanchor``: everything that was asked for is written, or nothing is."""
+"""The end of a run with ``--quant-reanchor``: where anything speaks against a golden, none is written.
+
+Each is written whole or not at all; where one cannot be written, those behind it are not, and it is told which.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from pytest_quantgate.cases.model import full_name
 from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.plugin.golden_files import path_of
-from pytest_quantgate.plugin.reanchor import REVIEW, Choice, accepted, full_name, states_of
+from pytest_quantgate.plugin.reanchor import REVIEW, Choice, accepted, states_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -51,6 +55,9 @@ def renew(run: QuantRun, compared: Sequence[Compared], exitstatus: int) -> Renew
     if exitstatus != pytest.ExitCode.OK:
         how = "was interrupted" if exitstatus == pytest.ExitCode.INTERRUPTED else "failed"
         return Renewal(((f"nothing was anchored: the run {how}", True),), exitstatus=exitstatus)
+    if count := run.tally.skipped:
+        what = f"{count} case{' was' if count == 1 else 's were'} skipped, and only whole slices are anchored"
+        return Renewal(((f"nothing was anchored: {what}", True),))
     choices = _choices(run, compared)
     if choices is None:
         broken_off = ("nothing was anchored: the review was interrupted", True)
@@ -165,6 +172,7 @@ def _anchor(run: QuantRun, spec: str) -> Anchor:
     """Where today's anchors come from."""
     from pytest_quantgate.clock import timestamp
     from pytest_quantgate.golden.model import Anchor
+    from pytest_quantgate.plugin.assemble import base_command
     from pytest_quantgate.report.model import tool_version
     from pytest_quantgate.report.rerun import shell_line
 
@@ -175,7 +183,8 @@ def _anchor(run: QuantRun, spec: str) -> Anchor:
         digest=identity.digest,
         date=timestamp(),
         by=_who(),
-        command=shell_line(["pytest", *map(str, run.config.invocation_params.args)]),
+        # not as it was typed: how many processes graded must not change a golden
+        command=shell_line([*base_command(run.config), "--quant-reanchor", run.config.getoption("quant_reanchor")]),
         tool_version=tool_version(),
     )
 

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
+from pytest_quantgate.cases.model import full_name
+from pytest_quantgate.golden.reanchor import ANCHORABLE
 from pytest_quantgate.plugin import terminal
-from pytest_quantgate.plugin.reanchor import CHANGES, Choice, full_name
+from pytest_quantgate.plugin.reanchor import Choice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +29,8 @@ WORDS: Final[tuple[Answer, ...]] = ("yes", "no", "all", "quit")
 def is_possible(config: pytest.Config) -> bool:
     """Whether there is somebody at a terminal to ask."""
     with _keyboard(config):
-        return terminal.reporter(config) is not None and sys.stdin.isatty() and sys.stdout.isatty()
+        streams = sys.stdin, sys.stdout
+        return terminal.reporter(config) is not None and all(each is not None and each.isatty() for each in streams)
 
 
 def review(
@@ -79,7 +82,7 @@ class _Review:
         outcomes = self.compared.outcomes
         return [
             each
-            for state in CHANGES
+            for state in ANCHORABLE
             for each in self.compared.standings
             if each.state == state
             and (state == "unused" or (each.case_id in outcomes and outcomes[each.case_id].passed is not None))
@@ -152,10 +155,12 @@ class _Review:
 
 
 def _read(run: QuantRun, question: str) -> str | None:
-    """One line from the terminal; None at its end."""
+    """One line from the terminal; None when there is none."""
     _write(run, question)
-    line = sys.stdin.readline()
-    return line or None
+    try:
+        return sys.stdin.readline() or None
+    except (OSError, ValueError):  # the terminal went away, or said what is no text
+        return None
 
 
 def _say(run: QuantRun, text: str) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.paths import cache_folder
-from pytest_quantgate.plugin import ini_file, last_failed, only, options, xdist
+from pytest_quantgate.plugin import ini_file, last_failed, only, xdist
+from pytest_quantgate.plugin.resolve import resolve
 from pytest_quantgate.plugin.session import RUN_KEY, QuantRun
 
 
@@ -30,7 +31,7 @@ def install(config: pytest.Config) -> None:
 
             timestamp()
         register_backends(config)
-        settled = options.resolve(config)
+        settled = resolve(config)
         run = QuantRun(config, settled, placements(settled), role)
     except QuantgateError as error:
         raise pytest.UsageError(str(error)) from None

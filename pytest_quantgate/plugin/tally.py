@@ -31,10 +31,12 @@ class Tally:
 
     Attributes:
         wanted: Every selected case by node id, those of Python tests too.
+        skipped: How many cases were skipped before they ran: they are selected no more.
     """
 
     def __init__(self) -> None:
         self.wanted: dict[str, CaseRef] = {}
+        self.skipped = 0
         self._selected: dict[tuple[str, str], dict[str, tuple[str, CaseRef]]] = defaultdict(dict)
         self._arrived: set[tuple[str, str, str]] = set()
 
@@ -61,6 +63,7 @@ class Tally:
             gated = self._selected[ref.slice, ref.candidate]
             if gated.get(ref.case.id, ("", ref))[0] == report.nodeid:  # a Python test may be of the same case
                 del gated[ref.case.id]
+                self.skipped += 1
 
     @property
     def selected(self) -> Mapping[tuple[str, str], Mapping[str, tuple[str, CaseRef]]]:

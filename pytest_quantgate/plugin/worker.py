@@ -72,12 +72,15 @@ class Worker:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Tell the controller what is selected, or why nothing can be."""
         error = sys.exception()  # pytest calls this hook on the way out, too
-        with suppress(OSError):  # the controller misses the file, and says so
+        try:
             if isinstance(error, pytest.UsageError):
                 handover.write_refusal(error, self._file)
             else:
                 self._run.select(session.items)
                 handover.write_selection(self._run, session.items, self._deselected, self._file)
+        except OSError:
+            with suppress(OSError):
+                self._file.unlink()  # half of it may be there; the controller misses the file, and says so
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self) -> None:

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 ANCHORED, NOW = "anchored", "now"
 
-_WORDS = {True: "followed", False: "violated", None: "not scored"}
-
 
 def change_text(
     name: str,
@@ -97,7 +95,7 @@ def _one(whose: str, outcome: Outcome, turns: Sequence[Completion], width: int) 
         if (rest := len(lines) - ANSWER_LINES) > 0:
             yield Text(f"  ... {rest} more line{'s' if rest > 1 else ''}", style="dim")
     for result in outcome.results:
-        yield from indented(f"{_WORDS[result.followed]} {result.check}: {result.reason}", width, rest="  ")
+        yield from indented(f"{result.word} {result.check}: {result.reason}", width, rest="  ")
 
 
 def _anchored(entry: Entry, now: Outcome) -> Outcome:

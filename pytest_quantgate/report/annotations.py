@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pytest_quantgate.cases.model import full_name
 from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.report.markdown import worst_first
 from pytest_quantgate.report.text import visible
@@ -64,7 +65,8 @@ def _degraded(report: RunReport, gates: Sequence[GateResult]) -> Iterator[tuple[
         for record in report.degraded(gate.slice, gate.candidate):
             broken = [each for each in record.outcomes[gate.candidate].results if each.followed is False]
             message = "\n".join(f"{each.check}: {each.reason}" for each in broken)
-            yield f"degraded: {record.slice}::{record.case.id}[{gate.candidate}]", record.case.location, message
+            name = full_name(record.slice, record.case.id, gate.candidate)
+            yield f"degraded: {name}", record.case.location, message
 
 
 def _excused(report: RunReport, gate: GateResult) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.cells import set_cell_size
 from rich.text import Text
 
+from pytest_quantgate.cases.model import full_name
 from pytest_quantgate.outcomes.difference import first_difference, first_unequal, turns_of
 from pytest_quantgate.outcomes.margins import NEAR_TIE
 from pytest_quantgate.outcomes.model import Transition
@@ -75,7 +76,7 @@ def side_by_side(
         color: Whether to colour with ANSI escapes.
     """
     parts: list[RenderableType] = []
-    title = f"{slice_name}::{case.id}[{candidate}]  {TRANSITION_WORDS[comparison.transition]}"
+    title = f"{full_name(slice_name, case.id, candidate)}  {TRANSITION_WORDS[comparison.transition]}"
     parts += [Text(line, style="bold") for line in wrap(title, width)]
     turns = turns_of(comparison)
     number = telling_turn(turns)

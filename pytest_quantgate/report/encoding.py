@@ -200,10 +200,13 @@ def decode_record(fields: Fields) -> CaseRecord:
     """The case and its outcomes that ``encode_record`` wrote."""
     case = decode_case(fields.fields("case"))
     outcomes = {spec: decode_outcome(outcome) for spec, outcome in fields.members("outcomes")}
-    checks = len(case.checks) + sum(len(turn.checks) for turn in case.later)
-    turns = len(case.later) + 1 if case.later else 0
-    # statistics pair results with results and turns with turns
-    if any(len(each.results) != checks or len(each.turns) != turns for each in outcomes.values()):
+    asked = [len(case.checks), *(len(turn.checks) for turn in case.later)]
+    turns = asked if case.later else []
+    # statistics and views pair results with results, turn by turn
+    if any(
+        len(each.results) != sum(asked) or [len(turn.results) for turn in each.turns] != turns
+        for each in outcomes.values()
+    ):
         fields.refuse("outcomes", "one result for each check of the case")
     return CaseRecord(fields.text("slice"), case, fields.text_mapping("node_ids"), outcomes)
 

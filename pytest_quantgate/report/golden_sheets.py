@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Final, get_args
 
 from pytest_quantgate.gate.model import Verdict
@@ -63,13 +62,11 @@ def golden_blocks(report: RunReport) -> Iterator[str]:
 
 
 def _row(key: tuple[str, str], golden: GoldenRecord | None, gate: GateResult | None) -> tuple[str, ...]:
-    states = Counter(() if golden is None else (each.state for each in golden.standings))
-    if golden is not None:
-        states["same"] += golden.same
+    states = None if golden is None else golden.states()
     found = None if gate is None else gate.finding("max_drift")
     return (
         *map(Name, key),
-        *(UNDEFINED if golden is None else str(states[state]) for state in _STATES),
+        *(UNDEFINED if states is None else str(states[state]) for state in _STATES),
         UNDEFINED if found is None else ranged(Estimate(found.measured, found.interval)),
         UNDEFINED if gate is None else percent_limit(gate.policy.max_drift),
         UNDEFINED if gate is None else gate.verdict.value,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, get_args
 
 from rich.text import Text
 
 from pytest_quantgate.gate.model import Verdict
-from pytest_quantgate.golden.model import REFERENCE
+from pytest_quantgate.golden.model import REFERENCE, State
+from pytest_quantgate.golden.reanchor import ANCHORABLE
 from pytest_quantgate.report.rerun import MOST_CASES, shell_line
 from pytest_quantgate.report.text import indented, wrap
 
@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 
     from pytest_quantgate.report.model import RunReport
     from pytest_quantgate.report.records import GoldenRecord
-
-STATES: Final = ("reworded", "drifted", "new", "expired", "unused", "unscored")
-"""In the order in which they are told, behind those that are the same."""
-
-ANCHORABLE: Final = ("new", "drifted", "expired", "unused")
-"""What ``--quant-reanchor`` can name."""
 
 
 def golden_lines(report: RunReport, width: int) -> Iterator[RenderableType]:
@@ -74,9 +68,8 @@ def golden_steps(report: RunReport, width: int) -> Iterator[RenderableType]:
 
 
 def _headline(record: GoldenRecord) -> str:
-    states = Counter(each.state for each in record.standings)
-    counts = [(record.same, "same"), *((states[state], state) for state in STATES)]
-    told = ", ".join(f"{count} {word}" for count, word in counts if count) or "no case"
+    states = record.states()
+    told = ", ".join(f"{states[state]} {state}" for state in get_args(State) if states[state]) or "no case"
     since = f"anchored {record.anchored[:10]} by {record.by}" if record.anchored else "not anchored before"
     return f"{record.slice} on {record.variant}, {since}: {told}"
 
@@ -89,8 +82,10 @@ def _details(record: GoldenRecord) -> Iterator[str]:
         yield f"drifted {each.case_id}: {each.reason}"
     if (rest := len(drifted) - MOST_CASES) > 0:
         yield f"... and {rest} more"
-    for case_id, reason in record.accepted.items():
+    for case_id, reason in list(record.accepted.items())[:MOST_CASES]:
         yield f"accepted although degraded: {case_id} ({reason})"
+    if (rest := len(record.accepted) - MOST_CASES) > 0:
+        yield f"... and {rest} more"
     removed = {each.case_id for each in record.standings if each.state == "unused"}
     yield from _written("anchored by this run", [each for each in record.written if each not in removed])
     yield from _written("removed by this run", [each for each in record.written if each in removed])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pytest_quantgate.cases.model import full_name
 from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.gate.wording import given, measured, percent_limit
 from pytest_quantgate.outcomes.difference import turns_of
@@ -220,7 +221,7 @@ def _case(report: RunReport, record: CaseRecord, candidate: str) -> str:
     inner = "\n".join(lines[:1]) + "\n\n" + "".join(f"{line}\n" for line in lines[1:])
     for (spec, outcome), text in zip(sides, texts, strict=True):
         inner += f"\n{told(heading(spec, outcome))}\n\n{fenced(text)}"
-    return folded(f"{record.slice}::{record.case.id}[{candidate}]", inner) + "\n"
+    return folded(full_name(record.slice, record.case.id, candidate), inner) + "\n"
 
 
 def _indicators(report: RunReport) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
+from pytest_quantgate.cases.model import full_name
 from pytest_quantgate.outcomes.difference import turns_of
 from pytest_quantgate.report.aligned import aligned
 from pytest_quantgate.report.difference import TRANSITION_WORDS, answers_beside
@@ -48,7 +49,8 @@ def one_case(report: RunReport, record: CaseRecord, candidate: str, reader: Read
     reference = report.reference.spec
     comparison = record.comparison(reference, candidate)
     moved = "no result" if comparison is None else TRANSITION_WORDS[comparison.transition]
-    parts: list[RenderableType] = list(_bold(f"{record.slice}::{record.case.id}[{candidate}]  {moved}", width))
+    name = full_name(record.slice, record.case.id, candidate)
+    parts: list[RenderableType] = list(_bold(f"{name}  {moved}", width))
     parts += indented(f"{record.case.location}", width, first="written at ")
     if comparison is None:
         parts += _asked(record.case, width)
@@ -104,10 +106,7 @@ def _one_side(report: RunReport, record: CaseRecord, candidate: str, width: int)
         for turn in outcome.turns or (outcome,):
             yield from indented(turn.completion.text or "(empty answer)", width, first="  ")
         for result in outcome.results:
-            yield from indented(f"{result.check}: {_WORDS[result.followed]}: {result.reason}", width, rest="  ")
-
-
-_WORDS: Final = {True: "followed", False: "violated", None: "not scored"}
+            yield from indented(f"{result.check}: {result.word}: {result.reason}", width, rest="  ")
 
 
 def _verdict(outcome: Outcome) -> str:
@@ -155,7 +154,7 @@ def _checks(case: Case, comparison: Comparison, reference: str, candidate: str, 
         yield from indented(_spec(spec), width, rest="  ")
         for name, result in ((reference, before), (candidate, after)):
             style = "yellow" if result.followed is False and before.followed else ""
-            for line in indented(f"{name} {_WORDS[result.followed]}: {result.reason}", width, first="  ", rest="    "):
+            for line in indented(f"{name} {result.word}: {result.reason}", width, first="  ", rest="    "):
                 yield Text(line, style=style)
 
 

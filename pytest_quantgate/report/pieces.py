@@ -59,7 +59,8 @@ def tokens_of(completion: Completion, tokenizer: Tokenizer) -> Pieces | None:
     size = tokenizer.get_vocab_size()
     if (not ids and completion.text) or not all(0 <= each < size for each in ids):
         return None
-    if _bare(tokenizer.decode(list(ids), skip_special_tokens=True)) != _bare(completion.text):
+    text = _decoded(ids, tokenizer, skip_special_tokens=True)
+    if text is None or _bare(text) != _bare(completion.text):
         return None
     return Pieces(ids, lambda index: _token(ids[index], tokenizer), completion.margins)
 
@@ -75,10 +76,20 @@ def _bare(text: str) -> str:
     return "".join(text.split())
 
 
+def _decoded(ids: Sequence[int], tokenizer: Tokenizer, *, skip_special_tokens: bool) -> str | None:
+    """The text of tokens; None when the tokenizer, whose file may hold anything, breaks down over them."""
+    try:
+        return tokenizer.decode(list(ids), skip_special_tokens=skip_special_tokens)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001  (a panic of its Rust code is no Exception)
+        return None
+
+
 def _token(token_id: int, tokenizer: Tokenizer) -> str:
     """A token as text; one that is a part of a character as the vocabulary writes it."""
     name = tokenizer.id_to_token(token_id) or f"<{token_id}>"
-    text = tokenizer.decode([token_id], skip_special_tokens=False)
+    text = _decoded([token_id], tokenizer, skip_special_tokens=False)
     if not text or _UNREADABLE in text:
         return name
     return f" {text}" if name.startswith(_WORD_START) and not text.startswith(" ") else text

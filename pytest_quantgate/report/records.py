@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -117,6 +118,10 @@ class GoldenRecord:
     changes: tuple[str, ...] = ()
     accepted: Mapping[str, str] = field(default_factory=dict)
     written: tuple[str, ...] = ()
+
+    def states(self) -> Counter[str]:
+        """How many cases stand how, those that are the same among them."""
+        return Counter({"same": self.same}) + Counter(each.state for each in self.standings)
 
 
 @dataclass(frozen=True, slots=True)

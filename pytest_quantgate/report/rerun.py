@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from pytest_quantgate.cases.model import full_name
 from pytest_quantgate.report.text import visible
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def rerun_commands(base: Sequence[str], records: Sequence[CaseRecord], candidate
     keywords: list[str] = []
     node_ids: list[str] = []
     for record in records[:MOST_CASES]:
-        keyword = f"{record.slice}::{record.case.id}[{candidate}]"
+        keyword = full_name(record.slice, record.case.id, candidate)
         if _KEYWORD.fullmatch(keyword):
             keywords.append(keyword)
         else:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import stat
-import tempfile
 from pathlib import Path
 
-from pytest_quantgate.errors import QuantgateError, UsageError
+from pytest_quantgate.errors import UsageError
+from pytest_quantgate.files import write_bytes
 from pytest_quantgate.report.model import RunReport
 
 
@@ -43,18 +42,8 @@ def write_text(text: str, path: Path) -> None:
     Raises:
         QuantgateError: It could not be written.
     """
-    try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".quantgate-")
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            temporary.chmod(0o666 & ~_umask())  # mkstemp lets nobody else read it
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except (OSError, ValueError) as error:
-        raise QuantgateError(f"the report cannot be written: {error}", where=str(path)) from None
+    # half of a surrogate pair, which no file can hold, is made visible
+    write_bytes(path, text.encode(errors="backslashreplace"), None, str(path), what="report")
 
 
 def load(path: Path) -> RunReport:
@@ -70,9 +59,3 @@ def load(path: Path) -> RunReport:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot be read: {reason}", where=str(path), hint=hint) from None
     return RunReport.from_json(text, where=str(path))
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

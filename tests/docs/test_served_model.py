@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import runpy
-import socket
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +13,7 @@ import pytest
 from pytest_quantgate import cli
 from tests.docs.project import MODEL
 from tests.docs.server import Server
+from tests.served import serving
 
 SCRIPT: Final = Path(__file__).parents[2] / "examples" / "ci" / "record.py"
 SLICE: Final = """
@@ -81,38 +78,13 @@ def test_a_case_without_an_answer_is_told_and_has_no_line(
     assert "talk::two: no answer" in told.err
 
 
-@pytest.fixture
-def serving() -> Iterator[str]:
-    """`transformers serve` with the tiny instruct model on a free port of loopback."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [str(Path(sys.executable).with_name("transformers")), "serve", str(MODEL), "--device", "cpu"]
-    with subprocess.Popen(
-        [*command, "--host", "127.0.0.1", "--port", str(port)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
-    ) as process:
-        assert process.stdout is not None
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if "Uvicorn running" in line:
-                break
-        else:
-            pytest.fail("".join(said))
-        yield f"http://127.0.0.1:{port}/v1"
-        process.kill()
-
-
 def test_a_real_server_is_recorded_and_gated(
-    serving: str, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     people = str(built / "project" / "quant" / "people.slice.yaml")
-    assert record(monkeypatch, serving, str(MODEL), people) == 0
+    with serving(MODEL) as url:
+        assert record(monkeypatch, url, str(MODEL), people) == 0
     recorded = capsys.readouterr().out
     assert len(recorded.splitlines()) == 10
     Path("served.jsonl").write_text(recorded, encoding="utf-8")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.conftest import Lab
+from tests.served import serving
 from tests.unit.checks.judge.conftest import Server, server  # noqa: F401  (a fixture)
 
 TINY = Path(__file__).parents[2] / "fixtures" / "tiny_instruct" / "model"
@@ -60,28 +57,9 @@ def test_an_endpoint_that_is_none_is_refused_at_once(lab: Lab) -> None:
 
 @pytest.fixture(scope="module")
 def real_judge() -> Iterator[str]:
-    """`transformers serve` with the tiny instruct model on a free port of loopback."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [str(Path(sys.executable).with_name("transformers")), "serve", str(TINY), "--device", "cpu"]
-    with subprocess.Popen(
-        [*command, "--host", "127.0.0.1", "--port", str(port)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
-    ) as serving:
-        assert serving.stdout is not None
-        said = []
-        for line in serving.stdout:
-            said.append(line)
-            if "Uvicorn running" in line:
-                break
-        else:
-            pytest.fail("".join(said))
-        yield f"http://127.0.0.1:{port}/v1#{TINY}"
-        serving.kill()
+    """A tiny model that is a judge."""
+    with serving(TINY) as url:
+        yield f"{url}#{TINY}"
 
 
 def test_a_served_model_that_says_something_else_than_a_verdict_leaves_the_case_unscored(

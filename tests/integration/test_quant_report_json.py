@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import tempfile
 
 import pytest
 
@@ -56,7 +55,7 @@ def test_a_report_that_cannot_be_written_fails_a_run_that_was_fine(lab: Lab, mon
         raise OSError(28, "No space left on device")
 
     lab.write("words", lab.many(2))
-    monkeypatch.setattr(tempfile, "mkstemp", full)
+    monkeypatch.setattr(os, "fsync", full)
     result = lab.run("--quant-report-json", "run.json")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["quantgate: --quant-report-json *: the report cannot be written: *No space*"])

@@ -66,7 +66,7 @@ def test_the_first_goldens(lab: Lab) -> None:
     (anchor,) = json.loads(golden_file(lab).read_text().splitlines()[0])["anchors"].values()
     assert anchor["by"] == "ana"
     assert anchor["command"].startswith("pytest ")
-    assert "--quant-reanchor=new" in anchor["command"]
+    assert "--quant-reanchor new" in anchor["command"]
     assert anchor["identity"]["spec"] == "nf4"
     report = report_of(lab)
     assert report.verdict is Verdict.PASS
@@ -338,6 +338,25 @@ def test_an_interrupt_writes_nothing(lab: Lab) -> None:
     result = lab.run("--quant-reanchor=new")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["quantgate: nothing was anchored: the run did not come to its end"])
+    assert contents(lab) == {}
+
+
+@pytest.mark.parametrize("accept", [(), ("--quant-accept=case-1=it is known",)])
+def test_a_skipped_case_makes_the_run_partial_and_nothing_is_written(lab: Lab, accept: tuple[str, ...]) -> None:
+    lab.write("words", lab.many(3))
+    lab.pytester.makeconftest(
+        """
+        import pytest
+
+        def pytest_runtest_setup(item):
+            if item.name == "case-1[nf4]":
+                pytest.skip("not today")
+        """
+    )
+    result = lab.run("--quant-reanchor=new", *accept)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    told = "quantgate: nothing was anchored: 1 case was skipped, and only whole slices are anchored"
+    result.stdout.fnmatch_lines(["*INCONCLUSIVE words", told])
     assert contents(lab) == {}
 
 

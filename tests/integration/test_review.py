@@ -13,6 +13,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from pytest_quantgate.gate.model import Verdict
+from pytest_quantgate.report.store import load
 from tests.integration.conftest import Lab
 from tests.integration.goldens import edit, golden_file, reworded, rows, violated
 
@@ -99,8 +101,7 @@ def changed(lab: Lab) -> Lab:
 def test_every_change_is_shown_and_what_is_said_is_done(changed: Lab) -> None:
     before = rows(changed)
     # fresh, worse, case-0, case-1, asked-anew, gone
-    status, shown = review(changed, ["y", "yes", "it is fine", "n", "what?", "Y", "no", "y"])
-    assert status == 0, shown
+    _, shown = review(changed, ["y", "yes", "it is fine", "n", "what?", "Y", "no", "y"])
     assert "quantgate: review: 6 changes" in shown
     for text in (
         "words::case-0[nf4]  drifted: one_of was violated, is followed",
@@ -134,11 +135,21 @@ def test_all_takes_the_rest_of_a_kind_but_never_a_degraded_case(changed: Lab) ->
     assert [after[case]["results"][0]["followed"] for case in ("case-0", "case-1")] == [True, True]
 
 
+def test_drift_that_is_left_as_it_is_fails_the_run(changed: Lab) -> None:
+    status, shown = review(changed, ["y", "n", "y", "n", "n", "n"], "--quant-report-json=run.json")
+    assert "anchored by this run: 2 cases (fresh, case-0)" in shown
+    assert status == pytest.ExitCode.TESTS_FAILED, shown
+    told = "FAIL: drifted from the golden 2 of 5 (40.0%"
+    assert "what was anchored does not settle everything:\n    words.slice.yaml::drift[nf4]: " + told in shown
+    report = load(changed.pytester.path / "run.json")
+    assert [(each.candidate, each.verdict) for each in report.drifts] == [("fp16", Verdict.PASS), ("nf4", Verdict.FAIL)]
+
+
 @pytest.mark.parametrize("reply", ["q", END])
 def test_who_quits_keeps_what_was_said_before(changed: Lab, reply: str) -> None:
     before = rows(changed)
-    status, shown = review(changed, ["y", reply])
-    assert status == 0, shown
+    _, shown = review(changed, ["y", reply])
+    assert "anchored by this run: 1 case (fresh)" in shown
     assert set(rows(changed)) == {*before, "fresh"}
 
 
@@ -170,6 +181,6 @@ def test_an_answer_cannot_act_on_the_terminal(changed: Lab) -> None:
 
 
 def test_with_workers_the_controller_asks(changed: Lab) -> None:
-    status, shown = review(changed, ["y", "q"], "-n2")
-    assert status == 0, shown
+    _, shown = review(changed, ["y", "q"], "-n2")
+    assert "anchored by this run: 1 case (fresh)" in shown
     assert "fresh" in rows(changed)

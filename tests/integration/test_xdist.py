@@ -129,6 +129,29 @@ def test_a_selection(lab: Lab, arguments: tuple[str, ...]) -> None:
     assert_same(lab, *arguments)
 
 
+def test_goldens_are_those_without_workers(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    lab.write("words", [*lab.many(3), lab.improved("better"), lab.unscored("long")], max_unscored=1)
+    folder = lab.pytester.path / "golden" / "words"
+    seen = []
+    for words in ((), WORKERS):
+        assert lab.run(*words, "--quant-reanchor=new").ret == pytest.ExitCode.OK
+        goldens = {each.name: each.read_bytes() for each in folder.iterdir()}
+        assert set(goldens) == {"fp16.jsonl", "nf4.jsonl"}
+        for name in goldens:
+            (folder / name).unlink()
+        seen.append(goldens)
+    assert seen[0] == seen[1]
+
+
+def test_other_plugins_can_look_at_what_was_deselected(lab: Lab) -> None:
+    lab.write("words", lab.many(3))
+    result = lab.run(*WORKERS, "-p", "_hypothesis_pytestplugin", "-k", "case-1")
+    assert result.ret == pytest.ExitCode.OK
+    result.assert_outcomes(passed=1, skipped=1, deselected=2)
+
+
 @pytest.mark.parametrize("end", ["os._exit(3)", "os.kill(os.getpid(), 9)"])
 def test_a_worker_that_dies_loses_its_case_and_nothing_else(lab: Lab, end: str) -> None:
     lab.write("words", lab.many(6), max_pass_to_fail=0.9, min_robustness=0)
@@ -169,7 +192,7 @@ def test_ways_to_distribute(lab: Lab, dist: str) -> None:
 
 
 def test_groups_of_tests(lab: Lab) -> None:
-    lab.write("words", lab.many(4))
+    lab.write("words", lab.many(4, degraded=2))
     lab.pytester.makeconftest(
         """
         import pytest
@@ -182,6 +205,8 @@ def test_groups_of_tests(lab: Lab) -> None:
     )
     alone = lab.run("--quant-report-json=run.json").ret, run_report(lab)
     assert (lab.run(*WORKERS, "--dist", "loadgroup", "--quant-report-json=run.json").ret, run_report(lab)) == alone
+    again = lab.run("--quant-only=degraded")  # what the run in groups remembers
+    again.stdout.fnmatch_lines(["*2 deselected, 2 degraded*"])
 
 
 @pytest.mark.parametrize(
@@ -281,6 +306,22 @@ def test_a_full_temporary_folder_is_told(lab: Lab, monkeypatch: pytest.MonkeyPat
     result = lab.run(*WORKERS)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: the answers cannot be handed to the workers in *", "*TMPDIR*"])
+
+
+def test_a_worker_that_cannot_tell_what_it_collected_is_told(lab: Lab) -> None:
+    lab.write("words", lab.many(2))
+    lab.pytester.makeconftest(
+        """
+        import os, resource
+
+        def pytest_collection_modifyitems():
+            if "PYTEST_XDIST_WORKER" in os.environ:  # as on a disk that is nearly full: the rest of a file is lost
+                resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        """
+    )
+    result = lab.run(*WORKERS)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: worker gw? could not tell what it collected: *", "*TMPDIR*"])
 
 
 @pytest.mark.parametrize("tx", ["ssh=somebody@nowhere", "2*socket=127.0.0.1:8888", "popen//chdir=elsewhere"])

@@ -67,8 +67,8 @@ def arithmetic(parameters: Node, problems: Problems, _surroundings: Surroundings
     """Make cases of mathematics.
 
     Args:
-        parameters: ``seed``; ``level``: grade-school, high-school or competition; ``each``, how many cases each template
-            of the level gives (up to 50; fewer where a template has no more different ones).
+        parameters: ``seed``; ``level``: grade-school, high-school or competition; ``each``, how many cases each
+            template of the level gives (up to 50; fewer where a template has no more different ones).
         problems: Where parameters that do not fit are noted.
         _surroundings: Not looked at.
 

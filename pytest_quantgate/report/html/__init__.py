@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pytest_quantgate.outcomes.model import Comparison
     from pytest_quantgate.report.model import RunReport
-    from pytest_quantgate.report.records import GoldenRecord, VariantRecord
+    from pytest_quantgate.report.records import VariantRecord
 
 _MARKS: Final = {Verdict.PASS: "✓", Verdict.FAIL: "✕", Verdict.INCONCLUSIVE: "?"}
 _MOST_LISTED: Final = 20  # cases of one golden that are named
@@ -91,7 +91,7 @@ def _environment(loader: BaseLoader) -> Environment:
     )
     environment.filters.update(
         share=share, ranged=ranged, percent_limit=percent_limit, shell_line=shell_line, mark=_MARKS.__getitem__,
-        plain=plain, tint=_tint, states=_states, span=percent_range,
+        plain=plain, tint=_tint, span=percent_range,
     )  # fmt: skip
     environment.globals.update(golden_states=get_args(State), most=_MOST_LISTED)
     return environment
@@ -136,11 +136,6 @@ def _grounds(report: RunReport) -> list[str]:
 def _tint(part: int, whole: int) -> int:
     """How dark a cell of a matrix is, 0 to 5."""
     return 0 if not whole or not part else 1 + min(4, 5 * part // (whole + 1))
-
-
-def _states(record: GoldenRecord) -> Counter[str]:
-    """Cases of a golden by state; those that are the same are counted and not listed."""
-    return Counter({"same": record.same}) + Counter(each.state for each in record.standings)
 
 
 def _variants(report: RunReport) -> list[tuple[str, VariantRecord]]:

@@ -68,6 +68,29 @@ def test_a_very_long_answer_is_kept_whole_and_read_past(tmp_path: Path) -> None:
     assert csv.field_size_limit() == 131_072
 
 
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+@pytest.mark.parametrize(
+    "formula", ["=HYPERLINK(A1)", "-2+3+cmd|' /C calc'!A0", "@SUM(A1)", '"=NOW()', "  +NOW()", "\uff1dNOW()"]
+)
+@pytest.mark.parametrize("before", ["one\n", "one;", "one\t", "\n\n;"])
+def test_no_formula_appears_where_cells_are_parted_otherwise(
+    before: str, formula: str, delimiter: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "s.csv"
+    sheet_of(path, before + formula)
+    cells = [
+        cell
+        for row in csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""), delimiter=delimiter)
+        for cell in row
+    ]
+    assert [cell for cell in cells if cell.lstrip(' "').startswith(tuple("=+-@\uff1d"))] == []
+
+
+def test_lists_and_sums_in_an_answer_stay_as_they_are() -> None:
+    text = "Three things:\n- one; - two\n- 2 + 3\n= 5"
+    assert inert(text) == text
+
+
 def test_what_a_check_asks_is_told_in_words() -> None:
     assert asks(CheckSpec("judge", {"rubric": "It is kind."}), REGISTRY) == (
         "judge: The judge says that the answer does what the rubric asks\nrubric: It is kind."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,6 +96,21 @@ def test_drifted_cases_are_those_of_either_sides_golden() -> None:
     assert planned.selected == (f"{FORMAT}::good[nf4]", MATH)
 
 
+def test_standings_are_looked_at_once_and_not_for_every_case() -> None:
+    class Counted(tuple[Standing, ...]):
+        __slots__ = ()
+        looks = 0
+
+        def __iter__(self) -> Iterator[Standing]:
+            Counted.looks += 1
+            return super().__iter__()
+
+    standings = Counted([Standing("good", "drifted"), Standing("bad", "new")])
+    made = replace(report(), goldens=(GoldenRecord("format", "nf4", "g", None, None, 1, standings),))
+    assert plan(made, where="run.json", only="drifted").selected == (f"{FORMAT}::good[nf4]",)
+    assert Counted.looks == 1
+
+
 @pytest.mark.parametrize(
     ("chosen", "told"),
     [
@@ -118,6 +133,8 @@ def test_an_unknown_name_names_the_nearest(chosen: dict[str, str], told: str) ->
         (("pytest", "@/etc/passwd"), "stands for arguments that are not shown"),
         (("pytest", "-k", "@more"), "stands for arguments that are not shown"),
         (("pytest", "-p", " " * 20_000, "evil"), "nobody would read"),
+        (("pytest", "-k", "a\0b"), r"no process can be given 'a\x00b'"),
+        (("pytest", "-k", "\ud800"), r"no process can be given '\ud800'"),
     ],
 )
 def test_a_command_that_is_not_pytests_or_cannot_be_read_is_refused(base: tuple[str, ...], told: str) -> None:
@@ -136,6 +153,7 @@ def test_a_command_that_is_not_pytests_or_cannot_be_read_is_refused(base: tuple[
         "a.slice.yaml::other[nf4]",
         "a.slice.yaml\n-pevil::bad[nf4]",
         "a\x1b[2J.slice.yaml::bad[nf4]",
+        f"{'a' * 200_000}.slice.yaml::bad[nf4]",
     ],
 )
 def test_a_node_id_that_is_none_is_refused(node_id: str) -> None:
@@ -158,6 +176,13 @@ def test_many_cases_stand_in_a_file_while_it_is_needed() -> None:
         assert tuple(file.read_text(encoding="utf-8").splitlines()) == names
         assert f"5,000 cases, named in {file}: {names[0]}, {names[1]}" in described(planned, words)
     assert not file.exists()
+
+
+def test_every_file_is_named_before_it_is_run() -> None:
+    names = tuple(f"a.slice.yaml::case-{number}[nf4]" for number in range(5000))
+    planned = Rerun((), (*names, "/elsewhere/b.slice.yaml::last[nf4]"), 5001)
+    with command_of(planned) as words:
+        assert described(planned, words).endswith(", ..., of the files\n  a.slice.yaml\n  /elsewhere/b.slice.yaml")
 
 
 def written(made: RunReport, folder: Path) -> str:

@@ -1,41 +1,28 @@
-"""What happens to goldens when the machine does not play along: the old file or the new one, whole, and a reason.
-
-Real processes, file systems and signals. File systems are mounted in a namespace of the child that uses them, so that
-nothing of them outlives it, whatever happens; a folder's mode would not do, since root writes into any.
-"""
+"""What happens to goldens when the machine does not play along: the old file or the new one, whole, and a reason."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pytest_quantgate import files
 from pytest_quantgate.errors import QuantgateError
-from pytest_quantgate.golden import files
 from pytest_quantgate.golden.encoding import encode
 from pytest_quantgate.golden.model import Golden
 from pytest_quantgate.golden.store import load, write
+from tests.unit.faults import go_on, line_of, namespace, process
 from tests.unit.golden.build import entry, golden
 
 TOLD = """
-import sys
 from dataclasses import replace
 from pathlib import Path
 from pytest_quantgate.errors import QuantgateError
-from pytest_quantgate.golden import files
+from pytest_quantgate import files
 from pytest_quantgate.golden.store import load, write
-
-def say(text):
-    print(text, flush=True)
-    sys.stdin.readline()  # until the test goes on, or kills this process
 
 def anchor(path, answer):
     found = load(Path(path))
@@ -52,28 +39,6 @@ def answers_of(path: Path) -> set[str]:
     return {each.answers[0].text for each in found.entries.values()}
 
 
-@contextmanager
-def process(script: str, *arguments: object, before: tuple[str, ...] = ()) -> Iterator[subprocess.Popen[str]]:
-    """A process that runs beside the test, and is gone after it."""
-    command = [*before, sys.executable, "-c", TOLD + script, *map(str, arguments)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
-        try:
-            yield child
-        finally:
-            child.kill()
-
-
-def line_of(child: subprocess.Popen[str]) -> str:
-    assert child.stdout
-    return child.stdout.readline().rstrip("\n")
-
-
-def go_on(child: subprocess.Popen[str]) -> None:
-    assert child.stdin
-    child.stdin.write("\n")
-    child.stdin.flush()
-
-
 @pytest.fixture
 def made(tmp_path: Path) -> Golden:
     """A golden of three cases that is written."""
@@ -82,20 +47,6 @@ def made(tmp_path: Path) -> Golden:
     found = load(first.path)
     assert found
     return found
-
-
-def namespace() -> tuple[str, ...]:
-    """What a command is put behind to have mounts of its own."""
-    for options in (("--mount",), ("--map-root-user", "--mount")):
-        command = ("unshare", *options)
-        if (
-            shutil.which("unshare")
-            and not subprocess.run(
-                [*command, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False
-            ).returncode
-        ):
-            return command
-    pytest.skip("nothing can be mounted here, by root or in a namespace of users")
 
 
 IN_A_SMALL_FOLDER = """
@@ -118,7 +69,7 @@ print(path.read_bytes() == kept, [each.name for each in path.parent.iterdir()])
     ("option", "reason"), [("", "No space left on device"), ("remount,ro", "Read-only file system")]
 )
 def test_a_full_disk_or_a_read_only_one_leaves_the_golden_as_it_was(option: str, reason: str, made: Golden) -> None:
-    with process(IN_A_SMALL_FOLDER, made.path, option, "x", before=namespace()) as child:
+    with process(TOLD + IN_A_SMALL_FOLDER, made.path, option, "x", before=namespace()) as child:
         output, _ = child.communicate()
     assert output.splitlines() == [
         f"nf4.jsonl: the file cannot be written: {reason}",
@@ -138,7 +89,7 @@ try:
 except QuantgateError as error:
     print(error.what)
 """
-    with process(script, made.path) as child:
+    with process(TOLD + script, made.path) as child:
         output, _ = child.communicate()
     assert output == "the file cannot be written: File too large\n"
     assert load(made.path) == made
@@ -166,9 +117,9 @@ except QuantgateError as error:
     print(error.what)
 """
     with (
-        process(script, made.path, "first") as one,
-        process(script, made.path, "second") as two,
-        process(script, made.path, "third") as three,
+        process(TOLD + script, made.path, "first") as one,
+        process(TOLD + script, made.path, "second") as two,
+        process(TOLD + script, made.path, "third") as three,
     ):
         children = (one, two, three)
         assert [line_of(each) for each in children] == ["ready"] * 3
@@ -202,7 +153,7 @@ else:
     files._fill = killed_within
 write(anchor(sys.argv[1], "new"))
 """
-    with process(script, made.path, where) as child:
+    with process(TOLD + script, made.path, where) as child:
         assert line_of(child) == "now"
         child.kill()
         child.wait()
@@ -224,7 +175,7 @@ for path in sys.argv[1:]:
     write(anchor(path, "new"))
     say(path)
 """
-    with process(script, made.path, other.path) as child:
+    with process(TOLD + script, made.path, other.path) as child:
         assert line_of(child) == str(made.path)
         child.kill()
         child.wait()
@@ -271,6 +222,17 @@ def test_a_link_in_the_place_of_the_file_beside_it_is_not_followed(made: Golden,
         write(replace(made, entries={"a": entry(text="new")}))
     assert precious.read_text() == "keep me"
     assert load(made.path) == made
+
+
+def test_another_name_of_a_file_in_the_place_of_the_file_beside_it_is_not_written_to(
+    made: Golden, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    made.path.with_name(".nf4.jsonl.tmp").hardlink_to(precious)
+    write(replace(made, entries={"a": entry(text="new")}))
+    assert answers_of(made.path) == {"new"}
+    assert precious.read_text() == "mine"
 
 
 def test_a_killed_runs_leftover_of_another_golden_is_left_alone(made: Golden, tmp_path: Path) -> None:

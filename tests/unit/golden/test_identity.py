@@ -91,3 +91,10 @@ def test_anchors_with_different_identities_each_have_their_line() -> None:
         "library torch: 2.12.0 → 2.14.1 (1 of 2 cases)",
         "library torch: 2.13.0 → 2.14.1 (1 of 2 cases)",
     )
+
+
+def test_of_endless_changes_the_first_are_told() -> None:
+    hostile = {f"field-{number}": "x" for number in range(2_000)}
+    found = changes_since(golden(Path(), entry("a", anchor=replace(ANCHOR, identity=hostile))), {})
+    assert (len(found), found[-1]) == (51, "... and 1,950 more")
+    assert identity_changes(hostile, {})[-1] == "... and 1,950 more"

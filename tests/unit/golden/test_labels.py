@@ -66,6 +66,19 @@ def test_without_a_file_there_are_no_labels(file: Path) -> None:
     assert load_labels(file, "people") == LabelBook("people", file)
 
 
+def test_a_folder_that_is_a_link_out_of_its_place_is_neither_read_nor_written(tmp_path: Path) -> None:
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "quant"
+    elsewhere.mkdir()
+    folder.mkdir()
+    (folder / "golden").symlink_to(elsewhere)
+    path = labels_path(golden_path(folder, "people", "fp16"))
+    with pytest.raises(GoldenError, match=r"labels\.jsonl:1: a link leads out of the folder"):
+        load_labels(path, "people")
+    with pytest.raises(QuantgateError, match="a link leads out of the folder"):
+        write_labels(book(path, LABEL))
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_a_file_that_somebody_changed_is_left_alone(file: Path) -> None:
     write_labels(book(file, LABEL))
     before = file.read_bytes()

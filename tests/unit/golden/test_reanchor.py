@@ -10,7 +10,7 @@ import pytest
 from pytest_quantgate.golden.compare import stand
 from pytest_quantgate.golden.entries import entry_of
 from pytest_quantgate.golden.model import Golden, Standing, State
-from pytest_quantgate.golden.reanchor import DEGRADED, Plan, plan, renewed
+from pytest_quantgate.golden.reanchor import Plan, plan, renewed
 from pytest_quantgate.outcomes.model import Transition
 from tests.unit.golden.build import ANCHOR, LATER, golden
 from tests.unit.outcomes.build import case, outcome
@@ -71,7 +71,7 @@ def test_all_states_at_once_leave_alone_what_could_not_be_graded() -> None:
     assert found.anchored == ("same", "reworded", "drifted", "expired", "new")
     assert found.removed == ("unused",)
     assert found.unscored == ("unscored",)
-    assert found.refused == {}
+    assert found.refused == ()
 
 
 def test_a_new_case_without_an_answer_is_not_anchored() -> None:
@@ -81,7 +81,7 @@ def test_a_new_case_without_an_answer_is_not_anchored() -> None:
 
 def test_a_degraded_case_is_refused_until_it_is_accepted_with_a_reason() -> None:
     found = planned("drifted", "new", degraded={"drifted", "same"})
-    assert found.refused == {"drifted": DEGRADED}
+    assert found.refused == ("drifted",)
     assert found.anchored == ("new",)
     found = planned("drifted", "new", degraded={"drifted"}, accepted={"drifted": "shorter is fine", "new": "idle"})
     assert found == Plan(anchored=("drifted", "new"), accepted={"drifted": "shorter is fine"})

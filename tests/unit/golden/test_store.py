@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_quantgate.clock import timestamp
 from pytest_quantgate.errors import GoldenError, QuantgateError
 from pytest_quantgate.golden import store
 from pytest_quantgate.golden.store import golden_path, load, write
@@ -156,3 +157,47 @@ def test_a_golden_that_no_run_would_read_is_not_written(tmp_path: Path, monkeypa
     with pytest.raises(QuantgateError, match=r"int8\.jsonl: the golden would be larger than"):
         write(golden(tmp_path, entry("a", text="x" * 2_000), variant="int8"))
     assert [each.name for each in (tmp_path / "golden" / "people").iterdir()] == ["nf4.jsonl"]
+
+
+@pytest.mark.parametrize("suite", [None, "core"])
+@pytest.mark.parametrize("linked", ["golden", "golden/people"])
+def test_a_folder_that_is_a_link_out_of_its_place_is_neither_read_nor_written(
+    linked: str, suite: str | None, tmp_path: Path
+) -> None:
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "quant"
+    place = folder / (linked if suite is None else linked.replace("golden/", "golden/core/"))
+    place.parent.mkdir(parents=True)
+    elsewhere.mkdir()
+    place.symlink_to(elsewhere)
+    path = golden_path(folder, "people", "nf4", suite=suite)
+    with pytest.raises(GoldenError, match=r"nf4\.jsonl:1: a link leads out of the folder"):
+        load(path)
+    with pytest.raises(QuantgateError, match="a link leads out of the folder"):
+        write(replace(golden(folder, entry()), path=path))
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_golden_that_is_a_link_to_elsewhere_is_not_read(tmp_path: Path) -> None:
+    theirs = golden(tmp_path / "theirs", entry())
+    write(theirs)
+    path = golden_path(tmp_path / "quant", "people", "nf4")
+    path.parent.mkdir(parents=True)
+    path.symlink_to(theirs.path)
+    with pytest.raises(GoldenError, match="a link leads out of the folder"):
+        load(path)
+
+
+def test_links_within_the_folder_and_to_it_do_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "golden").symlink_to("kept")
+    (tmp_path / "here").symlink_to(tmp_path)
+    made = golden(tmp_path / "here", entry())
+    write(made)
+    assert load(made.path)
+
+
+@pytest.mark.parametrize("epoch", ["67767976233532799", "-67768040609740800", "-1"])
+def test_a_date_that_can_be_written_can_be_read(epoch: str, tmp_path: Path) -> None:
+    made = golden(tmp_path, entry(anchor=replace(ANCHOR, date=timestamp({"SOURCE_DATE_EPOCH": epoch}))))
+    write(made)
+    assert load(made.path)

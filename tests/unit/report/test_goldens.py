@@ -70,6 +70,15 @@ def test_names_and_reasons_cannot_act_on_the_terminal() -> None:
     assert "\x1b" not in told
 
 
+def test_of_endless_accepted_cases_the_first_are_named() -> None:
+    report = anchored(drifted=1)
+    (record,) = report.goldens
+    many = {f"case-{number}": "so it is" for number in range(500)}
+    told = lines(replace(report, goldens=(replace(record, accepted=many),)))
+    assert told.count("accepted although degraded") == 10
+    assert "... and 490 more" in told
+
+
 def change(standing: Standing, *, before: Outcome | None, now: Outcome | None, gone: bool = False) -> str:
     entry = None if before is None else entry_of(case("flat"), before, transition=None, anchor=ANCHOR)
     return change_text(

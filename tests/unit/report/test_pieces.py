@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import nan
 
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from pytest_quantgate.generation.completion import Completion
 from pytest_quantgate.report import pieces
@@ -47,6 +47,13 @@ def test_tokens_of_bytes_keep_their_spaces_and_half_characters_are_named() -> No
 
 def test_tokens_with_word_marks_keep_their_spaces() -> None:
     assert texts(tokens_of(answer("Hello worldly", 0, 1, 2), with_word_marks())) == [" Hello", " world", "ly"]
+
+
+def test_a_tokenizer_that_breaks_down_gives_no_tokens() -> None:
+    long = 32 * "a" + "!"
+    tokenizer = Tokenizer(models.WordLevel({long: 0, "b": 1}, unk_token="b"))  # noqa: S106
+    tokenizer.decoder = decoders.Replace(Regex("(a+)+$"), "")
+    assert tokens_of(answer(long, 0), tokenizer) is None
 
 
 def test_special_tokens_are_shown() -> None:

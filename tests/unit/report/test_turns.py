@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
 from pytest_quantgate.cases.model import Case, CheckSpec, Turn
 from pytest_quantgate.checks.builtin import builtin_registry
 from pytest_quantgate.checks.model import Recall
+from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.generation.completion import Completion
 from pytest_quantgate.outcomes.grading import outcome_of_turns
 from pytest_quantgate.outcomes.model import Comparison, Outcome
@@ -43,6 +46,15 @@ def show(before: Outcome, after: Outcome, asked: Case = ASKED) -> str:
 def test_turns_survive_the_file() -> None:
     report = report_of(ASKED, outcome("yes", "yes", "yes"), outcome("yes", "no", "yes"))
     assert RunReport.from_json(report.to_json()) == report
+
+
+def test_a_turn_whose_results_are_not_those_of_its_checks_is_refused() -> None:
+    document = json.loads(report_of(ASKED, outcome("yes", "yes", "yes"), outcome("yes", "no", "yes")).to_json())
+    first, second, _ = document["cases"][0]["outcomes"]["nf4"]["turns"]
+    second["results"] += first["results"]
+    first.update(results=[], passed=None)
+    with pytest.raises(QuantgateError, match="one result for each check"):
+        RunReport.from_json(json.dumps(document))
 
 
 def test_begun_answers_and_measures_survive_the_file() -> None:

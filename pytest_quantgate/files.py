@@ -1,15 +1,18 @@
-"""Writes a file whole or not at all, and only over what its writer has read.
+"""Writes a file whole or not at all, and where that matters only over what its writer has read.
 
 It is written beside itself and put in its place in one step, so that a killed run leaves the old file or the new one.
 The file that is written beside it is also the lock: whoever holds it may write. Its name is always the same, so the
-next run takes over what a killed one left, and nothing is left behind when all goes well.
+next run takes over what a killed one left, and nothing is left behind when all goes well. What somebody else laid
+there, in a folder of many users, is never written to.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
+import stat
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
@@ -23,18 +26,21 @@ if TYPE_CHECKING:
 PATIENCE: Final = 30.0
 """Seconds that a run waits for another one that writes the same file."""
 
+_NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system that has none: write all the same
 _RETRY_SECONDS: Final = 0.05
 _BLOCK: Final = 2**20
+_LONGEST: Final = 60  # characters of a name, at most four bytes each, so that it is none too long for a file system
 
 
-def write_bytes(path: Path, data: bytes | None, digest: str, where: str) -> None:
+def write_bytes(path: Path, data: bytes | None, digest: str | None, where: str, *, what: str = "file") -> None:
     """Write a file whole or not at all; its folder is made when missing.
 
     Args:
         path: The file.
         data: What it is to hold; None removes it.
-        digest: SHA-256 (hex) of what it must still hold; empty when it must not be there.
+        digest: SHA-256 (hex) of what it must still hold; empty when it must not be there; None when that is all one.
         where: How messages name it.
+        what: What messages call it.
 
     Raises:
         QuantgateError: It could not be written, or it changed since it was read; then it is as it was.
@@ -42,7 +48,7 @@ def write_bytes(path: Path, data: bytes | None, digest: str, where: str) -> None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _beside(path, where) as (descriptor, temporary):
-            if _digest(path) != digest:
+            if digest is not None and _digest(path) != digest:
                 raise QuantgateError(
                     "the file changed since this run read it: it is left as it is",
                     where=where,
@@ -57,7 +63,7 @@ def write_bytes(path: Path, data: bytes | None, digest: str, where: str) -> None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise QuantgateError(
-            f"the file cannot be written: {reason}",
+            f"the {what} cannot be written: {reason}",
             where=where,
             hint="What it held before is untouched. Make room, or its folder writable, and run again.",
         ) from None
@@ -66,7 +72,7 @@ def write_bytes(path: Path, data: bytes | None, digest: str, where: str) -> None
 @contextmanager
 def _beside(path: Path, where: str) -> Iterator[tuple[int, Path]]:
     """The file beside another one, open, empty, and held by nobody else; it is removed unless it took its place."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name[:_LONGEST]}.tmp")
     descriptor = _hold(temporary, where)
     try:
         os.ftruncate(descriptor, 0)
@@ -90,17 +96,27 @@ def _hold(temporary: Path, where: str) -> int:
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(descriptor, temporary):  # else it became the golden, or went, before the lock was had
-                return descriptor
+            if _is_at(descriptor, temporary):  # else it took its place, or went, before the lock was had
+                if _is_ours(descriptor):
+                    return descriptor
+                temporary.unlink()
         except BlockingIOError:
             pass
-        except OSError:
+        except OSError as error:
+            if error.errno in _NO_LOCKS and _is_at(descriptor, temporary) and _is_ours(descriptor):
+                return descriptor
             os.close(descriptor)
             raise
         os.close(descriptor)
         if time.monotonic() > until:
             raise QuantgateError("another run is writing this file", where=where, hint="Run again when it is done.")
         time.sleep(_RETRY_SECONDS)
+
+
+def _is_ours(descriptor: int) -> bool:
+    """Whether a file is one that only this user's runs write: nobody has laid it there with another name for it."""
+    found = os.fstat(descriptor)
+    return stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid == os.geteuid()
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -1,0 +1,257 @@
+"""Settles options, ini keys and defaults to what the user asked for; what cannot be right is refused."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, cast, get_args
+
+import pytest
+
+from pytest_quantgate.golden.model import REFERENCE
+from pytest_quantgate.plugin import values
+from pytest_quantgate.plugin.files import is_there
+from pytest_quantgate.plugin.options import Inconclusive, Only, Options
+from pytest_quantgate.plugin.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_quantgate.cases.model import PolicySettings
+    from pytest_quantgate.checks.settings import GradingSettings
+    from pytest_quantgate.plugin.values import Given
+
+_LIMITS = ("rule", "max_pass_to_fail", "min_robustness", "min_cases", "max_drift")
+"""What options and ini keys may say of a gate; a slice file may say more."""
+
+
+def resolve(config: pytest.Config) -> Options:
+    """Settle the options.
+
+    Raises:
+        pytest.UsageError: A value cannot be right; one line that says which and why.
+    """
+    from pytest_quantgate.cases.suites import suite_files
+    from pytest_quantgate.errors import QuantgateError
+
+    suites = tuple(dict.fromkeys(values.texts(config, "quant_suite")))
+    reference = _reference(config)
+    candidates = _specs(config, "quant_cand")
+    noise_kernels = values.flag(config, "quant_noise_kernels")
+    try:
+        command_line = _policy(config, values.on_command_line)
+        ini = _policy(config, values.in_ini_file)
+        alpha = _alpha(config)
+        for suite in suites:
+            suite_files(suite)
+    except QuantgateError as error:
+        raise pytest.UsageError(str(error)) from None
+    given_paths = config.args_source is pytest.Config.ArgsSource.ARGS
+    return Options(
+        reference=reference,
+        candidates=candidates,
+        explicit=bool(config.getoption("quant_cand")),
+        model=_model(config),
+        suites=suites,
+        suites_only=bool(config.getoption("quant_suite")) and not given_paths,
+        slices=tuple(dict.fromkeys(values.texts(config, "quant_slice"))),
+        device=values.text(config, "quant_device") or "auto",
+        compute_dtype=values.text(config, "quant_compute_dtype") or "auto",
+        command_line=command_line,
+        ini=ini,
+        alpha=alpha,
+        inconclusive=_inconclusive(config),
+        allow_underpowered=values.flag(config, "quant_allow_underpowered"),
+        noise_floor=noise_kernels or values.flag(config, "quant_noise_floor"),
+        noise_kernels=noise_kernels,
+        controls=_controls(config, reference, candidates),
+        sequential=values.flag(config, "quant_sequential"),
+        strict=values.flag(config, "quant_strict"),
+        dry_run=values.flag(config, "quant_dry_run"),
+        grading=_grading(config),
+        reanchor=_reanchor(config),
+        accepted=_accepted(config),
+        only=_only(config),
+        report_json=_report_path(config, "quant_report_json"),
+        report_html=_report_path(config, "quant_report_html"),
+        report_markdown=_report_path(config, "quant_report_markdown"),
+    )
+
+
+def _grading(config: pytest.Config) -> GradingSettings:
+    from pytest_quantgate.checks.judge.endpoint import JudgeEndpoint
+    from pytest_quantgate.checks.settings import GradingSettings
+    from pytest_quantgate.errors import QuantgateError
+
+    text = values.text(config, "quant_judge")
+    try:
+        judge = JudgeEndpoint.parse(text) if text is not None else None
+    except QuantgateError as error:
+        msg = f"{SETTINGS['quant_judge'].option}: {error}"
+        raise pytest.UsageError(msg) from None
+    return GradingSettings(allow_code=values.flag(config, "quant_allow_code"), judge=judge)
+
+
+def _policy(config: pytest.Config, source: Callable[[pytest.Config, str], Given | None]) -> PolicySettings:
+    """What one source says of gates.
+
+    Raises:
+        QuantgateError: A value is out of range.
+        pytest.UsageError: A value is not of its kind.
+    """
+    from pytest_quantgate.cases.model import PolicySettings, Rule
+    from pytest_quantgate.gate.policy import validate
+
+    rule, rate, robustness, least, drift = (source(config, f"quant_{name}") for name in _LIMITS)
+    settings = PolicySettings(
+        rule=cast("Rule | None", rule.choice(get_args(Rule)) if rule else None),
+        max_pass_to_fail=rate.number() if rate else None,
+        min_robustness=robustness.number() if robustness else None,
+        min_cases=least.count() if least else None,
+        max_drift=drift.number() if drift else None,
+    )
+    given = (rule, rate, robustness, least, drift)
+    places = {name: found.where for name, found in zip(_LIMITS, given, strict=True) if found}
+    validate(settings, places.__getitem__)
+    return settings
+
+
+def _alpha(config: pytest.Config) -> float:
+    from pytest_quantgate.gate.judge import ALPHA, check_alpha
+
+    found = values.given(config, "quant_alpha")
+    if found is None:
+        return ALPHA
+    alpha = found.number()
+    check_alpha(alpha, found.where)
+    return alpha
+
+
+def _inconclusive(config: pytest.Config) -> Inconclusive:
+    found = values.given(config, "quant_inconclusive")
+    return cast("Inconclusive", found.choice(get_args(Inconclusive))) if found else "fail"
+
+
+def _specs(config: pytest.Config, key: str) -> tuple[str, ...]:
+    """The canonical texts of the specs that an option names; each may be named once."""
+    from pytest_quantgate.errors import QuantgateError
+    from pytest_quantgate.variants.spec import parse_spec, split_specs
+
+    found = values.given(config, key)
+    if found is None:
+        return ()
+    try:
+        specs = tuple(str(parse_spec(each)) for text in found.texts() for each in split_specs(text))
+    except QuantgateError as error:
+        msg = f"{found.where}: {error}"
+        raise pytest.UsageError(msg) from None
+    for spec in specs:
+        if specs.count(spec) > 1:
+            msg = f"{found.where} {spec} is given {specs.count(spec)} times: name each variant once"
+            raise pytest.UsageError(msg)
+    return specs
+
+
+def _reference(config: pytest.Config) -> str:
+    """The canonical text of the reference's spec.
+
+    Raises:
+        pytest.UsageError: It is none, or comes from goldens and is to be run a second time.
+    """
+    from pytest_quantgate.errors import QuantgateError
+    from pytest_quantgate.variants.spec import parse_spec
+
+    found = values.given(config, "quant_ref")
+    if found is None:
+        return "fp16"
+    text = found.text()
+    prefix = REFERENCE if text.startswith(REFERENCE) else ""
+    if prefix and (values.flag(config, "quant_noise_floor") or values.flag(config, "quant_noise_kernels")):
+        msg = f"{found.where} {text}: a reference from goldens is not run, so it has no noise floor: leave one out"
+        raise pytest.UsageError(msg)
+    try:
+        return f"{prefix}{parse_spec(text.removeprefix(prefix))}"
+    except QuantgateError as error:
+        msg = f"{found.where}: {error}"
+        raise pytest.UsageError(msg) from None
+
+
+def _controls(config: pytest.Config, reference: str, candidates: tuple[str, ...]) -> tuple[str, ...]:
+    controls = _specs(config, "quant_control")
+    found = values.given(config, "quant_control")
+    for spec in controls:
+        if found is not None and spec in (reference, *candidates):
+            what = "the reference" if spec == reference else "a candidate"
+            msg = f"{found.where} {spec} is {what} too: name a variant that is broken for certain, such as ruin:2bit"
+            raise pytest.UsageError(msg)
+    return controls
+
+
+def _model(config: pytest.Config) -> str:
+    """The model; a relative path in the ini file is seen from the ini file, wherever pytest was started."""
+    from pytest_quantgate.variants.embedded import EMBEDDED
+
+    text = values.text(config, "quant_model")
+    if text is None:
+        return "smollm2"
+    if config.getoption("quant_model") is not None or config.inipath is None or text in EMBEDDED:
+        return text
+    folder = config.inipath.parent
+    if folder == config.invocation_params.dir or text.startswith("~"):
+        return text
+    path = folder / text
+    is_path = text.startswith(".") or text.lower().endswith(".gguf") or is_there(path)
+    return os.path.normpath(path) if is_path else text
+
+
+def _reanchor(config: pytest.Config) -> tuple[str, ...]:
+    """What ``--quant-reanchor`` names."""
+    from pytest_quantgate.plugin.reanchor import read_states
+
+    found = values.on_command_line(config, "quant_reanchor")
+    return read_states(found.text(), found.where) if found else ()
+
+
+def _accepted(config: pytest.Config) -> tuple[str, ...]:
+    """What ``--quant-accept`` says, an id and a reason each."""
+    from pytest_quantgate.plugin.reanchor import check_accepted
+
+    found = values.on_command_line(config, "quant_accept")
+    if found is None:
+        return ()
+    if config.getoption("quant_reanchor") is None:
+        msg = f"{found.where} goes with --quant-reanchor: add what to anchor, or leave it out"
+        raise pytest.UsageError(msg)
+    texts = tuple(dict.fromkeys(found.texts()))
+    for text in texts:
+        check_accepted(text, found.where)
+    return texts
+
+
+def _only(config: pytest.Config) -> Only | None:
+    """What ``--quant-only`` names."""
+    found = values.on_command_line(config, "quant_only")
+    return cast("Only", found.choice(get_args(Only))) if found else None
+
+
+def _report_path(config: pytest.Config, key: str) -> Path | None:
+    """Where a report is to be written."""
+    option = SETTINGS[key].option
+    text = values.text(config, key)
+    if text is None:
+        return None
+    try:
+        path = config.invocation_params.dir / Path(text).expanduser()
+        kind = path.stat().st_mode
+    except FileNotFoundError:
+        return path
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: ~ of nobody; ValueError: a null character
+        reason = getattr(error, "strerror", None) or error
+        msg = f"{option} {text}: no report can be written there: {reason}"
+        raise pytest.UsageError(msg) from None
+    if not stat.S_ISREG(kind):  # it would be replaced by an ordinary file
+        what = "a folder" if stat.S_ISDIR(kind) else "not a regular file"
+        msg = f"{option} {text}: this is {what}, name a file"
+        raise pytest.UsageError(msg)
+    return path
