@@ -104,11 +104,9 @@ def test_an_undecided_gate_may_be_let_pass(lab: Lab) -> None:
     skipped = gate.find("skipped")
     assert skipped is not None
     assert "PASS→FAIL 3 of 12" in str(skipped.get("message"))
-    assert {str(each.get("name")): each.get("value") for each in gate.iter("property")} == {
-        "quant_slice": "words",
-        "quant_candidate": "nf4",
-        "quant_verdict": "INCONCLUSIVE",
-    }
+    properties = {str(each.get("name")): each.get("value") for each in gate.iter("property")}
+    said = [properties[f"quant_{name}"] for name in ("slice", "candidate", "verdict", "pf", "pass_to_fail_limit")]
+    assert said == ["words", "nf4", "INCONCLUSIVE", "3", "0.3"]
     report = RunReport.from_json((lab.pytester.path / "run.json").read_text())
     assert report.settings.inconclusive == "pass"
     assert report.verdict is Verdict.INCONCLUSIVE
@@ -135,4 +133,5 @@ def test_cases_that_gave_no_result_are_not_let_pass(lab: Lab) -> None:
         """
     )
     result = lab.run("-x", "--quant-inconclusive=pass")
-    result.stdout.fnmatch_lines(["FAILED *gate[[]nf4[]] - INCONCLUSIVE: missing cases: 3 of 4*"])
+    # a worker may have more of them behind it when another one stops the run
+    result.stdout.fnmatch_lines(["FAILED *gate[[]nf4[]] - INCONCLUSIVE: missing cases: [123] of 4*"])

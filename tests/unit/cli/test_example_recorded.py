@@ -57,6 +57,8 @@ def test_forty_cases_prove_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_loop_of_the_page_records_every_case() -> None:
     Path("fp16.jsonl").unlink()
+    Path("quant").mkdir()
+    shutil.copy("sums.slice.yaml", "quant")
     exec(compile(CODE[0], "docs", "exec"), {})  # noqa: S102  (the page's own code)
     command = ["gate", "--reference", "fp16.jsonl", "--candidate", "same=fp16.jsonl", "sums.slice.yaml"]
     _, run = run_of(command)
