@@ -16,7 +16,7 @@ def own_suite(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
     (lab.pytester.path / ".venv" / "pyvenv.cfg").touch()
     lab.write("words", lab.many(3, degraded=1), file=".venv/suites/own/words.slice.yaml", max_pass_to_fail=0.0)
     lab.write("others", lab.many(2), file=".venv/suites/own/others.slice.yaml")
-    monkeypatch.setattr(suites, "_root", suites._root)  # what the conftest sets in this process is undone
+    monkeypatch.setattr(suites, "_root", lambda: folder.parent)  # so what the conftest sets in this process is undone
     lab.pytester.makeconftest(  # workers are processes of their own
         f"""
         from pathlib import Path
