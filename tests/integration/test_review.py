@@ -18,6 +18,13 @@ from pytest_quantgate.report.store import load
 from tests.integration.conftest import Lab
 from tests.integration.goldens import edit, golden_file, reworded, rows, violated
 
+PYTEST = """
+import runpy, signal
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background of a script is deaf to Ctrl-C
+runpy.run_module("pytest", run_name="__main__", alter_sys=True)
+"""
+
 TOLERANT = ("--quant-max-pass-to-fail=1", "--quant-min-robustness=0")
 QUESTION = "[q]uit: "
 WHY = "left as it is: "
@@ -41,7 +48,7 @@ def review(lab: Lab, replies: Sequence[str], *arguments: str) -> tuple[int, str]
     Returns:
         The exit status, and everything that the terminal showed.
     """
-    command = [sys.executable, "-m", "pytest", "--quant-cand=nf4", f"--quant-model={lab.tiny.folder}"]
+    command = [sys.executable, "-c", PYTEST, "--quant-cand=nf4", f"--quant-model={lab.tiny.folder}"]
     ours, theirs = pty.openpty()
     settings = termios.tcgetattr(theirs)
     settings[3] &= ~termios.ECHO
