@@ -36,7 +36,6 @@ def anchored(lab: Lab) -> Lab:
     return lab
 
 
-@pytest.mark.alone
 def test_a_run_that_anchored_nothing_says_nothing_of_it(lab: Lab) -> None:
     lab.write("words", lab.many(3))
     result = lab.run(REPORT)
@@ -48,7 +47,6 @@ def test_a_run_that_anchored_nothing_says_nothing_of_it(lab: Lab) -> None:
     assert not (lab.pytester.path / "golden").exists()
 
 
-@pytest.mark.alone
 def test_what_is_as_it_was_anchored_passes(anchored: Lab) -> None:
     result = anchored.run("-v", REPORT)
     result.assert_outcomes(passed=6)
@@ -73,7 +71,6 @@ def test_what_is_as_it_was_anchored_passes(anchored: Lab) -> None:
     assert record.anchored
 
 
-@pytest.mark.alone
 def test_other_words_with_the_same_results_never_fail(anchored: Lab) -> None:
     for case in ("case-0", "case-1", "case-2"):
         edit(anchored, case, reworded)
@@ -107,7 +104,6 @@ def test_other_results_are_drift_and_fail_above_the_limit(anchored: Lab) -> None
     assert anchored.run("--quant-max-drift=0.4").ret == pytest.ExitCode.OK
 
 
-@pytest.mark.alone
 def test_the_limit_can_be_set_in_the_slice_file(lab: Lab) -> None:
     lab.write("words", lab.many(3), max_drift=0.5)
     lab.run("--quant-reanchor=new")
@@ -115,7 +111,6 @@ def test_the_limit_can_be_set_in_the_slice_file(lab: Lab) -> None:
     assert lab.run().ret == pytest.ExitCode.OK
 
 
-@pytest.mark.alone
 def test_what_grading_changed_is_told_as_such(anchored: Lab) -> None:
     edit(anchored, "case-1", lambda row: row["results"][0].update(followed=False))
     result = anchored.run()
@@ -140,7 +135,6 @@ def test_new_expired_and_unused_cases_are_told_apart(lab: Lab) -> None:
     assert states(record_of(report_of(lab))) == {"asked-anew": "expired", "fresh": "new", "gone": "unused"}
 
 
-@pytest.mark.alone
 def test_a_golden_that_has_expired_decides_nothing(lab: Lab) -> None:
     lab.write("words", [lab.preserved("case-0"), lab.preserved("case-1")])
     lab.run("--quant-reanchor=new")
@@ -151,7 +145,6 @@ def test_a_golden_that_has_expired_decides_nothing(lab: Lab) -> None:
     assert lab.run("--quant-inconclusive=pass").ret == pytest.ExitCode.OK
 
 
-@pytest.mark.alone
 def test_a_library_upgrade_is_named(anchored: Lab) -> None:
     edit_identity(anchored, **{"version:bitsandbytes": "0.1.0"})
     result = anchored.run(REPORT)
@@ -161,7 +154,6 @@ def test_a_library_upgrade_is_named(anchored: Lab) -> None:
     assert len(record_of(report_of(anchored)).changes) == 1
 
 
-@pytest.mark.alone
 def test_a_part_of_a_slice_is_not_judged(anchored: Lab) -> None:
     edit(anchored, "case-1", violated)
     result = anchored.run("-k", "case-0", REPORT)
@@ -184,14 +176,12 @@ def test_a_case_that_gave_no_result_is_missing(anchored: Lab) -> None:
     result.stdout.fnmatch_lines(["FAILED *drift[[]nf4[]] - INCONCLUSIVE: missing cases: 1 of 3 anchored cases*"])
 
 
-@pytest.mark.alone
 def test_a_model_that_does_not_answer_is_no_drift(anchored: Lab) -> None:
     result = anchored.run("--quant-model=/no/model")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["FAILED *drift[[]nf4[]] - INCONCLUSIVE: /no/model: no such model*"])
 
 
-@pytest.mark.alone
 def test_trouble_with_one_candidate_leaves_the_reference_and_the_others_alone(anchored: Lab) -> None:
     result = anchored.run("-v", candidates=("nf4:skip=no_such_module", "nf4"))
     result.stdout.fnmatch_lines(
@@ -199,7 +189,6 @@ def test_trouble_with_one_candidate_leaves_the_reference_and_the_others_alone(an
     )
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("name", ["drift", "drift[nf4]", "drift[fp16]"])
 def test_a_drift_gate_is_run_by_its_node_id(anchored: Lab, name: str) -> None:
     anchored.write("others", [anchored.preserved("one")])
@@ -222,7 +211,6 @@ def test_a_failed_drift_gate_comes_back_with_lf(anchored: Lab) -> None:
     assert anchored.run("--lf").ret == pytest.ExitCode.TESTS_FAILED
 
 
-@pytest.mark.alone
 def test_a_reference_that_drifted_comes_back_with_lf(anchored: Lab) -> None:
     edit(anchored, "case-1", violated, "fp16")
     anchored.run()
@@ -230,7 +218,6 @@ def test_a_reference_that_drifted_comes_back_with_lf(anchored: Lab) -> None:
     result.stdout.fnmatch_lines(["*::drift[[]fp16[]] FAILED*"])
 
 
-@pytest.mark.alone
 def test_a_golden_with_an_error_is_refused_with_its_line_before_anything_runs(anchored: Lab) -> None:
     file = golden_file(anchored)
     lines = file.read_text().splitlines()
@@ -243,7 +230,7 @@ def test_a_golden_with_an_error_is_refused_with_its_line_before_anything_runs(an
         result.stdout.no_fnmatch_line("fp16: *")
 
 
-@pytest.mark.alone
+@pytest.mark.alone  # workers do not know the suite
 def test_goldens_of_a_packaged_suite_lie_below_the_root_folder(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     from pytest_quantgate.cases import suites
 
@@ -256,7 +243,6 @@ def test_goldens_of_a_packaged_suite_lie_below_the_root_folder(lab: Lab, monkeyp
     lab.run("--quant-suite=mine").assert_outcomes(passed=5)
 
 
-@pytest.mark.alone
 def test_a_slice_that_only_python_tests_name_has_no_golden(lab: Lab) -> None:
     lab.write("words", lab.many(2), file="data/words.slice.yaml")
     lab.pytester.makepyfile(
@@ -273,7 +259,6 @@ def test_a_slice_that_only_python_tests_name_has_no_golden(lab: Lab) -> None:
     assert not list(lab.pytester.path.rglob("*.jsonl"))
 
 
-@pytest.mark.alone
 def test_a_sequential_run_judges_what_it_asked(lab: Lab) -> None:
     lab.write("words", lab.many(30), rule="evidence", min_cases=5, max_pass_to_fail=0.5, min_robustness=0.1)
     lab.run("--quant-reanchor=new", "--quant-inconclusive=pass")
@@ -285,7 +270,6 @@ def test_a_sequential_run_judges_what_it_asked(lab: Lab) -> None:
     assert drift.findings[0].cases < 30
 
 
-@pytest.mark.alone
 def test_names_do_not_lead_out_of_the_folder(lab: Lab) -> None:
     lab.write("../up", lab.many(2), file="odd.slice.yaml")
     assert lab.run("--quant-reanchor=new").ret == pytest.ExitCode.OK

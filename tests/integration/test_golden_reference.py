@@ -70,7 +70,6 @@ def test_a_candidate_is_gated_without_loading_the_reference(anchored: Lab, never
     assert report.drifts == ()
 
 
-@pytest.mark.alone
 def test_it_says_the_same_as_with_the_reference(anchored: Lab) -> None:
     anchored.run(REPORT)
     there = report_of(anchored).gates[0]
@@ -80,7 +79,6 @@ def test_it_says_the_same_as_with_the_reference(anchored: Lab) -> None:
     assert there.statistics.counts == golden.statistics.counts
 
 
-@pytest.mark.alone
 def test_the_candidate_has_its_own_golden_as_usual(anchored: Lab) -> None:
     result = anchored.run(REF, "--quant-reanchor=new", "--quant-accept=case-2=known")
     assert result.ret == pytest.ExitCode.OK
@@ -90,7 +88,6 @@ def test_the_candidate_has_its_own_golden_as_usual(anchored: Lab) -> None:
     assert golden_file(anchored, "fp16").read_bytes() == before
 
 
-@pytest.mark.alone
 def test_the_variant_itself_can_be_held_against_its_golden(anchored: Lab) -> None:
     anchored.run(REF, candidates=("fp16",)).assert_outcomes(passed=5)
 
@@ -103,7 +100,6 @@ def test_answers_are_graded_again_by_the_checks_of_today(anchored: Lab) -> None:
     assert states(record_of(report, "golden:fp16")) == {"case-0": "drifted"}
 
 
-@pytest.mark.alone
 def test_a_case_without_a_valid_anchor_is_unscored_with_its_reason(lab: Lab) -> None:
     cases = lab.many(8)
     lab.write("words", [*cases, lab.preserved("asked-anew")], max_unscored=0.5)
@@ -121,7 +117,6 @@ def test_a_case_without_a_valid_anchor_is_unscored_with_its_reason(lab: Lab) -> 
     assert states(record_of(report, "golden:fp16")) == {"asked-anew": "expired", "fresh": "new"}
 
 
-@pytest.mark.alone
 def test_answers_of_several_turns_come_from_the_golden_too(lab: Lab) -> None:
     words = [next(lab.tiny.prompts()) for _ in range(2)]
     turns = [{"prompt": each, "checks": [{"word_count": {"max": 9}}]} for each in words]
@@ -131,14 +126,12 @@ def test_answers_of_several_turns_come_from_the_golden_too(lab: Lab) -> None:
     lab.run(REF).assert_outcomes(passed=2)
 
 
-@pytest.mark.alone
 def test_controls_stand_beside_it(anchored: Lab) -> None:
     result = anchored.run(REF, "--quant-control=ruin:2bit", REPORT)
     result.stdout.fnmatch_lines(["*golden:fp16 (graded again)*"])
     assert {each.candidate for each in report_of(anchored).controls} == {"ruin:2bit", "golden:fp16 (graded again)"}
 
 
-@pytest.mark.alone
 def test_another_model_behind_the_golden_is_told(anchored: Lab) -> None:
     edit_identity(anchored, "fp16", weights="another model's", **{"version:torch": "1.0"})
     result = anchored.run(REF, REPORT)
@@ -146,7 +139,6 @@ def test_another_model_behind_the_golden_is_told(anchored: Lab) -> None:
     assert len(record_of(report_of(anchored), "golden:fp16").changes) == 1
 
 
-@pytest.mark.alone
 def test_a_slice_without_that_golden_is_refused_with_the_command_that_makes_it(anchored: Lab) -> None:
     anchored.write("others", [anchored.preserved("one")])
     for more in ((), ("--quant-dry-run",)):
@@ -160,7 +152,6 @@ def test_a_slice_without_that_golden_is_refused_with_the_command_that_makes_it(a
         )
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -177,7 +168,6 @@ def test_what_cannot_be_is_refused(lab: Lab, arguments: tuple[str, ...], told: s
     result.stderr.fnmatch_lines([f"ERROR: {told}"])
 
 
-@pytest.mark.alone
 def test_a_dry_run_counts_the_answers_that_are_anchored(anchored: Lab) -> None:
     result = anchored.run(REF, "--quant-dry-run")
     assert result.ret == pytest.ExitCode.OK

@@ -74,7 +74,6 @@ def test_the_first_goldens(lab: Lab) -> None:
     assert lab.run().ret == pytest.ExitCode.OK
 
 
-@pytest.mark.alone
 def test_a_reference_alone_is_anchored_as_its_own_candidate(lab: Lab) -> None:
     lab.write("words", lab.many(2))
     lab.run("--quant-reanchor=new", candidates=("fp16",)).assert_outcomes(passed=3)
@@ -105,7 +104,6 @@ def test_what_drifted_is_anchored_anew_and_nothing_else(anchored: Lab) -> None:
     anchored.run().assert_outcomes(passed=6)
 
 
-@pytest.mark.alone
 def test_drift_that_is_not_to_be_anchored_fails_as_ever(anchored: Lab) -> None:
     edit(anchored, "case-1", violated)
     before = contents(anchored)
@@ -115,7 +113,6 @@ def test_drift_that_is_not_to_be_anchored_fails_as_ever(anchored: Lab) -> None:
     assert contents(anchored) == before
 
 
-@pytest.mark.alone
 def test_expired_and_unused_cases(anchored: Lab) -> None:
     anchored.write("words", [*anchored.many(2)[:1], anchored.preserved("fresh")])
     result = anchored.run("--quant-reanchor=expired,unused")
@@ -131,7 +128,6 @@ def test_expired_and_unused_cases(anchored: Lab) -> None:
     anchored.run().stdout.fnmatch_lines(["  words on nf4, anchored*: 1 same, 1 new"])
 
 
-@pytest.mark.alone
 def test_all_makes_a_golden_anew(anchored: Lab) -> None:
     edit(anchored, "case-1", violated)
     edit(anchored, "case-2", reworded)
@@ -141,7 +137,6 @@ def test_all_makes_a_golden_anew(anchored: Lab) -> None:
     result.stdout.fnmatch_lines(["  words on fp16, *: 3 same", "  words on nf4, *: 3 same"])
 
 
-@pytest.mark.alone
 def test_where_nothing_changed_nothing_is_written(anchored: Lab) -> None:
     before = contents(anchored)
     result = anchored.run("--quant-reanchor=new,drifted,expired,unused")
@@ -150,7 +145,6 @@ def test_where_nothing_changed_nothing_is_written(anchored: Lab) -> None:
     assert contents(anchored) == before
 
 
-@pytest.mark.alone
 def test_a_golden_without_cases_is_removed(anchored: Lab) -> None:
     anchored.write("words", [anchored.preserved("other")])
     assert anchored.run("--quant-reanchor=unused").ret == pytest.ExitCode.OK
@@ -175,7 +169,6 @@ def test_a_degraded_case_is_refused_and_nothing_is_written(lab: Lab) -> None:
     assert report_of(lab).goldens == ()
 
 
-@pytest.mark.alone
 def test_a_degraded_case_that_is_accepted_keeps_the_reason(lab: Lab) -> None:
     cases = [*lab.many(2), lab.degraded("worse")]
     lab.write("words", cases)
@@ -197,7 +190,6 @@ def test_a_degraded_case_that_is_accepted_keeps_the_reason(lab: Lab) -> None:
     assert "accepted" not in rows(lab)["worse"]
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("name", ["worse", "words::worse", "worse[nf4]"])
 def test_a_case_can_be_named_shorter_where_that_is_one_case(lab: Lab, name: str) -> None:
     lab.write("words", [*lab.many(2), lab.degraded("worse")])
@@ -207,7 +199,6 @@ def test_a_case_can_be_named_shorter_where_that_is_one_case(lab: Lab, name: str)
     assert rows(lab)["worse"]["accepted"] == "known"
 
 
-@pytest.mark.alone
 def test_an_acceptance_that_is_not_needed_is_told(lab: Lab) -> None:
     lab.write("words", lab.many(2))
     result = lab.run("--quant-reanchor=new", "--quant-accept=case-0=why not")
@@ -216,7 +207,6 @@ def test_an_acceptance_that_is_not_needed_is_told(lab: Lab) -> None:
     assert "accepted" not in rows(lab)["case-0"]
 
 
-@pytest.mark.alone
 def test_a_case_that_cannot_be_graded_is_left(lab: Lab) -> None:
     lab.write("words", [*lab.many(2), lab.unscored("long")], max_unscored=1.0)
     result = lab.run("--quant-reanchor=new")
@@ -228,7 +218,6 @@ def test_a_case_that_cannot_be_graded_is_left(lab: Lab) -> None:
 # --- refused at the start
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -268,7 +257,6 @@ def test_what_cannot_be_anchored_is_refused_before_anything_is_generated(
     refused(anchored, *arguments, told=told)
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("value", ["true", "1", "woodpecker"])
 def test_nothing_is_anchored_in_ci(anchored: Lab, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("CI", value)
@@ -276,14 +264,12 @@ def test_nothing_is_anchored_in_ci(anchored: Lab, monkeypatch: pytest.MonkeyPatc
     refused(anchored, "--quant-reanchor=all", told=f"--quant-reanchor: CI={value} is set in the environment*")
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("value", ["", "0", "False"])
 def test_ci_can_be_unset(anchored: Lab, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("CI", value)
     assert anchored.run("--quant-reanchor=all").ret == pytest.ExitCode.OK
 
 
-@pytest.mark.alone
 def test_a_name_of_several_cases_is_refused_with_all_of_them(anchored: Lab) -> None:
     before = contents(anchored)
     result = anchored.run("--quant-reanchor=new", "--quant-accept=case-0=x", candidates=("nf4", "int8"))
@@ -297,7 +283,6 @@ def test_a_name_of_several_cases_is_refused_with_all_of_them(anchored: Lab) -> N
 # --- refused at the end
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize(
     ("test", "arguments", "told"),
     [
@@ -325,7 +310,6 @@ def test_a_run_that_did_not_end_well_writes_nothing(
     assert Verdict.FAIL in {drift.verdict for drift in report_of(anchored).drifts}
 
 
-@pytest.mark.alone
 def test_an_interrupt_writes_nothing(lab: Lab) -> None:
     lab.write("words", lab.many(3))
     lab.pytester.makeconftest(
@@ -368,7 +352,6 @@ def test_a_gate_that_fails_writes_nothing(lab: Lab) -> None:
     assert contents(lab) == {}
 
 
-@pytest.mark.alone
 def test_a_gate_that_cannot_decide_writes_nothing_unless_the_user_lets_it_pass(lab: Lab) -> None:
     lab.write("words", lab.many(3), min_cases=30)
     arguments = ("--quant-reanchor=new", "--quant-allow-underpowered")
@@ -378,7 +361,6 @@ def test_a_gate_that_cannot_decide_writes_nothing_unless_the_user_lets_it_pass(l
     assert set(contents(lab)) == {"words/fp16.jsonl", "words/nf4.jsonl"}
 
 
-@pytest.mark.alone
 def test_trouble_with_one_candidate_writes_nothing(lab: Lab) -> None:
     lab.write("words", lab.many(3))
     lab.run("--quant-reanchor=new", "--quant-inconclusive=pass", candidates=("nf4:skip=no_such_module", "nf4"))
@@ -388,7 +370,6 @@ def test_trouble_with_one_candidate_writes_nothing(lab: Lab) -> None:
 # --- faults
 
 
-@pytest.mark.alone
 def test_two_runs_at_once_do_not_overwrite_each_other(anchored: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     edit(anchored, "case-1", violated)
     theirs = golden_file(anchored).read_bytes().replace(b"something else", b"what the other run wrote")
@@ -416,7 +397,6 @@ def test_two_runs_at_once_do_not_overwrite_each_other(anchored: Lab, monkeypatch
     assert report.verdict is Verdict.FAIL
 
 
-@pytest.mark.alone
 def test_a_folder_that_cannot_be_written_costs_nothing_but_the_goldens(lab: Lab) -> None:
     lab.write("words", lab.many(3))
     (lab.pytester.path / "golden").write_text("a file stands in the way")
@@ -430,7 +410,6 @@ def test_a_folder_that_cannot_be_written_costs_nothing_but_the_goldens(lab: Lab)
     assert (lab.pytester.path / "junit.xml").exists()
 
 
-@pytest.mark.alone
 def test_a_full_disk_leaves_what_was_there(anchored: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise QuantgateError("the golden cannot be written: No space left on device", where="golden/words/fp16.jsonl")
@@ -445,7 +424,6 @@ def test_a_full_disk_leaves_what_was_there(anchored: Lab, monkeypatch: pytest.Mo
     assert report_of(anchored).gates
 
 
-@pytest.mark.alone
 def test_a_user_without_a_name_is_unknown(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     def nobody() -> str:
         raise KeyError("getpwuid(): uid not found: 4242")
@@ -456,7 +434,6 @@ def test_a_user_without_a_name_is_unknown(lab: Lab, monkeypatch: pytest.MonkeyPa
     lab.run().stdout.fnmatch_lines(["*words on nf4, anchored 20* by unknown: 2 same"])
 
 
-@pytest.mark.alone
 def test_the_date_can_be_fixed_so_that_goldens_are_reproducible(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     lab.write("words", lab.many(2))

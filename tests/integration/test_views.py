@@ -35,7 +35,6 @@ def commands_of(result: pytest.RunResult) -> list[str]:
     return [line for line in result.outlines if re.match("::(error|warning)", line)]
 
 
-@pytest.mark.alone
 def test_all_views_of_one_run_say_the_same(lab: Lab) -> None:
     failing(lab)
     result = lab.run(
@@ -49,7 +48,6 @@ def test_all_views_of_one_run_say_the_same(lab: Lab) -> None:
     assert commands_of(result) == []
 
 
-@pytest.mark.alone
 def test_the_views_of_an_earlier_run_are_gone_when_this_one_makes_none(lab: Lab) -> None:
     failing(lab)
     old = lab.pytester.path / "run.md"
@@ -60,7 +58,6 @@ def test_the_views_of_an_earlier_run_are_gone_when_this_one_makes_none(lab: Lab)
     assert not old.exists()
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("option", ["--quant-report-html", "--quant-report-markdown"])
 def test_a_place_where_nothing_can_be_written_is_told_before_anything_runs(option: str, lab: Lab) -> None:
     failing(lab)
@@ -70,7 +67,6 @@ def test_a_place_where_nothing_can_be_written_is_told_before_anything_runs(optio
     result.stderr.fnmatch_lines([f"ERROR: {option} *file/run: *"])
 
 
-@pytest.mark.alone
 def test_two_views_at_one_place_are_refused(lab: Lab) -> None:
     failing(lab)
     result = lab.run("--quant-report-json=run", "--quant-report-markdown=./run")
@@ -78,7 +74,6 @@ def test_two_views_at_one_place_are_refused(lab: Lab) -> None:
     result.stderr.fnmatch_lines(["ERROR: --quant-report-markdown *run: --quant-report-json names the same file*"])
 
 
-@pytest.mark.alone
 def test_a_view_that_cannot_be_written_fails_the_run_and_leaves_the_others(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,7 +101,6 @@ def test_in_actions_what_fails_is_annotated_at_its_line_and_summed_up(lab: Lab, 
     assert summary.read_text(encoding="utf-8").startswith("what another command said\n## quantgate: FAIL\n")
 
 
-@pytest.mark.alone
 def test_in_actions_a_run_that_passes_is_summed_up_alone(lab: Lab, summary: Path) -> None:
     lab.write("words", lab.many(2))
     result = lab.run()
@@ -115,7 +109,6 @@ def test_in_actions_a_run_that_passes_is_summed_up_alone(lab: Lab, summary: Path
     assert summary.read_text(encoding="utf-8").startswith("## quantgate: PASS\n")
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("value", ["", "false", "1"])
 def test_elsewhere_github_is_told_nothing(value: str, lab: Lab, summary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", value)
@@ -124,7 +117,6 @@ def test_elsewhere_github_is_told_nothing(value: str, lab: Lab, summary: Path, m
     assert not summary.exists()
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("fault", ["folder", "pipe", "full", "nowhere", "null"])
 def test_a_summary_that_cannot_be_written_is_a_warning(
     fault: str, lab: Lab, summary: Path, monkeypatch: pytest.MonkeyPatch
@@ -148,7 +140,6 @@ def test_a_summary_that_cannot_be_written_is_a_warning(
         assert summary.stat().st_size == MOST_SUMMARY
 
 
-@pytest.mark.alone
 def test_without_a_workspace_annotations_name_no_file(lab: Lab, summary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GITHUB_WORKSPACE")
     monkeypatch.delenv("GITHUB_STEP_SUMMARY")
