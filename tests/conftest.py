@@ -10,7 +10,15 @@ import pytest
 
 from pytest_quantgate.report import store
 from pytest_quantgate.report.model import RunReport
+from tests.served import TINY_INSTRUCT, serving
 from tests.unit.report.valid import problems
+
+
+@pytest.fixture(scope="session")
+def served_tiny() -> Iterator[str]:
+    """The address of the shipped tiny model, served in full precision; starting it takes seconds."""
+    with serving(TINY_INSTRUCT, "--dtype", "float32") as url:
+        yield f"{url}#{TINY_INSTRUCT}"
 
 
 @pytest.fixture(scope="session", autouse=True)

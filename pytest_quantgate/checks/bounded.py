@@ -20,6 +20,7 @@ from functools import cache
 from typing import Any, Literal
 
 from pytest_quantgate.checks.finding import Finding, unscored
+from pytest_quantgate.checks.remembered import remembered
 
 Job = Literal["math_answer", "json_schema"]
 
@@ -31,7 +32,7 @@ MEMORY_BYTES = 2 << 30
 
 
 def grade_bounded(job: Job, *arguments: Any) -> Finding:
-    """Run one grading in the worker.
+    """Run one grading in the worker, unless its finding is remembered: only those that judge the answer are.
 
     Args:
         job: What to run; the table is in worker.py.
@@ -40,7 +41,18 @@ def grade_bounded(job: Job, *arguments: Any) -> Finding:
     Returns:
         The job's finding; not scored when the worker ran into a limit or could not run.
     """
-    return _worker().grade(job, arguments)
+
+    def work_out() -> dict[str, Any]:
+        found = _worker().grade(job, arguments)
+        return {"followed": found.followed, "reason": found.reason}
+
+    fields = remembered(job, arguments, work_out, _judges)
+    return Finding(fields["followed"], fields["reason"])
+
+
+def _judges(found: Any) -> bool:
+    """Whether a finding is for or against the answer; what ran into a limit may get further on another machine."""
+    return isinstance(found, dict) and isinstance(found.get("followed"), bool) and isinstance(found.get("reason"), str)
 
 
 class Worker:

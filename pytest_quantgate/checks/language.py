@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_quantgate.checks import script
 from pytest_quantgate.checks.finding import Finding, followed, quoted, unscored, violated
+from pytest_quantgate.checks.remembered import remembered
 from pytest_quantgate.errors import nearest
 
 if TYPE_CHECKING:
@@ -159,12 +160,21 @@ def _probabilities(text: str, written_in: str, code: str) -> Mapping[str, float]
     candidates = {*_COMMON.get(written_in, "").split(), code, *(c for place, c in _ALIKE if place == written_in)}
     if len(candidates) == 1:
         return {code: 1.0}
-    sums: defaultdict[str, float] = defaultdict(float)
-    for label, probability in _detector().rank(_without_long_runs(text)):
-        if label in candidates:
-            sums[_ALIKE.get((written_in, label), label)] += probability
-    total = sum(sums.values())
-    return {label: probability / total for label, probability in sums.items()}
+
+    def work_out() -> dict[str, float]:
+        sums: defaultdict[str, float] = defaultdict(float)
+        for label, probability in _detector().rank(_without_long_runs(text)):
+            if label in candidates:
+                sums[_ALIKE.get((written_in, label), label)] += probability
+        total = sum(sums.values())
+        return {label: probability / total for label, probability in sums.items()}
+
+    found: Mapping[str, float] = remembered("language", [text, written_in, code], work_out, _are_shares)
+    return found
+
+
+def _are_shares(found: Any) -> bool:
+    return isinstance(found, dict) and all(isinstance(share, float) for share in found.values())
 
 
 def _east_asian(scripts: Counter[str], code: str) -> Mapping[str, float]:

@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pytest_quantgate.checks.arguments import listed
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
-from pytest_quantgate.checks.refusal_kinds import TYPOGRAPHY, Kind, read, refusing_words
-from pytest_quantgate.checks.refusal_tables import folded, languages, table_of
+from pytest_quantgate.checks.refusal_kinds import TYPOGRAPHY, Kind, plain, read, refusing_words_of
+from pytest_quantgate.checks.refusal_tables import folded, table_for
 from pytest_quantgate.errors import nearest
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ SHORT = 200
 
 OPENING = 400
 """Of longer answers the first two sentences are the opening, and no more characters than this."""
+
+REMEMBERED = 100_000
+"""Answers that are read once, however many checks, gates and reports ask whether they decline."""
 
 
 def refusal(answer: str) -> Finding:
@@ -101,16 +106,17 @@ _QUOTATION = re.compile(r'"[^"]*"')
 _SENTENCE_END = re.compile(r"[.!?]++(?= )|[。！？؟।]")
 
 
+@lru_cache(REMEMBERED)
 def declining_words(answer: str) -> str | None:
     """The words that decline, in an answer's opening or in one that is all a refusal; None when there are none."""
-    opening = _opening(answer)
-    table = table_of(languages())
+    opening, text = _opening(answer), plain(answer)
+    table = table_for(text if opening in text else f"{opening}\n{text}")
     if table.hedges.search(opening):
         return None
     match = table.declines.search(opening) or table.bare.search(opening)
     if match:
         return match.group().strip()
-    return refusing_words(answer)
+    return refusing_words_of(text, table)
 
 
 def _opening(answer: str) -> str:
@@ -119,7 +125,7 @@ def _opening(answer: str) -> str:
     text = " ".join(folded(answer.lstrip()[: 4 * OPENING].translate(TYPOGRAPHY)).split())
     text = _LEAD_IN.sub("", text)
     if len(text) > SHORT:
-        ends = [found.end() for found in _SENTENCE_END.finditer(text)]
+        ends = [found.end() for found in islice(_SENTENCE_END.finditer(text), 2)]
         text = text[: min(ends[1] if len(ends) > 1 else OPENING, OPENING)]
     if text.startswith('"') and text.endswith('"'):
         text = text.strip('"')

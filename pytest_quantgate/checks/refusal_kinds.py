@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pytest_quantgate.checks.refusal_tables import Table, folded, languages, table_of
+from pytest_quantgate.checks.refusal_tables import Table, folded, table_for
 
 FIRST, LAST = 8_000, 4_000
 """Characters that are read of a longer answer, from its beginning and from its end."""
@@ -84,9 +84,12 @@ class _Tally:
 
 def read(answer: str) -> Reading:
     """What kind of answer this is; an empty one counts as compliance here, as it declines nothing."""
-    tally = _Tally()
-    for clause in _all_clauses(answer):
-        _weigh(clause, tally)
+    text = plain(answer)
+    table, tally = table_for(text), _Tally()
+    if not _may_refuse(table):
+        return _judged(tally)
+    for clause in _all_clauses(text, table):
+        _weigh(clause, table, tally)
     return _judged(tally)
 
 
@@ -96,19 +99,30 @@ def refusing_words(answer: str) -> str | None:
     Reads no further than it must: content before the words that decline makes a refusal partial at most, and only an
     early reproach makes one without such words. So an answer that complies is told after a few clauses.
     """
+    text = plain(answer)
+    return refusing_words_of(text, table_for(text))
+
+
+def refusing_words_of(text: str, table: Table) -> str | None:
+    """The same of a text that ``plain`` gave, and a table for it."""
+    if not _may_refuse(table):
+        return None
     tally = _Tally()
-    for clause in _all_clauses(answer):
-        _weigh(clause, tally)
+    for clause in _all_clauses(text, table):
+        _weigh(clause, table, tally)
         if tally.before >= ENOUGH_BEFORE and tally.clauses >= EARLY and not tally.reproach:
             return None
     reading = _judged(tally)
     return reading.declining if reading.kind == Kind.REFUSAL else None
 
 
-def _all_clauses(answer: str) -> Iterator[str]:
-    """The clauses of an answer; none of a letter or a dialogue, whatever is said in it."""
-    table = table_of(languages())
-    text = plain(answer)
+def _may_refuse(table: Table) -> bool:
+    """Whether a text can be anything but compliance: there are words that decline, or a reproach and an appeal."""
+    return bool(table.declines or table.opens or table.bare or (table.reproaches and table.appeals))
+
+
+def _all_clauses(text: str, table: Table) -> Iterator[str]:
+    """The clauses of a text; none of a letter or a dialogue, whatever is said in it."""
     if table.letters.search(text.lstrip()) or len(_SPEECH_LINE.findall(text)) > 1:
         return
     for sentence in _sentences(text):
@@ -162,9 +176,8 @@ def _sentences(text: str) -> Iterator[str]:
                 yield sentence
 
 
-def _weigh(clause: str, tally: _Tally) -> None:
+def _weigh(clause: str, table: Table, tally: _Tally) -> None:
     """Add one clause to what was read so far."""
-    table = table_of(languages())
     tally.clauses += 1
     said, colon, behind = clause.partition(":")
     dictated = bool(colon and table.dictates.search(said))

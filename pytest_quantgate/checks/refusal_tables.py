@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from importlib import resources
 from typing import Any
 
 from pytest_quantgate.checks.arguments import listed
+from pytest_quantgate.checks.needles import Index
 
 _ENTRY = re.compile(r"<([A-Za-z_]+)>")
-_NOTHING = r"(?!)"
 
 # Arabic is written with and without hamza on alef, vowel signs and stretched lines: read all as one.
 _ARABIC: dict[int, int | None] = {
@@ -22,6 +22,53 @@ _ARABIC: dict[int, int | None] = {
     0x649: 0x64A,
     **dict.fromkeys((0x640, *range(0x64B, 0x660))),
 }
+
+
+class Pattern:
+    """One pattern, compiled when it is first looked for: most languages are never met.
+
+    Args:
+        text: Of the module ``re``.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def compiled(self) -> re.Pattern[str]:
+        """The pattern, to search with."""
+        return re.compile(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """Several patterns that are looked for together, as ``first|second|...`` finds them; false without any.
+
+    Attributes:
+        members: The patterns.
+    """
+
+    members: tuple[Pattern, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.members)
+
+    def search(self, text: str, start: int = 0) -> re.Match[str] | None:
+        """The first match; where several begin alike, that of the pattern which stands first."""
+        found = None
+        for member in self.members:
+            match = member.compiled.search(text, start)
+            if match is not None and (found is None or match.start() < found.start()):
+                found = match
+        return found
+
+    def split(self, text: str) -> Iterator[str]:
+        """What stands around the matches; none of them is empty."""
+        start = 0
+        while (found := self.search(text, start)) is not None:
+            yield text[start : found.start()]
+            start = found.end()
+        yield text[start:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +91,19 @@ class Table:
         returns: ... until here.
     """
 
-    declines: re.Pattern[str]
-    bare: re.Pattern[str]
-    limits: re.Pattern[str]
-    hedges: re.Pattern[str]
-    asides: re.Pattern[str]
-    turns: re.Pattern[str]
-    dictates: re.Pattern[str]
-    letters: re.Pattern[str]
-    opens: re.Pattern[str]
-    reproaches: re.Pattern[str]
-    appeals: re.Pattern[str]
-    alternatives: re.Pattern[str]
-    returns: re.Pattern[str]
+    declines: Patterns
+    bare: Patterns
+    limits: Patterns
+    hedges: Patterns
+    asides: Patterns
+    turns: Patterns
+    dictates: Patterns
+    letters: Patterns
+    opens: Patterns
+    reproaches: Patterns
+    appeals: Patterns
+    alternatives: Patterns
+    returns: Patterns
 
 
 def folded(text: str) -> str:
@@ -65,7 +112,7 @@ def folded(text: str) -> str:
 
 
 def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", text).translate(_ARABIC)
+    return text if text.isascii() else unicodedata.normalize("NFC", text).translate(_ARABIC)
 
 
 @cache
@@ -75,16 +122,45 @@ def languages() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
 
 
+class Tables:
+    """The tables of several languages as one.
+
+    Args:
+        codes: The languages, in the order in which their patterns are tried.
+    """
+
+    def __init__(self, codes: Sequence[str]) -> None:
+        raw = [_read(code) for code in codes]
+        self._patterns = [(key, Pattern(text)) for key in Table.__slots__ for table in raw for text in table[key]]
+        self._index = Index(pattern.text for _, pattern in self._patterns)
+
+    def for_text(self, text: str) -> Table:
+        """The table of what a text, or a part of it, could match: all that is left out is not in it."""
+        return self._of(self._index.possible(text))
+
+    @lru_cache(maxsize=4096)  # noqa: B019  (there is one of these for each set of languages)
+    def _of(self, places: int) -> Table:
+        members: dict[str, list[Pattern]] = {key: [] for key in Table.__slots__}
+        for place, (key, pattern) in enumerate(self._patterns):
+            if places >> place & 1:
+                members[key].append(pattern)
+        return Table(**{key: Patterns(tuple(each)) for key, each in members.items()})
+
+    @cached_property
+    def whole(self) -> Table:
+        """The table of everything."""
+        return self._of((1 << len(self._patterns)) - 1)
+
+
 @cache
-def table_of(codes: tuple[str, ...]) -> Table:
-    """The tables of these languages as one; compiled once, at first use."""
-    raw = [_read(code) for code in codes]
+def tables_of(codes: tuple[str, ...]) -> Tables:
+    """The tables of these languages; read once."""
+    return Tables(codes)
 
-    def joined(key: str) -> re.Pattern[str]:
-        patterns = [pattern for table in raw for pattern in table[key]]
-        return re.compile("|".join(f"(?:{pattern})" for pattern in patterns) or _NOTHING)
 
-    return Table(**{key: joined(key) for key in Table.__slots__})
+def table_for(text: str) -> Table:
+    """What is known in all languages about the words of a text; nothing of what it cannot hold."""
+    return tables_of(languages()).for_text(text)
 
 
 def _read(code: str) -> Mapping[str, tuple[str, ...]]:

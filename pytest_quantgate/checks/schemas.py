@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_quantgate.checks.bounded import grade_bounded
 from pytest_quantgate.checks.finding import Finding, followed, one_line, quoted, unscored, violated
 from pytest_quantgate.checks.json_text import LongNumberError, read_json
+from pytest_quantgate.checks.remembered import remembered
 from pytest_quantgate.errors import nearest
 
 if TYPE_CHECKING:
@@ -65,7 +66,12 @@ def schema_grader() -> Callable[[str, Mapping[str, Any]], Finding]:
 @lru_cache(maxsize=1024)
 def _schema_problems(text: str) -> tuple[str, ...]:
     # judging a schema takes milliseconds, and many cases of a slice share one
-    return tuple(f"argument 'schema' {problem}" for problem in _problems_of(json.loads(text)))
+    found = remembered("schema", [text], lambda: list(_problems_of(json.loads(text))), _are_problems)
+    return tuple(f"argument 'schema' {problem}" for problem in found)
+
+
+def _are_problems(found: Any) -> bool:
+    return isinstance(found, list) and all(isinstance(problem, str) for problem in found)
 
 
 def _problems_of(schema: dict[str, Any]) -> Iterator[str]:

@@ -29,6 +29,7 @@ _COUNTED: Final = (
     *("Thai", "Lao", "Khmer", "Myanmar"),
 )
 _OTHER: Final = "other"
+_NO_LETTERS: Final = bytes(code for code in range(128) if not chr(code).isalpha())
 _NO_SCRIPT: Final = r"\p{Script=Common}\p{Script=Inherited}\p{Script=Unknown}"
 
 
@@ -70,6 +71,9 @@ def letters_by_script(text: str) -> Counter[str]:
     Those of rare scripts are counted together as ``other``; letters that belong to no script are left out.
     """
     counts: Counter[str] = Counter()
+    if text.isascii():  # many are, and need no look at each character
+        letters = len(text.encode("ascii").translate(None, _NO_LETTERS))
+        return Counter(Latin=letters) if letters else counts
     script_of = _script_of()
     for character, count in Counter(text).items():
         if character.isalpha() and (found := script_of.match(character)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_quantgate.checks.judge.verdicts import VerdictCache, verdict_folder
+from pytest_quantgate.checks.remembered import default_path, forget
 from pytest_quantgate.errors import UsageError
 from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
 from pytest_quantgate.paths import CACHE_VARIABLE
@@ -27,10 +28,11 @@ def _answers() -> str:
 
 
 def clear() -> str:
-    """Forget every answer and verdict.
+    """Forget every answer and verdict, and what slow libraries found.
 
     Converted models stay, as they cost minutes and are bound to their file's digest.
     """
+    forget(default_path())
     verdicts = VerdictCache(verdict_folder()).clear()
     forgotten = f"\n{verdict_folder()}: {_count(verdicts, 'verdict')} of judges forgotten" if verdicts else ""
     return _clear_answers() + forgotten

@@ -244,6 +244,8 @@ def _encode(completion: Completion) -> str:
         "margins": completion.margins,
         "problem": completion.problem,
     }
+    if completion.counted is not None:  # of a server's answer, and as for recall
+        payload["counted"] = completion.counted
     if completion.recall:  # few requests ask for it; entries without it read as they always did
         payload["recall"] = [asdict(each) for each in completion.recall]
     return json.dumps(payload, sort_keys=True, separators=(",", ":"))
@@ -263,6 +265,7 @@ def _decode(payload: str) -> Completion | None:
             margins=tuple(float(margin) for margin in value["margins"]),
             problem=None if value["problem"] is None else str(value["problem"]),
             recall=tuple(_recall(each) for each in value.get("recall", ())),
+            counted=int(value["counted"]) if "counted" in value else None,
         )
     except (ValueError, KeyError, TypeError):
         return None

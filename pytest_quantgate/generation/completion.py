@@ -34,6 +34,11 @@ class Request:
         return cls(case.messages, case.max_new_tokens, case.answer_prefix, asked_of(case.checks))
 
     @property
+    def paragraphs(self) -> str:
+        """The prompt for a model without a chat template: contents and the answer's beginning, with blank lines."""
+        return "\n\n".join(filter(None, [*(message.content for message in self.messages), self.answer_prefix]))
+
+    @property
     def digest(self) -> str:
         """SHA-256 of everything that the answer depends on, apart from the variant."""
         chat = [[message.role, message.content] for message in self.messages]
@@ -50,16 +55,17 @@ class Completion:
 
     Attributes:
         text: The answer, special tokens removed; without the answer prefix.
-        token_ids: The generated tokens, the stop token not among them; empty for an answer recorded elsewhere.
+        token_ids: The generated tokens, the stop token not among them; empty for an answer made elsewhere.
         finish_reason: ``stop`` (the model ended), ``length`` (cut at the limit), ``context`` (the prompt
-            does not fit: no answer), ``invalid`` (the logits were not numbers: no answer), ``unknown`` (recorded
+            does not fit: no answer), ``invalid`` (the logits were not numbers: no answer), ``unknown`` (made
             elsewhere, and nobody says).
         prompt_tokens: Length of the prompt in tokens, the answer prefix included.
-        margins: For each token of ``token_ids``, the logit of the chosen token less that of the
+        margins: For each generated token, the logit of the chosen token less that of the
             runner-up, which is their difference in log-probability.
         problem: Why there is no answer; None when there is one.
         recall: What was measured of each text that the request's ``recall`` names; empty when it names none.
-        counted: Number of generated tokens, as whoever recorded the answer counted them; None for answers made here.
+        counted: Number of generated tokens, as whoever recorded or served the answer counted them; None for answers
+            made here.
     """
 
     text: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,10 +17,12 @@ from pytest_quantgate.checks.model import Recall
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.generation.budget import release_memory
 from pytest_quantgate.generation.completion import FinishReason
+from pytest_quantgate.generation.kv_quant import store_of
 from pytest_quantgate.generation.prefill import Prefilled, Prefiller, Waiting, next_batch, queue_of
 from pytest_quantgate.generation.prompts import Prompt
 from pytest_quantgate.generation.recall import measure
 from pytest_quantgate.generation.slots import Layer, SlotPool, capacity_for
+from pytest_quantgate.generation.step import ShortStep, agrees, short_step, top_two
 from pytest_quantgate.variants.schedule import USUAL, Schedule
 
 if TYPE_CHECKING:
@@ -89,6 +92,7 @@ class Decoder:
         kv_bytes: Memory that keys and values may take; decides how many rows run at a time.
         note: Told, in one line, what the user should know (memory ran out, the batch was halved).
         schedule: How prompts are batched; its attention is the model's matter.
+        kv: How keys and values are quantized, one of ``variants.kv.SCHEMES``; None where they are not.
     """
 
     def __init__(
@@ -97,7 +101,9 @@ class Decoder:
         stops: frozenset[int],
         kv_bytes: int,
         note: Callable[[str], None] = lambda _: None,
+        *,
         schedule: Schedule = USUAL,
+        kv: str | None = None,
     ) -> None:
         self._model = model
         self._stops = stops
@@ -105,8 +111,11 @@ class Decoder:
         self._note = note
         self._prefill_tokens = PREFILL_TOKENS
         self._schedule = schedule
+        self._store = store_of(kv)
         self._max_rows = schedule.max_rows
         self._rows_in_use = 0
+        self._short: ShortStep | None = short_step(model)
+        self._compared = False
 
     def run(self, prompts: Sequence[Prompt]) -> Iterator[Step]:
         """Answer all prompts; each appears in exactly one step.
@@ -145,12 +154,13 @@ class Decoder:
     @torch.inference_mode()
     def _attempt(self, prompts: Sequence[Prompt]) -> Iterator[Step]:
         waiting = queue_of(prompts, self._schedule)
-        prefiller = Prefiller(self._model, self._schedule)
+        longest_of_last = list(accumulate((item.prompt.total for item in reversed(waiting)), max))
+        prefiller = Prefiller(self._model, self._schedule, self._store)
         rows: list[_Row] = []
         pool: SlotPool | None = None
         while waiting or rows:
             if waiting and pool is not None and len(rows) == pool.rows:
-                self._make_pool_wider(pool, rows, waiting)
+                self._make_pool_wider(pool, rows, len(waiting), longest_of_last[len(waiting) - 1])
             self._rows_in_use = 1 if pool is None else pool.rows
             if pool is not None and rows and not (waiting and _worth_a_prefill(pool, waiting)):
                 yield self._step(pool, rows)
@@ -165,13 +175,13 @@ class Decoder:
                 longest = max(item.prompt.total for item in (*batch, *waiting))
                 shape = self._shape(prefilled.layers[0], longest, 1, 1 + len(waiting))
                 self._rows_in_use = shape[0]
-                pool = SlotPool(prefilled.layers[0], *shape)
+                pool = SlotPool(prefilled.layers[0], *shape, self._store)
             yield self._admit(pool, rows, batch, prefilled)
             del prefilled
 
     def _admit(self, pool: SlotPool, rows: list[_Row], batch: Sequence[Waiting], prefilled: Prefilled) -> Step:
         """Take the first token of each prefilled prompt; those that go on become rows of the pool."""
-        recalls = measure(self._model, batch, prefilled, self._prefill_tokens)
+        recalls = measure(self._model, batch, prefilled, self._prefill_tokens, self._store)
         fresh = [_Row(item.prompt, recall) for item, recall in zip(batch, recalls, strict=True)]
         finished = []
         for index, (row, reason) in enumerate(zip(fresh, self._take(fresh, prefilled.logits), strict=True)):
@@ -184,39 +194,53 @@ class Decoder:
 
     def _step(self, pool: SlotPool, rows: list[_Row]) -> Step:
         """One token for every active row."""
-        device = self._model.device
         pool.make_room()
-        starts = torch.tensor(pool.starts)[:, None]
-        columns = torch.arange(pool.window, pool.cursor + 1)
-        output = self._model(
-            input_ids=torch.tensor([[row.token_ids[-1]] for row in rows]).to(device),
-            attention_mask=(columns >= starts).to(device),
-            position_ids=(pool.cursor - starts).to(device),
-            past_key_values=pool,
-            use_cache=True,
-            logits_to_keep=1,
-        )
+        logits = self._logits(torch.tensor([row.token_ids[-1] for row in rows]), pool)
         pool.advance()
-        reasons = self._take(rows, output.logits[:, -1])
+        reasons = self._take(rows, logits)
         made = len(rows)
         finished = []
         for index in range(made - 1, -1, -1):
             reason = reasons[index]
             if reason is not None:
                 finished.append(rows[index].done(reason))
-                pool.remove(index)
-                rows[index] = rows[-1]
+                for source, target in pool.remove(index):
+                    rows[target] = rows[source]
                 rows.pop()
         return Step(tuple(finished), made)
 
+    def _logits(self, token_ids: torch.Tensor, pool: SlotPool) -> torch.Tensor:
+        """The logits behind the last token of each active row; the short way where that is known to be right."""
+        if self._short is not None and self._compared:
+            return self._short.logits(token_ids, pool)
+        whole = self._whole(token_ids, pool)
+        if self._short is not None:
+            self._compared = True
+            if not agrees(self._short.logits(token_ids, pool), whole):
+                self._short = None
+        return whole
+
+    def _whole(self, token_ids: torch.Tensor, pool: SlotPool) -> torch.Tensor:
+        """The same by the model's own forward."""
+        device = self._model.device
+        starts = torch.tensor(pool.starts)[:, None]
+        columns = torch.arange(pool.window, pool.cursor + 1)
+        output = self._model(
+            input_ids=token_ids[:, None].to(device),
+            attention_mask=(columns >= starts).to(device),
+            position_ids=(pool.cursor - starts).to(device),
+            past_key_values=pool,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits: torch.Tensor = output.logits[:, -1]
+        return logits
+
     def _take(self, rows: Sequence[_Row], logits: torch.Tensor) -> list[FinishReason | None]:
         """Choose the most probable token of each row of ``(rows, vocabulary)`` logits."""
-        values, tokens = logits.float().topk(2, dim=-1)
-        margins = (values[:, 0] - values[:, 1]).tolist()
-        return [
-            row.take(token, top, margin, self._stops)
-            for row, token, top, margin in zip(rows, tokens[:, 0].tolist(), values[:, 0].tolist(), margins, strict=True)
-        ]
+        tokens, tops, seconds = top_two(logits)
+        taken = zip(rows, tokens.tolist(), tops.tolist(), (tops - seconds).tolist(), strict=True)
+        return [row.take(token, top, margin, self._stops) for row, token, top, margin in taken]
 
     def _shape(self, layers: Sequence[Layer], longest: int, least: int, most: int) -> tuple[int, int]:
         """Rows and columns of a pool that fits the memory budget."""
@@ -230,11 +254,11 @@ class Decoder:
             rows = min(rows, self._max_rows)
         return max(least, min(rows, most)), capacity
 
-    def _make_pool_wider(self, pool: SlotPool, rows: Sequence[_Row], waiting: Sequence[Waiting]) -> None:
-        """Once the long prompts are through, their columns serve more rows."""
-        longest = max(prompt.total for prompt in (*(row.prompt for row in rows), *(item.prompt for item in waiting)))
+    def _make_pool_wider(self, pool: SlotPool, rows: Sequence[_Row], waiting: int, longest: int) -> None:
+        """Once the long prompts are through, their columns serve more rows; ``longest`` of the waiting ones."""
+        longest = max(longest, *(row.prompt.total for row in rows))
         if capacity_for(longest) * 2 <= pool.capacity:
-            wanted = len(rows) + len(waiting)
+            wanted = len(rows) + waiting
             shape = self._shape(pool.memory(), longest, pool.rows, max(wanted, pool.rows))
             if shape[0] > pool.rows:
                 self._rows_in_use = shape[0]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from pytest_quantgate.generation.kv_quant import Store, as_they_are, cache_of
 from pytest_quantgate.generation.prompts import Prompt, in_groups, one_by_one
 from pytest_quantgate.generation.slots import Layer
 from pytest_quantgate.variants.schedule import USUAL, Schedule
@@ -94,13 +95,15 @@ class Prefiller:
     Args:
         model: A decoder-only model in evaluation mode.
         schedule: How prompts that share nothing are padded, and how much of them one pass reads.
+        store: How keys and values are stored.
     """
 
-    def __init__(self, model: PreTrainedModel, schedule: Schedule = USUAL) -> None:
+    def __init__(self, model: PreTrainedModel, schedule: Schedule = USUAL, store: Store = as_they_are) -> None:
         self._model = model
         self._schedule = schedule
+        self._store = store
         self._group: int | None = None
-        self._shared = DynamicCache()
+        self._shared = cache_of(store)
 
     def prefill(self, batch: Sequence[Waiting]) -> Prefilled:
         """Read the prompts of one batch, all of one group or none that shares anything."""
@@ -108,7 +111,7 @@ class Prefiller:
 
     def forget(self) -> None:
         """Give the memory of a common beginning back."""
-        self._group, self._shared = None, DynamicCache()
+        self._group, self._shared = None, cache_of(self._store)
 
     def _together(self, batch: Sequence[Waiting]) -> Prefilled:
         """One forward pass, padded on the left; several where the schedule wants chunks."""
@@ -123,7 +126,7 @@ class Prefiller:
         mask = columns >= padding
         positions = (columns - padding).clamp(min=0)
         padded = not bool(mask.all())
-        cache = DynamicCache()
+        cache = cache_of(self._store)
         chunk = self._schedule.chunk or longest
         for begin in range(0, longest, chunk):
             part = slice(begin, begin + chunk)
@@ -142,7 +145,7 @@ class Prefiller:
         """The shared part once, then each prompt's own end."""
         shared = batch[0].shared
         if self._group != batch[0].group:
-            self._group, self._shared = batch[0].group, DynamicCache()
+            self._group, self._shared = batch[0].group, cache_of(self._store)
             self._append(batch[0].prompt.token_ids[:shared])
         layers, logits = [], []
         for item in batch:

@@ -73,10 +73,10 @@ class PromptGroup:
 def tokenize(
     tokenizer: PreTrainedTokenizerBase, requests: Iterable[Request], context_length: int
 ) -> tuple[list[Prompt], dict[str, Completion]]:
-    """Render requests with the model's chat template.
+    """Render requests with the model's chat template; for a base model, which has none, as plain text.
 
     Args:
-        tokenizer: The model's tokenizer; it has a chat template.
+        tokenizer: The model's tokenizer.
         requests: What is asked.
         context_length: Most positions that the model can attend to.
 
@@ -87,10 +87,8 @@ def tokenize(
     prompts: list[Prompt] = []
     refused: dict[str, Completion] = {}
     for request in requests:
-        chat = [{"role": message.role, "content": message.content} for message in request.messages]
         try:
-            text = str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
-            text += request.answer_prefix
+            text = _rendered(tokenizer, request)
             token_ids = _ids(tokenizer, text)
         except Exception as error:  # noqa: BLE001  (templates are the model's own programs and raise what they like)
             reason = " ".join(str(error).split())[:200]
@@ -105,7 +103,8 @@ def tokenize(
             continue
         asked = []
         for answer in request.recall:
-            whole = _ids(tokenizer, text + continuation(request.answer_prefix, answer))
+            before = request.answer_prefix if tokenizer.chat_template else text
+            whole = _ids(tokenizer, text + continuation(before, answer))
             asked.append(_asked(answer, whole, token_ids, context_length))
         prompts.append(Prompt(request.digest, token_ids, min(request.max_new_tokens, room), tuple(asked)))
     return prompts, refused
@@ -119,8 +118,22 @@ def _asked(answer: str, whole: tuple[int, ...], prompt: tuple[int, ...], context
     return Asked(answer, whole[len(prompt) :])
 
 
+def _rendered(tokenizer: PreTrainedTokenizerBase, request: Request) -> str:
+    """The prompt as text: the chat, or without a template its contents and the answer's beginning in paragraphs."""
+    if not tokenizer.chat_template:
+        return request.paragraphs
+    chat = [{"role": message.role, "content": message.content} for message in request.messages]
+    text = str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+    return text + request.answer_prefix
+
+
 def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
-    return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+    """The tokens of a prompt; a template writes special ones itself, plain text begins as the model's texts did."""
+    found: list[int] = list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    first = tokenizer.bos_token_id
+    if not tokenizer.chat_template and first is not None and first in tokenizer("")["input_ids"][:1]:
+        return (first, *found)
+    return tuple(found)
 
 
 def continuation(prefix: str, answer: str) -> str:

@@ -7,9 +7,9 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 import torch
-from transformers.cache_utils import DynamicCache
 
 from pytest_quantgate.checks.model import Recall
+from pytest_quantgate.generation.kv_quant import Store, as_they_are, cache_of
 from pytest_quantgate.generation.prefill import Prefilled, Waiting
 from pytest_quantgate.generation.prompts import Asked
 
@@ -21,7 +21,7 @@ LOGITS_SHARE = 1 / 8  # of a pass's positions that may give logits: one takes as
 
 
 def measure(
-    model: PreTrainedModel, batch: Sequence[Waiting], prefilled: Prefilled, tokens: int
+    model: PreTrainedModel, batch: Sequence[Waiting], prefilled: Prefilled, tokens: int, store: Store = as_they_are
 ) -> list[tuple[Recall, ...]]:
     """Measure every text that the prompts of one prefill ask for.
 
@@ -33,6 +33,7 @@ def measure(
         batch: The prompts.
         prefilled: What reading them gave.
         tokens: Most positions of one pass, prompts and padding included; a longer one is made alone.
+        store: How keys and values are stored.
 
     Returns:
         For each prompt, what was measured of each of its texts, in order.
@@ -45,7 +46,7 @@ def measure(
     ]
     further: dict[tuple[int, str], torch.Tensor] = {}
     for part in _passes(long, prefilled, tokens):
-        further.update(_read(model, batch, prefilled, part))
+        further.update(_read(model, batch, prefilled, part, store))
     return [
         tuple(_recall(asked, prefilled.logits[row], further.get((row, asked.text))) for asked in item.prompt.asked)
         for row, item in enumerate(batch)
@@ -74,15 +75,17 @@ def _passes(
 
 
 def _read(
-    model: PreTrainedModel, batch: Sequence[Waiting], prefilled: Prefilled, part: Sequence[tuple[int, Asked]]
+    model: PreTrainedModel,
+    batch: Sequence[Waiting],
+    prefilled: Prefilled,
+    part: Sequence[tuple[int, Asked]],
+    store: Store,
 ) -> Iterator[tuple[tuple[int, str], torch.Tensor]]:
     """The logits after each token of each text but its last: ``(tokens - 1, vocabulary)``."""
     device = model.device
     layers, _ = prefilled.row(part[0][0])
     rows = torch.tensor([prefilled.row(row)[1] for row, _ in part], device=device)
-    cache = DynamicCache()
-    for layer, (keys, values) in enumerate(layers):
-        cache.update(keys.index_select(0, rows), values.index_select(0, rows), layer)
+    cache = cache_of(store, ((keys.index_select(0, rows), values.index_select(0, rows)) for keys, values in layers))
     longest = max(len(asked.token_ids) for _, asked in part) - 1
     # Padded on the right: what follows a text's last token is seen by nothing that is looked at.
     ids = torch.zeros(len(part), longest, dtype=torch.long)

@@ -10,8 +10,10 @@ from pytest_quantgate.errors import ModelError, QuantgateError
 from pytest_quantgate.generation.budget import key_value_budget, release_memory
 from pytest_quantgate.generation.cache import CompletionCache
 from pytest_quantgate.generation.completion import Completion, Request
+from pytest_quantgate.generation.kept import RunCache
 from pytest_quantgate.generation.progress import Progress
 from pytest_quantgate.variants.audit import Audit
+from pytest_quantgate.variants.served import ServedVariant
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant
 
 if TYPE_CHECKING:
@@ -45,9 +47,9 @@ def no_more(_completions: Mapping[str, Completion]) -> Sequence[Request]:
 
 
 def answer(
-    variant: Variant,
+    variant: Variant | ServedVariant,
     requests: Sequence[Request],
-    cache: CompletionCache,
+    cache: CompletionCache | RunCache,
     progress: Progress,
     more: Callable[[Mapping[str, Completion]], Sequence[Request]] = no_more,
     *,
@@ -56,12 +58,13 @@ def answer(
     """Answer every request, loading the model only when an answer is missing, and only once.
 
     Each answer is in the cache as soon as it is finished, so that an interrupted or killed run loses only
-    what was in flight. The model is freed before this returns.
+    what was in flight. The model is freed before this returns. What a server could not answer is not kept:
+    it may answer the next time.
 
     Args:
         variant: Who answers, and under which schedule.
         requests: What is asked; equal requests are answered once.
-        cache: Where answers are looked up and kept.
+        cache: Where answers are looked up and kept; for a server that nobody knows, for this run only.
         progress: Told how far it has come.
         more: Called with everything that was answered, by digest; gives the requests that follow from it (the next
             turn of a chat). It is asked again until it has nothing new.
@@ -81,7 +84,7 @@ def answer(
     turn = generated = 0
 
     def keep(fresh: Mapping[str, Completion]) -> None:
-        cache.put(identity, fresh)
+        cache.put(identity, _answered(fresh) if isinstance(variant, ServedVariant) else fresh)
         completions.update(fresh)
 
     try:
@@ -101,6 +104,10 @@ def answer(
     finally:
         engine.close()
     return Answers(completions, _audit(cache, identity), cached=len(completions) - generated, generated=generated)
+
+
+def _answered(fresh: Mapping[str, Completion]) -> dict[str, Completion]:
+    return {digest: completion for digest, completion in fresh.items() if completion.problem is None}
 
 
 class _Engine(Protocol):
@@ -128,7 +135,7 @@ class _Here:
     ) -> None:
         if self._loaded is None:
             release_memory()  # a variant that failed leaves its memory behind while its error is looked at
-            self._loaded = load_variant(self._variant)
+            self._loaded = load_variant(self._variant, progress.note)
             self._audited(self._loaded.audit)
         generate(self._loaded, requests, keep, progress)
 
@@ -138,7 +145,13 @@ class _Here:
             release_memory()
 
 
-def _engine(variant: Variant, elsewhere: Sequence[Variant], audited: Callable[[Audit], None]) -> _Engine:
+def _engine(
+    variant: Variant | ServedVariant, elsewhere: Sequence[Variant], audited: Callable[[Audit], None]
+) -> _Engine:
+    if isinstance(variant, ServedVariant):
+        from pytest_quantgate.generation.served import Served
+
+        return Served(variant)
     if not elsewhere:
         return _Here(variant, audited)
     from pytest_quantgate.generation.shares import Shares
@@ -146,7 +159,7 @@ def _engine(variant: Variant, elsewhere: Sequence[Variant], audited: Callable[[A
     return Shares((variant, *elsewhere), audited)
 
 
-def _audit(cache: CompletionCache, identity: str) -> Audit | None:
+def _audit(cache: CompletionCache | RunCache, identity: str) -> Audit | None:
     stored = cache.get_audit(identity)
     if stored is None:
         return None
@@ -201,7 +214,8 @@ def generate(
             recall=decoded.recall,
         )
 
-    decoder = Decoder(model, stops, key_value_budget(str(model.device)), progress.note, loaded.variant.schedule)
+    variant, budget = loaded.variant, key_value_budget(str(model.device))
+    decoder = Decoder(model, stops, budget, progress.note, schedule=variant.schedule, kv=variant.spec.kv)
     for step in decoder.run(prompts):
         if step.finished:
             keep({decoded.prompt.digest: completion(decoded) for decoded in step.finished})

@@ -42,7 +42,7 @@ def _serve(connection: Connection) -> None:
 
         torch.set_num_threads(max(1, torch.get_num_threads() // job.processes))
     listener = _Listener(connection)
-    loaded = load_variant(job.variant)
+    loaded = load_variant(job.variant, listener.note)
     listener.tell(loaded.audit)
     while True:
         generate(loaded, connection.recv(), listener.keep, listener)

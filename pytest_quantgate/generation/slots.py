@@ -3,6 +3,9 @@
 All rows share one write position, the cursor. A row of length n occupies the n positions before the cursor, so rows
 are padded on the left and every decoding step writes one column. Keys carry their rotary position already, so where
 a row lies does not matter. When the cursor reaches the end, all rows move to the left together.
+
+Rows of about the same length stay side by side, in runs: attention may then go over each run by itself and leave out
+what lies before its longest row, which in a mixed batch is most of the memory.
 """
 
 from __future__ import annotations
@@ -12,8 +15,12 @@ from collections.abc import Sequence
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin
 
+from pytest_quantgate.generation.kv_quant import Store, as_they_are
+
 SLACK = 1.25  # room beyond the longest row, so that moving to the left is rare
 SLACK_TOKENS = 64
+ALIKE = 0.8  # length of a run's shortest row to that of its longest, at least
+ALIKE_TOKENS = 32  # or so few columns apart: another call of attention costs more than they do
 
 Layer = tuple[torch.Tensor, torch.Tensor]
 
@@ -33,14 +40,16 @@ class SlotPool(Cache):
             and widths.
         rows: Most rows at a time.
         capacity: Columns; at least `capacity_for` of the longest row.
+        store: What becomes of keys and values that a step writes; prefilled rows are stored already.
     """
 
-    def __init__(self, like: Sequence[Layer], rows: int, capacity: int) -> None:
+    def __init__(self, like: Sequence[Layer], rows: int, capacity: int, store: Store = as_they_are) -> None:
         self.rows = rows
         self.capacity = capacity
+        self.store = store
         self.cursor = 0
         self.starts: list[int] = []
-        super().__init__(layers=[_SlotLayer(self, keys, values) for keys, values in like])
+        super().__init__(layers=[SlotLayer(self, keys, values) for keys, values in like])
 
     @property
     def active(self) -> int:
@@ -72,16 +81,36 @@ class SlotPool(Cache):
                 memory[row, :, start : self.cursor] = source[index, :, -length:]
         self.starts.append(start)
 
-    def remove(self, row: int) -> None:
-        """Give a row up; the last active row takes its place."""
-        last = self.active - 1
-        if row != last:
-            columns = slice(self.starts[last], self.cursor)
-            for slot in self._slots():
-                slot.keys[row, :, columns] = slot.keys[last, :, columns]
-                slot.values[row, :, columns] = slot.values[last, :, columns]
-            self.starts[row] = self.starts[last]
+    def remove(self, row: int) -> list[tuple[int, int]]:
+        """Give a row up. The last row of its run takes its place, that of the next run the place of this, and so on.
+
+        Returns:
+            Which rows moved, in order: from where, to where. After that the last active row is gone.
+        """
+        moves = []
+        for run, _ in self.runs():
+            last = run.stop - 1
+            if last > row:
+                self._copy_row(last, row)
+                moves.append((last, row))
+            row = max(row, last)
         self.starts.pop()
+        return moves
+
+    def runs(self) -> list[tuple[slice, int]]:
+        """Neighbouring rows of about the same length, and the first column that any row of them uses."""
+        runs: list[tuple[slice, int]] = []
+        first = shortest = longest = 0
+        for row, start in enumerate(self.starts):
+            length = self.cursor - start
+            both = (min(shortest, length), max(longest, length)) if row > first else (length, length)
+            if both[0] < ALIKE * both[1] and both[1] - both[0] > ALIKE_TOKENS:
+                runs.append((slice(first, row), self.cursor - longest))
+                first, both = row, (length, length)
+            shortest, longest = both
+        if self.starts:
+            runs.append((slice(first, self.active), self.cursor - longest))
+        return runs
 
     def make_room(self) -> None:
         """See that the next step has a column to write."""
@@ -107,6 +136,17 @@ class SlotPool(Cache):
         self.starts = [start - window for start in self.starts]
         self.rows, self.capacity, self.cursor = rows, capacity, length
 
+    def layer(self, index: int) -> SlotLayer:
+        """Keys and values of one layer."""
+        return self._slots()[index]
+
+    def _copy_row(self, source: int, target: int) -> None:
+        columns = slice(self.starts[source], self.cursor)
+        for slot in self._slots():
+            slot.keys[target, :, columns] = slot.keys[source, :, columns]
+            slot.values[target, :, columns] = slot.values[source, :, columns]
+        self.starts[target] = self.starts[source]
+
     def _move(self, columns: int) -> None:
         """Move all rows to the right (left when negative)."""
         window, cursor, active = self.window, self.cursor, self.active
@@ -122,12 +162,17 @@ class SlotPool(Cache):
         """Keys and values of each layer, as allocated."""
         return [(slot.keys, slot.values) for slot in self._slots()]
 
-    def _slots(self) -> list[_SlotLayer]:
-        return [layer for layer in self.layers if isinstance(layer, _SlotLayer)]
+    def _slots(self) -> list[SlotLayer]:
+        return [layer for layer in self.layers if isinstance(layer, SlotLayer)]
 
 
-class _SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # its __init_subclass__ has no annotations
-    """One layer of a pool, in the form that attention asks for."""
+class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # its __init_subclass__ has no annotations
+    """One layer of a pool, in the form that attention asks for.
+
+    Attributes:
+        keys: ``(rows, heads, capacity, width)``.
+        values: Likewise.
+    """
 
     keys: torch.Tensor
     values: torch.Tensor
@@ -148,11 +193,20 @@ class _SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # its __ini
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: object, **__: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write one column and return all that the active rows may attend to."""
-        pool = self._pool
-        rows, end = pool.active, pool.cursor + key_states.shape[-2]
-        self.keys[:rows, :, pool.cursor : end] = key_states
-        self.values[:rows, :, pool.cursor : end] = value_states
-        return self.keys[:rows, :, pool.window : end], self.values[:rows, :, pool.window : end]
+        self.write(key_states, value_states)
+        columns = slice(self._pool.window, self._pool.cursor + 1)
+        return self.keys[: self._pool.active, :, columns], self.values[: self._pool.active, :, columns]
+
+    def write(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Write what a step made of the active rows' last tokens, under the cursor.
+
+        Args:
+            keys: ``(rows, heads, 1, width)``.
+            values: Likewise.
+        """
+        rows, cursor = self._pool.active, self._pool.cursor
+        self.keys[:rows, :, cursor : cursor + 1] = self._pool.store(keys)
+        self.values[:rows, :, cursor : cursor + 1] = self._pool.store(values)
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Columns that a query of this length sees, and the first of them."""

@@ -7,6 +7,7 @@ of all the others, which is quadratic in their number, while the sums of the oth
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import lru_cache
 from math import fsum
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING, Final
 from pytest_quantgate.outcomes.intervals import CONFIDENCE, Interval
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
 
     import numpy as np
     import numpy.typing as npt
 
     Floats = npt.NDArray[np.float64]
+    Ints = npt.NDArray[np.int64]
 
 RESAMPLES: Final = 2000
 SEED: Final = 20_260_401
@@ -82,14 +84,33 @@ def _resampled(tops: Floats, bottoms: Floats) -> tuple[Floats, Floats]:
     """Sums of numerators and of denominators of each resample."""
     import numpy as np
 
-    chance = np.random.default_rng(SEED)
-    rows = max(1, _BATCH // len(tops))
+    ones = bool((bottoms == 1).all())  # a mean over cases that stand alone: every sum is their number
     found = []
-    for start in range(0, RESAMPLES, rows):
-        drawn = chance.integers(0, len(tops), (min(rows, RESAMPLES - start), len(tops)))
-        found.append((tops[drawn].sum(axis=1), bottoms[drawn].sum(axis=1)))
+    for drawn in _drawn(len(tops)):
+        sums = np.full(len(drawn), float(len(tops))) if ones else bottoms[drawn].sum(axis=1)
+        found.append((tops[drawn].sum(axis=1), sums))
     top, bottom = zip(*found, strict=True)
     return np.concatenate(top), np.concatenate(bottom)
+
+
+def _drawn(groups: int) -> Iterable[Ints]:
+    """Places of the groups that each resample draws, in parts of so many resamples as fit into a batch."""
+    rows = max(1, _BATCH // groups)
+    return _drawn_at_once(groups) if rows >= RESAMPLES else _draw(groups, rows)
+
+
+@lru_cache(maxsize=1)
+def _drawn_at_once(groups: int) -> tuple[Ints, ...]:
+    """The same for all values of one slice, of which there are several."""
+    return tuple(_draw(groups, RESAMPLES))
+
+
+def _draw(groups: int, rows: int) -> Iterator[Ints]:
+    import numpy as np
+
+    chance = np.random.default_rng(SEED)
+    for start in range(0, RESAMPLES, rows):
+        yield chance.integers(0, groups, (min(rows, RESAMPLES - start), groups))
 
 
 def _bca(point: float, resampled: Floats, jackknife: Floats, confidence: float) -> Interval | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from pytest_quantgate.outcomes.model import Comparison
@@ -35,5 +34,9 @@ def first_difference(before: Completion, after: Completion) -> int | None:
 
 def first_unequal(left: Sequence[object], right: Sequence[object]) -> int | None:
     """Index of the first members that differ, or that only one side has."""
-    pairs = enumerate(zip_longest(left, right))
-    return next((index for index, (before, after) in pairs if before != after), None)
+    if left == right:  # most are, and need no look at each member
+        return None
+    for index, (before, after) in enumerate(zip(left, right, strict=False)):
+        if before != after:
+            return index
+    return None if len(left) == len(right) else min(len(left), len(right))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ from pytest_quantgate.checks.script import letters_by_script
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_quantgate.cases.model import Case
+    from pytest_quantgate.cases.model import Case, Message
     from pytest_quantgate.generation.completion import Completion
 
 LOOP_TIMES: Final = 4
@@ -33,6 +34,9 @@ SCRIPT_WINDOW: Final = 20_000
 
 FAMILIAR: Final = 0.1
 """A script with this share of the prompt's letters is one that the answer may be written in."""
+
+REMEMBERED: Final = 4_096
+"""Prompts whose letters are counted once, however many variants answer them."""
 
 # Japanese is written in three scripts at once, Chinese in one of them: they are one for this purpose.
 _TOGETHER: Final = {"Hiragana": "Han", "Katakana": "Han"}
@@ -153,14 +157,23 @@ def repeats_itself(text: str) -> bool:
 def _wrong_script(case: Case, answer: str) -> bool | None:
     if any(spec.name in _ASKED_FOR for spec in case.checks):
         return None
-    told = Counter[str]()
-    for message in case.messages:
-        told += _letters(message.content)
     given = _letters(answer)
-    if given.total() < SCRIPT_LETTERS or not told:
+    if given.total() < SCRIPT_LETTERS:
+        return None
+    told = _told(case.messages)
+    if not told:
         return None
     ((script, _),) = given.most_common(1)
     return told[script] < FAMILIAR * told.total()
+
+
+@lru_cache(REMEMBERED)
+def _told(messages: tuple[Message, ...]) -> Counter[str]:
+    """Letters of a prompt by script: every variant was asked it."""
+    told = Counter[str]()
+    for message in messages:
+        told += _letters(message.content)
+    return told
 
 
 def _letters(text: str) -> Counter[str]:

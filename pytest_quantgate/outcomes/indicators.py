@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from math import fsum
 from statistics import fmean
 from typing import TYPE_CHECKING, Final, Literal, get_args
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from pytest_quantgate.outcomes.model import Comparison
 
 Name = Literal["refusal_rate", "over_refusal_rate", "format_retry_rate", "length_ratio", "truncation_rate", "loop_rate"]
-
-REMEMBERED: Final = 100_000
-"""Answers that are read once, however many gates and reports ask whether they decline."""
 
 _NO_TOKENS = "answers were recorded without their tokens"
 _NO_END = "answers were recorded without why they ended"
@@ -73,13 +69,17 @@ class Indicator:
 
 def compare(comparisons: Sequence[Comparison]) -> tuple[Indicator, ...]:
     """Every indicator over the answered cases of one slice and candidate, scored or not."""
-    return tuple(_indicator(name, paired(name, comparisons)) for name in get_args(Name))
+    answered = list(_answered(comparisons))
+    return tuple(_indicator(name, _paired(name, answered)) for name in get_args(Name))
 
 
 def paired(name: Name, comparisons: Sequence[Comparison]) -> Paired:
     """The values that an indicator is the mean of, or the ratio of means."""
+    return _paired(name, list(_answered(comparisons)))
+
+
+def _paired(name: Name, answered: Sequence[tuple[Hashable, Comparison]]) -> Paired:
     measure = _MEASURES[name]
-    answered = list(_answered(comparisons))
     if not answered:
         return Paired((), (), (), "no case was answered in text by both sides")
     first, second, groups = [], [], []
@@ -133,12 +133,7 @@ class _Measure:
 
 
 def _declines(_case: Case, outcome: Outcome) -> bool:
-    return _declining(outcome.completion.text)
-
-
-@lru_cache(REMEMBERED)
-def _declining(text: str) -> bool:
-    return declining_words(text) is not None
+    return declining_words(outcome.completion.text) is not None
 
 
 def _declines_needlessly(case: Case, outcome: Outcome) -> bool | None:

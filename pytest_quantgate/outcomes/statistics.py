@@ -92,6 +92,8 @@ def summarize(comparisons: Iterable[Comparison], *, resample: bool = True) -> Sl
         [_pattern(each.candidate) for each in scored],
     )
 
+    robustness = _robustness(loss_values(scored), groups, resample=resample)
+
     def share(values: Sequence[float]) -> Estimate:
         return share_of(values, groups, NOTHING_SCORED)
 
@@ -106,8 +108,8 @@ def summarize(comparisons: Iterable[Comparison], *, resample: bool = True) -> Sl
             "the reference passes no case" if scored else NOTHING_SCORED,
         ),
         net_change=change_of(before, after, groups, NOTHING_SCORED),
-        robustness=_robustness(loss_values(scored), groups, resample=resample),
-        robustness_degraded=_robustness_degraded(scored, groups, resample=resample),
+        robustness=robustness,
+        robustness_degraded=_robustness_degraded(scored, groups, resample=resample) if counts.fp else robustness,
         partial_compliance=_partial_compliance(scored, groups, resample=resample),
         pattern_stability=share([old == new for old, new in zip(old_patterns, new_patterns, strict=True)]),
         reference_pass=share(before),
@@ -151,15 +153,13 @@ def _robustness(losses: Sequence[float], groups: Sequence[Hashable], *, resample
 
 
 def _robustness_degraded(scored: Sequence[Comparison], groups: Sequence[Hashable], *, resample: bool) -> Estimate:
-    """R with v̄ over PF cases only; without improved cases it is R.
+    """R with v̄ over PF cases only, where there are improved cases; without them it is R.
 
     Its loss is v̄ * (PF + FP) / n, where v̄ is a ratio itself. The interval is that of the mean of the loss's
     linearization at the measured counts: the same value and, to first order, the same spread.
     """
     counts = count(scored)
     losses = loss_values(scored)
-    if not counts.fp:
-        return _robustness(losses, groups, resample=resample)
     if not counts.pf:
         return Estimate(None, undefined="cases improved and none degraded: no violation rate to average")
     mean_violation = fsum(losses) / counts.pf

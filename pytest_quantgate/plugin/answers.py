@@ -24,15 +24,21 @@ if TYPE_CHECKING:
     from pytest_quantgate.checks.registry import CheckRegistry
     from pytest_quantgate.generation.cache import CompletionCache
     from pytest_quantgate.generation.completion import Completion
+    from pytest_quantgate.generation.kept import RunCache
     from pytest_quantgate.generation.progress import Progress
     from pytest_quantgate.generation.run import Answers
     from pytest_quantgate.outcomes.model import Outcome
     from pytest_quantgate.plugin.book import CaseRef
     from pytest_quantgate.plugin.options import Options
+    from pytest_quantgate.variants.served import ServedVariant
+    from pytest_quantgate.variants.source import ModelSource
     from pytest_quantgate.variants.variant import Variant
 
 
 JUDGED_AT_ONCE = 8
+
+NO_TEMPLATE = "has no chat template: prompts are the plain texts"
+"""What is told of a base model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ class AnswerBook:
     Attributes:
         again: Stands for a spec: the reference, run another way.
         anew: Stands for a spec: the reference's same answers, graded a second time.
-        variants: Prepared variants by spec.
+        variants: Prepared variants by spec, those that are served among them.
         answers: What they answered, by spec.
         troubles: Why a spec has no answers.
     """
@@ -85,7 +91,9 @@ class AnswerBook:
         self.anew = graded_again(options.reference)
         self._cases: dict[str, dict[tuple[str, str], Case]] = {}
         self._outcomes: dict[tuple[str, str, str], Outcome] = {}
-        self.variants: dict[str, Variant] = {}
+        self._sources: dict[str, ModelSource] = {}
+        self._of_this_run: dict[str, RunCache] = {}
+        self.variants: dict[str, Variant | ServedVariant] = {}
         self.answers: dict[str, Answers] = {}
         self.troubles: dict[str, Trouble] = {}
 
@@ -99,6 +107,13 @@ class AnswerBook:
         """Everything that answers in this run, each once: the reference first, its second run last."""
         options = self._options
         return tuple(dict.fromkeys((options.reference, *options.candidates, *self.beside)))
+
+    @property
+    def local(self) -> Variant | None:
+        """The first prepared variant that runs here; None when none does."""
+        from pytest_quantgate.variants.variant import Variant
+
+        return next((each for each in self.variants.values() if isinstance(each, Variant)), None)
 
     def trouble(self, candidate: str) -> Trouble | None:
         """Why the candidate cannot be compared: its own trouble, or the reference's."""
@@ -138,43 +153,77 @@ class AnswerBook:
                 self._answer(spec, fresh[spec], cache, progress)
 
     def prepare(self, specs: Iterable[str], note: Callable[[str], None]) -> None:
-        """Find the model and prepare variants of it, without loading anything.
+        """Find the models and prepare variants of them, without loading anything.
 
         Args:
             specs: Some of ``specs``, the reference first.
             note: Told what takes long.
         """
         from pytest_quantgate.variants.device import split_devices
-        from pytest_quantgate.variants.source import resolve_model
-        from pytest_quantgate.variants.variant import prepare_variant, run_another_way
 
         options = self._options
         known = {*self.variants, *self.troubles, *([] if self._anchored is None else [options.reference])}
         missing = [spec for spec in specs if spec not in known]
         if not missing:
             return
-        try:
-            source = resolve_model(options.model, note=note)
-        except Exception as error:  # noqa: BLE001  (whatever a model's files provoke must reach the items)
-            self.troubles[options.reference] = Trouble.of(error)
-            return
         device = split_devices(options.device)[0]
         for spec in missing:
             if spec == self.again and options.reference not in self.variants:
                 continue  # the reference's trouble is everybody's
             try:
-                self.variants[spec] = (
-                    run_another_way(self.variants[options.reference], kernels=options.noise_kernels)
-                    if spec == self.again
-                    else prepare_variant(spec, source, device=device, compute_dtype=options.compute_dtype)
-                )
-            except Exception as error:  # noqa: BLE001  (as above)
+                self.variants[spec] = self._prepared(spec, device, note)
+            except Exception as error:  # noqa: BLE001  (whatever a model's files provoke must reach the items)
                 self.troubles[spec] = Trouble.of(error)
+                if spec == options.reference:
+                    return  # nobody can be compared
+
+    def _prepared(self, spec: str, device: str, note: Callable[[str], None]) -> Variant | ServedVariant:
+        from pytest_quantgate.variants.served import ServedVariant, prepare_served, serve_another_way
+        from pytest_quantgate.variants.spec import parse_spec
+        from pytest_quantgate.variants.variant import prepare_variant, run_another_way
+
+        options = self._options
+        if spec == self.again:
+            usual = self.variants[options.reference]
+            if isinstance(usual, ServedVariant):
+                return serve_another_way(usual, kernels=options.noise_kernels)
+            return run_another_way(usual, kernels=options.noise_kernels)
+        parsed = parse_spec(spec)
+        if parsed.served:
+            return prepare_served(spec)
+        source = self._source(parsed.model or options.model, note)
+        return prepare_variant(
+            spec, source, device=device, compute_dtype=options.compute_dtype, kernels=options.kernels
+        )
+
+    def _source(self, model: str, note: Callable[[str], None]) -> ModelSource:
+        """A model, found once."""
+        from pytest_quantgate.variants.checkpoint import chat_template_text
+        from pytest_quantgate.variants.source import resolve_model
+
+        if model not in self._sources:
+            self._sources[model] = resolve_model(model, note=note)
+            if not chat_template_text(self._sources[model].folder):
+                note(f"{model} {NO_TEMPLATE}")
+        return self._sources[model]
+
+    def _cache(self, spec: str, cache: CompletionCache) -> CompletionCache | RunCache:
+        """Where a variant's answers are looked up and kept.
+
+        Those of a server that nobody knows are kept for this run and this address: two that tell nothing look alike.
+        """
+        from pytest_quantgate.generation.kept import RunCache
+        from pytest_quantgate.variants.served import ServedVariant
+
+        variant = self.variants[spec]
+        if not isinstance(variant, ServedVariant) or variant.kept:
+            return cache
+        return self._of_this_run.setdefault(spec, RunCache())
 
     def _answer(self, spec: str, cases: Sequence[Case], cache: CompletionCache, progress: Progress) -> None:
         from pytest_quantgate.generation.run import answer
         from pytest_quantgate.variants.device import split_devices
-        from pytest_quantgate.variants.variant import on_device
+        from pytest_quantgate.variants.variant import Variant, on_device
 
         in_turns = [case for case in cases if case.later]
 
@@ -184,8 +233,12 @@ class AnswerBook:
         try:
             requests = [Request.of(case) for case in cases]
             variant = self.variants[spec]
-            elsewhere = [on_device(variant, device) for device in split_devices(self._options.device)[1:]]
-            found = answer(variant, requests, cache, progress, more, elsewhere=elsewhere)
+            elsewhere = (
+                [on_device(variant, device) for device in split_devices(self._options.device)[1:]]
+                if isinstance(variant, Variant)
+                else []
+            )
+            found = answer(variant, requests, self._cache(spec, cache), progress, more, elsewhere=elsewhere)
         except Exception as error:  # noqa: BLE001  (libraries raise anything; it must reach the items, not end the run)
             self.troubles[spec] = Trouble.of(error)
             return
@@ -232,10 +285,10 @@ class AnswerBook:
             self._outcomes.setdefault((spec, ref.slice, ref.case.id), outcome)
 
     def _outcome(self, spec: str, ref: CaseRef, registry: CheckRegistry) -> Outcome:
-        from pytest_quantgate.report.text import visible
-
         key = (spec, ref.slice, ref.case.id)
         if key not in self._outcomes:
+            from pytest_quantgate.report.text import visible
+
             completions = [
                 # a chat template may have worded the problem
                 each if each.problem is None else replace(each, problem=visible(each.problem))

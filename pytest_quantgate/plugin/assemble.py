@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_quantgate.plugin.backends import model_of, model_of_run
 from pytest_quantgate.plugin.files import is_there
 from pytest_quantgate.plugin.gates import case_nodeid
 from pytest_quantgate.plugin.options import SEED
 from pytest_quantgate.plugin.settings import SETTINGS
+from pytest_quantgate.report.figures import UNDEFINED
 from pytest_quantgate.report.model import (
     AuditRecord,
     CaseRecord,
@@ -22,6 +24,7 @@ from pytest_quantgate.report.model import (
 )
 from pytest_quantgate.variants.registry import describe
 from pytest_quantgate.variants.spec import parse_spec
+from pytest_quantgate.variants.variant import Variant
 
 if TYPE_CHECKING:
     from pytest_quantgate.outcomes.model import Outcome
@@ -44,8 +47,10 @@ NOT_REPEATED = {
 def assemble(run: QuantRun) -> RunReport:
     """Everything that the run found, from its state at the end."""
     options = run.options
-    place = next(iter(run.places.values()))  # the device is the same for all
-    prepared = next(iter(run.answers.variants.values()), None)
+    place = next(iter(run.places.values()), None)  # the device is the same for all
+    model = model_of_run(options, run.places)
+    variants = run.answers.variants.values()
+    revisions = (each.model.revision for each in variants if isinstance(each, Variant) and each.model.name == model)
     names = dict.fromkeys(gate.result.slice for gate in run.gates)
     report_path = run.config.getoption("quant_report_json") or options.report_json
     return RunReport(
@@ -54,10 +59,10 @@ def assemble(run: QuantRun) -> RunReport:
         command=("pytest", *(str(argument) for argument in run.config.invocation_params.args)),
         base_command=base_command(run.config),
         report_path=None if report_path is None else str(report_path),
-        model=options.model,
-        revision=None if prepared is None else prepared.model.revision,
-        device=place.device,
-        compute_dtype=place.compute_dtype,
+        model=model,
+        revision=next(iter(revisions), None),
+        device=UNDEFINED if place is None else place.device,
+        compute_dtype=UNDEFINED if place is None else place.compute_dtype,
         reference=_variant(run, options.reference),
         candidates=tuple(_variant(run, spec) for spec in options.candidates),
         slices=tuple(_slice(run, name) for name in names),
@@ -114,8 +119,15 @@ def _variant(run: QuantRun, spec: str) -> VariantRecord:
         cached=0 if answers is None else answers.cached,
         generated=0 if answers is None else answers.generated,
         problem=None if trouble is None else trouble.reason,
-        bits=None if prepared is None else describe(prepared.spec).bits,
+        bits=prepared.description.bits if isinstance(prepared, Variant) else None,
+        model=_other_model(run, spec),
     )
+
+
+def _other_model(run: QuantRun, spec: str) -> str | None:
+    """The model of a variant that is not of the run's."""
+    model = model_of(run.options, run.options.reference if spec == run.answers.again else spec)
+    return None if model == model_of_run(run.options, run.places) else model
 
 
 def _anchored(run: QuantRun, spec: str, variant: str) -> VariantRecord:
@@ -126,7 +138,8 @@ def _anchored(run: QuantRun, spec: str, variant: str) -> VariantRecord:
         digest="" if anchor is None else anchor.digest,
         identity={} if anchor is None else dict(anchor.identity),
         problem=None if trouble is None else trouble.reason,
-        bits=describe(parse_spec(variant)).bits,
+        bits=None if parse_spec(variant).served else describe(parse_spec(variant)).bits,
+        model=_other_model(run, spec),
     )
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pytest_quantgate.plugin import hooks
 from pytest_quantgate.variants import registry
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pytest
 
     from pytest_quantgate.plugin.options import Options
     from pytest_quantgate.variants.device import Placement
+    from pytest_quantgate.variants.spec import VariantSpec
 
 
 class BackendRegistry:
@@ -39,8 +43,24 @@ def register_backends(config: pytest.Config) -> None:
     hooks.call(config, "pytest_quantgate_register_backends", BackendRegistry())
 
 
+def model_of(options: Options, spec: str) -> str:
+    """What a variant's model is called: by the user, or by the server that answers for it."""
+    from pytest_quantgate.variants.address import parse_address
+    from pytest_quantgate.variants.spec import parse_spec
+
+    if options.anchored is not None and spec == options.reference:
+        spec = options.anchored
+    parsed = parse_spec(spec)
+    return parse_address(str(parsed)).model if parsed.served else parsed.model or options.model
+
+
+def model_of_run(options: Options, places: Mapping[str, Placement]) -> str:
+    """What the model of a run is called: of one in which nothing runs here, the reference's."""
+    return options.model if places else model_of(options, options.reference)
+
+
 def placements(options: Options) -> dict[str, Placement]:
-    """Where and in which arithmetic each variant that is run will run, settled without loading anything.
+    """Where and in which arithmetic each variant that runs here will run, settled without loading anything.
 
     Raises:
         QuantgateError: A device or a dtype that is unknown or not there.
@@ -53,6 +73,19 @@ def placements(options: Options) -> dict[str, Placement]:
     reference = () if options.anchored else (options.reference,)
     for text in (*reference, *options.candidates, *options.controls):
         spec = parse_spec(text)
-        description = registry.describe(spec)
-        found[text] = place(description, device, options.compute_dtype)
+        if spec.served:
+            continue
+        description = _described(spec, spec.model or options.model)
+        found[text] = place(description, device, options.compute_dtype, options.kernels)
     return found
+
+
+def _described(spec: VariantSpec, model: str) -> registry.Description:
+    """What a spec means, told from its checkpoint where that is at hand and its backend looks at it."""
+    from pytest_quantgate.errors import QuantgateError
+    from pytest_quantgate.variants.source import folder_at_hand
+
+    if hasattr(registry.backend_of(spec.name), "inspect"):
+        with suppress(QuantgateError):  # what is wrong with it is told when the variant is prepared
+            return registry.describe(spec, folder_at_hand(model))
+    return registry.describe(spec)

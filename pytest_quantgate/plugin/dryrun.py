@@ -12,9 +12,10 @@ from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.turns import look_up
 from pytest_quantgate.plugin import preflight, terminal
+from pytest_quantgate.plugin.answers import NO_TEMPLATE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from pytest_quantgate.cases.model import Case
@@ -70,7 +71,7 @@ class DryRun:
         told: list[str] = []
 
         def note(text: str) -> None:
-            told.append(text)
+            told.extend([text] * (not text.endswith(NO_TEMPLATE)))
             self._say(text)
 
         run.answers.prepare(run.answers.specs, note)
@@ -95,9 +96,13 @@ class DryRun:
 
     def _show_memory(self) -> list[str]:
         from pytest_quantgate.variants.memory import check_memory
+        from pytest_quantgate.variants.served import ServedVariant
 
         problems = []
         for spec, variant in self._run.answers.variants.items():
+            if isinstance(variant, ServedVariant):
+                self._say(f"{spec}: {variant.summary}")
+                continue
             self._say(
                 f"{spec}: {variant.summary}, needs about {variant.needed_bytes / 2**30:.1f} GiB on {variant.device}"
             )
@@ -118,7 +123,7 @@ class DryRun:
             return []
         problems = []
         tokens = Tokens(None, None)
-        prepared = next(iter(run.answers.variants.values()), None)  # of one model, all of them
+        prepared = run.answers.local
         if prepared is not None:
             try:
                 tokens = _tokens(prepared.model.folder)
@@ -135,11 +140,40 @@ class DryRun:
             self._say(
                 f"the model's context is {tokens.context} tokens; prompt tokens are counted without the chat template"
             )
+        problems += self._show_other_models({ref.case.id: ref.case for ref in refs} for refs in by_slice.values())
         in_turns = [name for name, refs in by_slice.items() if any(ref.case.later for ref in refs)]
         if in_turns:
             self._say(
                 f"{', '.join(in_turns)}: prompt tokens are at least as many: the model's own answers to earlier turns "
                 "stand in later prompts"
+            )
+        return problems
+
+    def _show_other_models(self, slices: Iterable[Mapping[str, Case]]) -> list[str]:
+        """What models with tokenizers of their own make of the same prompts, where variants are of several."""
+        from pytest_quantgate.variants.variant import Variant
+
+        problems = []
+        requests = _requests(case for cases in slices for case in cases.values())
+        local = [each for each in self._run.answers.variants.values() if isinstance(each, Variant)]
+        known = {local[0].identity.fields["tokenizer"]} if local else set()
+        for variant in local[1:]:
+            if variant.identity.fields["tokenizer"] in known:
+                continue
+            known.add(variant.identity.fields["tokenizer"])
+            try:
+                tokens = _tokens(variant.model.folder)
+            except QuantgateError as error:
+                problems.append(str(error))
+                continue
+            if tokens.count is None:
+                self._say(f"{variant.model.name} has another tokenizer, which cannot be counted with")
+                continue
+            counts = [tokens.count(request) for request in requests]
+            context = "" if tokens.context is None else f" of a context of {tokens.context}"
+            self._say(
+                f"{variant.model.name} has another tokenizer: {sum(counts)} tokens of all prompts, "
+                f"the longest takes {max(counts)}{context}"
             )
         return problems
 
@@ -155,8 +189,7 @@ class DryRun:
 
 def _row(run: QuantRun, name: str, refs: Sequence[CaseRef], tokens: Tokens, cache: CompletionCache) -> list[str]:
     cases = list({ref.case.id: ref.case for ref in refs}.values())
-    # What the model will have said in earlier turns is not known yet: it is counted as nothing.
-    requests = [Request.of(case.turn_after([""] * turn)) for case in cases for turn in range(len(case.later) + 1)]
+    requests = _requests(cases)
     counts = [tokens.count(request) for request in requests] if tokens.count is not None else None
     cached = []
     for spec in run.answers.specs:
@@ -176,6 +209,11 @@ def _row(run: QuantRun, name: str, refs: Sequence[CaseRef], tokens: Tokens, cach
         str(sum(request.max_new_tokens for request in requests)),
         *cached,
     ]
+
+
+def _requests(cases: Iterable[Case]) -> list[Request]:
+    """All turns; what the model will have said in earlier ones is not known yet: it is counted as nothing."""
+    return [Request.of(case.turn_after([""] * turn)) for case in cases for turn in range(len(case.later) + 1)]
 
 
 def _anchored(run: QuantRun, name: str, cases: Sequence[Case]) -> str:

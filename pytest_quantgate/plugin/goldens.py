@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_quantgate.plugin.gates import Gate
     from pytest_quantgate.plugin.session import QuantRun
     from pytest_quantgate.report.records import GoldenRecord
+    from pytest_quantgate.variants.variant import Variant
 
 OF_THE_MODEL: Final = ("chat_template", "config", "generation_config", "tokenizer", "weights")
 """Fields of an identity that all variants of one model share."""
@@ -234,9 +235,7 @@ class Goldens:
 
         run, golden = self._run, compared.golden
         anchored = run.options.anchored is not None and compared.variant == run.options.reference
-        now = (
-            next(iter(run.answers.variants.values()), None) if anchored else run.answers.variants.get(compared.variant)
-        )
+        now = self._of_its_model() if anchored else run.answers.variants.get(compared.variant)
         newest = None if golden is None else newest_anchor([golden])
         if golden is None or newest is None or now is None:
             return ()
@@ -244,6 +243,13 @@ class Goldens:
             return changes_since(golden, now.identity.fields)
         pair = (newest.identity, now.identity.fields)
         return identity_changes(*({key: of[key] for key in OF_THE_MODEL if key in of} for of in pair))
+
+    def _of_its_model(self) -> Variant | None:
+        """A variant that shares the files of the anchored reference's model; None where no such one is known."""
+        from pytest_quantgate.variants.spec import parse_spec
+
+        served = parse_spec(self._run.options.anchored or "").served
+        return None if served else self._run.answers.local
 
     def reference_anchor(self) -> Anchor | None:
         """The newest anchor of the goldens that the reference comes from; None when it comes from none."""

@@ -28,12 +28,13 @@ class Options:
         reference: Spec of the reference, canonical; ``golden:SPEC`` for one that is not run.
         candidates: Specs of the candidates, canonical, each once.
         explicit: The candidates were named on the command line.
-        model: The model as the user named it.
+        model: The model as the user named it; that of a spec that names its own is in the spec.
         suites: Names of packaged suites, each once.
         suites_only: The suites were asked for on the command line without paths beside it.
         slices: Names of the only slices to run; empty for all.
         device: As given.
         compute_dtype: As given.
+        kernels: As given.
         command_line: Gate limits from the command line.
         ini: Gate limits from the ini file.
         alpha: Family-wise error of the rule ``evidence``, each way.
@@ -63,6 +64,7 @@ class Options:
     slices: tuple[str, ...]
     device: str
     compute_dtype: str
+    kernels: str
     command_line: PolicySettings
     ini: PolicySettings
     alpha: float

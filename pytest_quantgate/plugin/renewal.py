@@ -14,6 +14,7 @@ import pytest
 
 from pytest_quantgate.cases.model import full_name
 from pytest_quantgate.errors import QuantgateError
+from pytest_quantgate.plugin.backends import model_of
 from pytest_quantgate.plugin.golden_files import path_of
 from pytest_quantgate.plugin.reanchor import REVIEW, Choice, accepted, states_of
 
@@ -178,7 +179,7 @@ def _anchor(run: QuantRun, spec: str) -> Anchor:
 
     identity = run.answers.variants[spec].identity
     return Anchor(
-        model=run.options.model,
+        model=model_of(run.options, spec),
         identity=dict(identity.fields),
         digest=identity.digest,
         date=timestamp(),

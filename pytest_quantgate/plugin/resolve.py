@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
@@ -37,7 +38,7 @@ def resolve(config: pytest.Config) -> Options:
 
     suites = tuple(dict.fromkeys(values.texts(config, "quant_suite")))
     reference = _reference(config)
-    candidates = _specs(config, "quant_cand")
+    candidates = _candidates(config)
     noise_kernels = values.flag(config, "quant_noise_kernels")
     try:
         command_line = _policy(config, values.on_command_line)
@@ -51,13 +52,14 @@ def resolve(config: pytest.Config) -> Options:
     return Options(
         reference=reference,
         candidates=candidates,
-        explicit=bool(config.getoption("quant_cand")),
-        model=_model(config),
+        explicit=bool(config.getoption("quant_cand") or config.getoption("quant_cand_model")),
+        model=_model(config, "quant_model") or "smollm2",
         suites=suites,
         suites_only=bool(config.getoption("quant_suite")) and not given_paths,
         slices=tuple(dict.fromkeys(values.texts(config, "quant_slice"))),
         device=values.text(config, "quant_device") or "auto",
         compute_dtype=values.text(config, "quant_compute_dtype") or "auto",
+        kernels=values.text(config, "quant_kernels") or "auto",
         command_line=command_line,
         ini=ini,
         alpha=alpha,
@@ -133,6 +135,20 @@ def _inconclusive(config: pytest.Config) -> Inconclusive:
     return cast("Inconclusive", found.choice(get_args(Inconclusive))) if found else "fail"
 
 
+def _candidates(config: pytest.Config) -> tuple[str, ...]:
+    """The candidates, each with the model that it is made of where that is not the run's."""
+    from pytest_quantgate.variants.spec import parse_spec
+
+    specs = _specs(config, "quant_cand")
+    model = _model(config, "quant_cand_model")
+    if model is None:
+        return specs
+    parsed = [parse_spec(spec) for spec in specs or ("stored",)]
+    full = tuple(str(spec if spec.served or spec.model else replace(spec, model=model)) for spec in parsed)
+    _refuse_twice(full, SETTINGS["quant_cand"].option)
+    return full
+
+
 def _specs(config: pytest.Config, key: str) -> tuple[str, ...]:
     """The canonical texts of the specs that an option names; each may be named once."""
     from pytest_quantgate.errors import QuantgateError
@@ -146,11 +162,15 @@ def _specs(config: pytest.Config, key: str) -> tuple[str, ...]:
     except QuantgateError as error:
         msg = f"{found.where}: {error}"
         raise pytest.UsageError(msg) from None
+    _refuse_twice(specs, found.where)
+    return specs
+
+
+def _refuse_twice(specs: tuple[str, ...], where: str) -> None:
     for spec in specs:
         if specs.count(spec) > 1:
-            msg = f"{found.where} {spec} is given {specs.count(spec)} times: name each variant once"
+            msg = f"{where} {spec} is given {specs.count(spec)} times: name each variant once"
             raise pytest.UsageError(msg)
-    return specs
 
 
 def _reference(config: pytest.Config) -> str:
@@ -188,14 +208,12 @@ def _controls(config: pytest.Config, reference: str, candidates: tuple[str, ...]
     return controls
 
 
-def _model(config: pytest.Config) -> str:
-    """The model; a relative path in the ini file is seen from the ini file, wherever pytest was started."""
+def _model(config: pytest.Config, key: str) -> str | None:
+    """The model that an option names; a relative path in the ini file is seen from the ini file."""
     from pytest_quantgate.variants.embedded import EMBEDDED
 
-    text = values.text(config, "quant_model")
-    if text is None:
-        return "smollm2"
-    if config.getoption("quant_model") is not None or config.inipath is None or text in EMBEDDED:
+    text = values.text(config, key)
+    if text is None or config.getoption(key) is not None or config.inipath is None or text in EMBEDDED:
         return text
     folder = config.inipath.parent
     if folder == config.invocation_params.dir or text.startswith("~"):

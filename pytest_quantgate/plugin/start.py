@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 
 import pytest
 
+from pytest_quantgate.checks.remembered import default_path, keep_in
 from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.paths import cache_folder
 from pytest_quantgate.plugin import ini_file, last_failed, only, xdist
@@ -35,6 +37,9 @@ def install(config: pytest.Config) -> None:
         run = QuantRun(config, settled, placements(settled), role)
     except QuantgateError as error:
         raise pytest.UsageError(str(error)) from None
+    findings = ExitStack()
+    findings.enter_context(keep_in(default_path()))
+    config.add_cleanup(findings.close)
     config.stash[RUN_KEY] = run
     config.pluginmanager.register(run, "quantgate-run")
     last_failed.install(run)

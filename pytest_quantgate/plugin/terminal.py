@@ -83,22 +83,29 @@ def warnings_as_lines(config: pytest.Config) -> Iterator[None]:
 
 def header(run: QuantRun) -> list[str]:
     """Model, variants, device and arithmetic, before anything is collected."""
+    from pytest_quantgate.plugin.backends import model_of_run
     from pytest_quantgate.variants.device import split_devices
+    from pytest_quantgate.variants.spec import parse_spec
 
     options = run.options
     noun = "suite" if len(options.suites) == 1 else "suites"
     suites = f", {noun} {', '.join(options.suites)}" if options.suites else ""
 
+    several = any(parse_spec(spec).model is not None for spec in run.places)
+
     def variant(spec: str) -> str:
         place = run.places.get(spec)
         if place is None:
-            return f"{spec} (anchored answers, nothing is run)"
-        return f"{spec} ({place.compute_dtype}, {place.kernels} kernels)"
+            anchored = options.anchored is not None and spec == options.reference
+            return f"{spec} ({'anchored answers, nothing is run' if anchored else 'served'})"
+        model = f"{options.model}, " if several and parse_spec(spec).model is None else ""
+        return f"{spec} ({model}{place.compute_dtype}, {place.kernels} kernels)"
 
+    device = f", device {', '.join(split_devices(options.device))}" if run.places else ""
     candidates = ", ".join(variant(spec) for spec in options.candidates)
     noun = "candidate" if len(options.candidates) == 1 else "candidates"
     return [
-        f"quantgate: model {options.model}, device {', '.join(split_devices(options.device))}{suites}",
+        f"quantgate: model {model_of_run(options, run.places)}{device}{suites}",
         f"quantgate: reference {variant(options.reference)}, {noun} {candidates}",
         *_how_it_is_judged(options),
     ]

@@ -177,8 +177,9 @@ def encode_gate(gate: GateResult) -> dict[str, Any]:
 
 
 def encode_variant(variant: VariantRecord) -> dict[str, Any]:
-    """A variant as a JSON value."""
-    return asdict(replace(variant, identity=dict(variant.identity)))  # asdict cannot copy every kind of mapping
+    """A variant as a JSON value; what few variants have is written for those alone."""
+    value = asdict(replace(variant, identity=dict(variant.identity)))  # asdict cannot copy every kind of mapping
+    return value if variant.model is not None else {key: each for key, each in value.items() if key != "model"}
 
 
 def encode_golden(golden: GoldenRecord) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class VariantRecord:
         generated: Answers that were made in this run.
         problem: What kept the variant from answering; None when nothing did.
         bits: Bits of a weight by the spec's own name, such as 4 for ``nf4``; None when it names none.
+        model: Its model, as the user named it, where that is not the run's; None where it is.
     """
 
     spec: str
@@ -70,6 +71,7 @@ class VariantRecord:
     generated: int = 0
     problem: str | None = None
     bits: float | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,9 @@ _INTEGERS: Final[Schema] = {"type": "array", "items": {"type": "integer"}}
 _NUMBERS: Final[Schema] = {"type": "array", "items": {"type": ["number", "null"]}}
 """JSON has no NaN and no infinity: null stands for both."""
 
+_ADDED: Final = {"VariantRecord": ("model",)}
+"""What came to values that are written as they are without a new version, and is written where it says something."""
+
 _JSON: Final = {"None": "null", "True": "true", "False": "false"}
 
 
@@ -108,7 +111,8 @@ def _strict(name: str, schema: Schema, kind: type | None) -> Schema:
     if name == "GateResult":
         rates = {key: {"type": ["number", "null"]} for key in RATES}
         properties["rates"] = _object(rates, "What follows from the counts; computed; null where undefined.")
-    return _object(properties, _first_line(schema.get("description", "")))
+    later = {key: properties.pop(key) for key in _ADDED.get(name, ()) if key in properties}
+    return _object(properties, _first_line(schema.get("description", "")), optional=later)
 
 
 def _bounded(schema: Schema, *, measured: bool) -> Schema:

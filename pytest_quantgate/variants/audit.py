@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pytest_quantgate.errors import AuditError, QuantgateError
 from pytest_quantgate.variants.modules import covers
@@ -86,19 +86,19 @@ def measure(model: nn.Module, stored_bytes: Callable[[nn.Module], int | None]) -
     total = replaced = quantized_weights = quantized_bytes = linear_weights = linear_bytes = 0
     counted: set[int] = set()
     for module in model.modules():
-        if not isinstance(module, nn.Linear):
+        stored = stored_bytes(module)
+        if stored is None and not isinstance(module, nn.Linear):
             continue
         total += 1
-        weights = module.in_features * module.out_features
-        stored = stored_bytes(module)
+        weights = _weights(module)
         if stored is None:
             linear_weights += weights
-            linear_bytes += module.weight.nbytes
+            linear_bytes += int(cast("nn.Linear", module).weight.nbytes)
             continue
         replaced += 1
         quantized_weights += weights
         quantized_bytes += stored
-        counted.add(id(module.weight))
+        counted.update(id(parameter) for parameter in _packed(module))
     others = [parameter for parameter in model.parameters() if id(parameter) not in counted]
     bits = (
         8 * quantized_bytes / quantized_weights
@@ -138,11 +138,23 @@ def measure_coverage(
         if isinstance(module, nn.Embedding) or module is output_head or any(covers(skip, name) for skip in skipped):
             continue
         own = sum(parameter.numel() for parameter in module.parameters(recurse=False))
-        if isinstance(module, nn.Linear) and stored_bytes(module) is not None:
-            quantized += module.in_features * module.out_features
-            own -= module.weight.numel()  # packed, so not the number of weights
+        if stored_bytes(module) is not None:
+            quantized += _weights(module)
+            own -= sum(parameter.numel() for parameter in _packed(module))  # not the number of weights
         left[name] = own
     return Coverage(quantized + sum(left.values()), quantized, max(left, key=left.__getitem__, default=""))
+
+
+def _weights(module: Any) -> int:
+    """Number of weights of a linear layer, however its library packs them, or of another module: joined experts."""
+    if hasattr(module, "in_features"):
+        return int(module.in_features * module.out_features)
+    return sum(parameter.numel() for parameter in _packed(module))
+
+
+def _packed(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters that hold the weights of a replaced module."""
+    return [parameter for name, parameter in module.named_parameters(recurse=False) if not name.endswith("bias")]
 
 
 def check_audit(audit: Audit, coverage: Coverage, max_bits: float | None, spec: str) -> None:

@@ -50,7 +50,7 @@ class BitsAndBytesBackend:
             # the dtype of the fp16 reference, which leaves less rounding than bfloat16
             cuda_dtype="float16",
             # int8 quantizes activations as well, which only its own kernels do
-            dense_on_cpu=not eight,
+            dense=not eight,
             skipped=skipped,
             bits=8 if eight else 4,
         )

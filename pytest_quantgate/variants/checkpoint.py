@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_quantgate.errors import ModelError
-from pytest_quantgate.variants.headers import PLAIN_DTYPES, TensorHeader, read_headers
+from pytest_quantgate.variants.headers import PACKED_DTYPES, PLAIN_DTYPES, TensorHeader, read_headers
+from pytest_quantgate.variants.stored_config import KNOWN, QUANTO_MAP, Storage, storage_of
+from pytest_quantgate.variants.stored_layout import layers_of
 
 CONFIG = "config.json"
 GENERATION_CONFIG = "generation_config.json"
@@ -17,6 +19,7 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 CHAT_TEMPLATE = "chat_template.jinja"
+_FOR_PROCESSORS = "chat_template.json"
 # any one of these groups makes a tokenizer
 VOCABULARIES = (("tokenizer.json",), ("tokenizer.model",), ("spiece.model",), ("vocab.json", "merges.txt"))
 TOKENIZER_FILES = (
@@ -26,6 +29,7 @@ TOKENIZER_FILES = (
     "added_tokens.json",
 )
 
+_ADAPTER = "adapter_config.json"
 _OTHER_WEIGHTS = "transformers_weights"
 _SHARD_NAME = re.compile(r"[\w.-]+\.safetensors")  # a file beside the index, nothing elsewhere
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -44,13 +48,12 @@ def check_folder(folder: Path) -> None:
         ModelError: Something is missing, damaged, of a kind that is refused, or not supported yet.
     """
     config = read_json(folder / CONFIG)
-    if "quantization_config" in config:
-        method = config["quantization_config"]
-        name = method.get("quant_method", "unknown") if isinstance(method, dict) else "unknown"
+    storage = _storage(folder, config)
+    if (folder / _ADAPTER).exists():
         raise ModelError(
-            f"this checkpoint is already quantized ({name}), which is not supported as a source yet",
-            where=str(folder / CONFIG),
-            hint="name the unquantized model that it was made from",
+            "this folder also holds an adapter, which would be put on the model unseen",
+            where=str(folder / _ADAPTER),
+            hint="move it and adapter_model.* to a folder of their own, and name that behind +lora:",
         )
     if config.get(_OTHER_WEIGHTS) is not None:
         raise ModelError(
@@ -62,13 +65,31 @@ def check_folder(folder: Path) -> None:
         read_json(folder / GENERATION_CONFIG)
     _check_tokenizer(folder)
     tensors = read_tensors(folder)
-    strange = sorted({tensor.dtype for tensor in tensors} & {"F8_E4M3", "F8_E5M2", "F4", "U8", "I8"})
+    if storage is not None:
+        layers_of(storage, tensors, str(folder))
+        return
+    strange = sorted({tensor.dtype for tensor in tensors} & PACKED_DTYPES)
     if strange or not any(tensor.dtype in PLAIN_DTYPES for tensor in tensors):
         raise ModelError(
-            f"the weights are not plain floating point ({', '.join(strange) or 'none found'})",
+            f"the weights are not plain floating point ({', '.join(strange) or 'none found'}), and {CONFIG} does not "
+            "say how they are quantized",
             where=str(folder),
-            hint="name the unquantized model that they were made from",
+            hint=f"known are {KNOWN}; or name the unquantized model that they were made from",
         )
+
+
+def storage_in(folder: Path) -> Storage | None:
+    """How the weights of a checkpoint were quantized elsewhere; None for plain ones.
+
+    Raises:
+        ModelError: Its configuration is missing, wrong, or of a quantizer that is not known here.
+    """
+    return _storage(folder, read_json(folder / CONFIG))
+
+
+def _storage(folder: Path, config: dict[str, Any]) -> Storage | None:
+    quanto_map = read_json(folder / QUANTO_MAP) if (folder / QUANTO_MAP).is_file() else None
+    return storage_of(config, quanto_map, str(folder / CONFIG))
 
 
 def weight_files(folder: Path) -> tuple[Path, ...]:
@@ -144,9 +165,7 @@ def read_text(path: Path) -> str:
         raise ModelError(f"cannot be read as text: {error}", where=str(path)) from error
 
 
-_WHAT_A_FOLDER_NEEDS = (
-    f"a model folder holds {CONFIG}, {WEIGHTS} (or its index and shards), tokenizer files and a chat template"
-)
+_WHAT_A_FOLDER_NEEDS = f"a model folder holds {CONFIG}, {WEIGHTS} (or its index and shards) and tokenizer files"
 
 
 def _check_tokenizer(folder: Path) -> None:
@@ -154,11 +173,11 @@ def _check_tokenizer(folder: Path) -> None:
         _require(folder, [VOCABULARIES[0][0]], "the tokenizer")
     if (folder / TOKENIZER_CONFIG).is_file():
         read_json(folder / TOKENIZER_CONFIG)
-    if not chat_template_text(folder):
+    if not chat_template_text(folder) and (folder / _FOR_PROCESSORS).exists():  # else it is a base model
         raise ModelError(
-            "the model has no chat template",
+            f"its chat template is in {_FOR_PROCESSORS}, which tokenizers do not read",
             where=str(folder),
-            hint=f"use an instruct model, or put its template into {CHAT_TEMPLATE}",
+            hint=f"put the template itself into {CHAT_TEMPLATE}",
         )
 
 

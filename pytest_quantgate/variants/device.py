@@ -17,6 +17,9 @@ from pytest_quantgate.variants.registry import Description
 ComputeDtype = Literal["float32", "float16", "bfloat16"]
 Kernels = Literal["dense", "native"]
 
+KERNELS = ("auto", "native", "dense")
+"""What ``--quant-kernels`` takes."""
+
 DTYPE_BYTES: dict[ComputeDtype, int] = {"float32": 4, "float16": 2, "bfloat16": 2}
 _DTYPE_NAMES: dict[str, ComputeDtype] = {
     "float32": "float32",
@@ -169,7 +172,7 @@ def split_devices(text: str) -> tuple[str, ...]:
     return devices
 
 
-def place(description: Description, device: str, compute_dtype: str) -> Placement:
+def place(description: Description, device: str, compute_dtype: str, kernels: str = "auto") -> Placement:
     """Settles device, compute dtype and kernels of a variant.
 
     Args:
@@ -177,9 +180,12 @@ def place(description: Description, device: str, compute_dtype: str) -> Placemen
         device: As for ``parse_device``.
         compute_dtype: ``auto``, or ``float32``, ``float16``, ``bfloat16`` (``fp32``, ``fp16``, ``bf16``).
             ``auto`` is float32 on a CPU, so that only the weights differ, and the variant's own on CUDA.
+        kernels: ``native``, ``dense``, or ``auto``: dense on a CPU, which nobody deploys on and where unpacking weights
+            at every step takes most of the time; native on CUDA, where the deployed kernels are what is judged. A
+            variant that cannot be dense is native always, and one without kernels of its own is dense always.
 
     Raises:
-        UsageError: A device or dtype that is unknown or not there.
+        UsageError: A device, dtype or kernels that are unknown or not there.
     """
     device = parse_device(device)
     on_cpu = device == "cpu"
@@ -191,5 +197,8 @@ def place(description: Description, device: str, compute_dtype: str) -> Placemen
             where="--quant-compute-dtype",
             hint=nearest(compute_dtype, ("auto", *_DTYPE_NAMES)),
         )
-    kernels: Kernels = "dense" if on_cpu and description.dense_on_cpu else "native"
-    return Placement(device, _DTYPE_NAMES[compute_dtype], kernels)
+    if kernels not in KERNELS:
+        raise UsageError(f"{kernels!r} are no kernels", where="--quant-kernels", hint=nearest(kernels, KERNELS))
+    wanted = kernels == "dense" or (kernels == "auto" and on_cpu)
+    dense = description.dense and (wanted or not description.native)
+    return Placement(device, _DTYPE_NAMES[compute_dtype], "dense" if dense else "native")

@@ -10,20 +10,24 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
-from pytest_quantgate.errors import ModelError
+from pytest_quantgate.errors import ModelError, QuantgateError
+from pytest_quantgate.files import write_bytes
 from pytest_quantgate.paths import CACHE_VARIABLE, cache_folder
 from pytest_quantgate.variants.digests import file_digest, remember_digest
+from pytest_quantgate.variants.gguf_types import GgufTypes, read_types
 
 Convert = Callable[[Path, Path], None]
 """Writes a checkpoint made from the first path, a GGUF file, into the second, an empty folder."""
 
 MANIFEST = "quantgate-manifest.json"
 _MANIFEST_VERSION = 1  # raised when a conversion writes something else than before
+_TYPES = "types"  # how the source stored its tensors; conversions of the first releases do not say
 _MAGIC = b"GGUF"
 _WAIT_SECONDS = 1800
 
@@ -44,6 +48,7 @@ def converted_folder(source: Path, note: Callable[[str], None], convert: Convert
     digest = _checked_digest(source)
     folder = cache_folder() / "models" / digest[:16]
     if _is_whole(folder, digest):
+        _add_types(source, folder)
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -71,6 +76,36 @@ def folder_if_converted(source: Path) -> Path | None:
     digest = _checked_digest(source)
     folder = cache_folder() / "models" / digest[:16]
     return folder if _is_whole(folder, digest) else None
+
+
+def types_in(folder: Path) -> GgufTypes | None:
+    """How the GGUF file that a folder was converted from stored its tensors; None for any other folder.
+
+    Raises:
+        ModelError: The conversion does not say.
+    """
+    if not (folder / MANIFEST).is_file():
+        return None
+    try:
+        return GgufTypes.from_json(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))[_TYPES])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(
+            "this conversion of a GGUF file does not say how its tensors were stored",
+            where=str(folder),
+            hint="name the GGUF file itself, in a cache folder that can be written",
+        ) from error
+
+
+def _add_types(source: Path, folder: Path) -> None:
+    """Completes the manifest of a conversion that was made before it had the types."""
+    with suppress(OSError, ValueError, QuantgateError):  # without them it is as good as it was
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if _TYPES not in manifest:
+            _write(folder / MANIFEST, {**manifest, _TYPES: read_types(source).to_json()})
+
+
+def _write(path: Path, manifest: dict[str, Any]) -> None:
+    write_bytes(path, json.dumps(manifest, indent=2, sort_keys=True).encode(), None, str(path))
 
 
 def _checked_digest(source: Path) -> str:
@@ -130,7 +165,9 @@ def _build(source: Path, digest: str, folder: Path, convert: Convert) -> None:
         convert(source, partial)
         files = {path.name: file_digest(path) for path in sorted(partial.iterdir())}
         manifest = {"version": _MANIFEST_VERSION, "source": digest, "files": files}
-        (partial / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
+        with suppress(ModelError):  # a conversion needs more of the file than its headers, and was made
+            manifest[_TYPES] = read_types(source).to_json()
+        _write(partial / MANIFEST, manifest)
         partial.replace(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

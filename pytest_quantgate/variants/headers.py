@@ -17,6 +17,10 @@ _ITEM_BITS = {
     "BOOL": 8,
     "U8": 8,
     "I8": 8,
+    "F8_E4M3": 8,
+    "F8_E5M2": 8,
+    "F8_E8M0": 8,
+    "F4": 4,
     "I16": 16,
     "U16": 16,
     "F16": 16,
@@ -29,6 +33,8 @@ _ITEM_BITS = {
     "F64": 64,
 }
 PLAIN_DTYPES = frozenset({"F16", "BF16", "F32", "F64"})
+PACKED_DTYPES = frozenset({"F8_E4M3", "F8_E5M2", "F8_E8M0", "F4", "U8", "I8"})
+"""What quantized weights are stored in; no plain checkpoint has tensors of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,11 @@ class TensorHeader:
     def count(self) -> int:
         """Number of elements."""
         return prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that they take; 0 for a dtype that is not known."""
+        return self.count * _ITEM_BITS.get(self.dtype, 0) // 8
 
 
 def read_headers(path: Path) -> tuple[TensorHeader, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
@@ -15,11 +15,11 @@ from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants import checkpoint
 from pytest_quantgate.variants.device import Placement, hardware_of
 from pytest_quantgate.variants.digests import file_digest
-from pytest_quantgate.variants.registry import Entry
+from pytest_quantgate.variants.registry import Description, Entry
 from pytest_quantgate.variants.source import ModelSource
 from pytest_quantgate.variants.spec import VariantSpec
 
-ENGINE = "1"
+ENGINE = "2"
 """Version of the decoding; raised whenever answers may change for the same variant and request."""
 
 _LIBRARIES = ("tokenizers", "torch", "transformers")
@@ -47,7 +47,9 @@ class Identity:
         return Identity(dict(sorted((dict(self.fields) | {"schedule": schedule}).items())))
 
 
-def identify(source: ModelSource, spec: VariantSpec, placement: Placement, entry: Entry) -> Identity:
+def identify(
+    source: ModelSource, spec: VariantSpec, placement: Placement, entry: Entry, description: Description
+) -> Identity:
     """Computes the identity of a variant.
 
     Weights are identified by their digest, or for a hub model by name and commit; all else by digests of
@@ -67,6 +69,7 @@ def identify(source: ModelSource, spec: VariantSpec, placement: Placement, entry
         spec: The variant.
         placement: How it is put to work.
         entry: The table's entry for the variant: its backend, and the libraries that it needs.
+        description: What the spec means: what it depends on beyond its text, and further libraries.
 
     Raises:
         ModelError: A file cannot be read.
@@ -84,21 +87,24 @@ def identify(source: ModelSource, spec: VariantSpec, placement: Placement, entry
             "engine": ENGINE,
             "generation_config": _files([folder / checkpoint.GENERATION_CONFIG]),
             "kernels": placement.kernels,
-            "spec": str(spec),
+            # what its paths hold is identified, and not what they are called
+            "spec": str(replace(spec, model=None, lora=None)),
             "tokenizer": _files(folder / name for name in checkpoint.TOKENIZER_FILES),
             "weights": weights,
         }
-        fields |= _third_party(entry.target)
+        fields |= third_party(entry.target)
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
-    fields |= {f"version:{name}": _version(name) for name in (*_LIBRARIES, *entry.requires.values())}
+    libraries = (*_LIBRARIES, *entry.requires.values(), *description.requires.values())
+    fields |= {f"version:{name}": _version(name) for name in libraries}
+    fields |= description.identity
     if template and _CLOCK in template:
         fields["date"] = _today()
     return Identity(dict(sorted(fields.items())))
 
 
-def _third_party(target: str) -> dict[str, str]:
-    """What identifies the code of a backend that is not ours."""
+def third_party(target: str) -> dict[str, str]:
+    """What identifies the code of a backend, such as ``package.module:attribute``, that is not ours."""
     module = target.partition(":")[0]
     package = module.partition(".")[0]
     if package == __name__.partition(".")[0]:

@@ -10,11 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
 
 from pytest_quantgate.errors import ModelError
+from pytest_quantgate.variants.hush import hushed
+from pytest_quantgate.variants.modules import check_skips, covers
 from pytest_quantgate.variants.source import message_of
+from pytest_quantgate.variants.spec import VariantSpec
+
+with hushed():  # transformers imports torchao where it is installed
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+    from transformers.utils import logging as transformers_logging
 
 _SHOWN_NAMES = 3
 _CONFIG_HINT = "check that its config.json belongs to its weights"
@@ -31,7 +36,9 @@ def dtype_of(name: str) -> torch.dtype:
     return dtype
 
 
-def load_pretrained(folder: Path, *, dtype: torch.dtype, device: str, quantization: Any = None) -> PreTrainedModel:
+def load_pretrained(
+    folder: Path, *, dtype: torch.dtype, device: str, quantization: Any = None, config: Any = None
+) -> PreTrainedModel:
     """Loads a checkpoint, every weight of it from the files.
 
     Args:
@@ -39,12 +46,15 @@ def load_pretrained(folder: Path, *, dtype: torch.dtype, device: str, quantizati
         dtype: Dtype of everything that is not quantized.
         device: ``cpu`` or ``cuda:N``.
         quantization: A transformers quantization config.
+        config: A transformers model config, where not that of the folder is meant.
 
     Raises:
         ModelError: It does not load, would need code from the checkpoint, or weights that the architecture needs are
             not in the files, or the files hold weights that it does not use.
     """
     options: dict[str, Any] = {"quantization_config": quantization} if quantization else {}
+    if config is not None:
+        options["config"] = config
     with quiet():
         try:
             model, info = _AUTO_MODEL.from_pretrained(
@@ -98,6 +108,24 @@ def load_skeleton(folder: Path) -> PreTrainedModel:
     return skeleton
 
 
+def modules_to_skip(spec: VariantSpec, folder: Path) -> list[str] | None:
+    """Modules that transformers is told to leave alone; None asks for its default, the output head and what is tied.
+
+    Raises:
+        SpecError: ``skip=`` names a module that the model does not have.
+    """
+    skips = spec.names("skip")
+    if not skips:
+        return None
+    skeleton: Any = load_skeleton(folder)
+    modules = {name: module for name, module in skeleton.named_modules() if name}
+    check_skips(skips, modules, str(spec))
+    head = skeleton.get_output_embeddings()
+    covered = {name for name, module in modules.items() if module is head or any(covers(skip, name) for skip in skips)}
+    # whole names: not every quantizer of transformers looks for what a layer's name ends in
+    return sorted(name for name in covered if name.rpartition(".")[0] not in covered)
+
+
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """Loads the tokenizer of a checkpoint, padding on the left as decoding needs it.
 
@@ -117,7 +145,7 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 def cast_parameters(model: PreTrainedModel, dtype: torch.dtype) -> None:
     """Brings everything that is not quantized to the compute dtype, one tensor at a time to save memory."""
     for parameter in model.parameters():
-        if parameter.is_floating_point():
+        if parameter.is_floating_point() and parameter.dtype != dtype:  # packed ones pass for their dtype already
             parameter.data = parameter.data.to(dtype)
     for buffer in model.buffers():
         if buffer.dtype in (torch.float16, torch.bfloat16):  # float32 ones, such as rotary angles, stay exact
@@ -167,17 +195,13 @@ def quiet() -> Iterator[None]:
     """Keeps progress bars, load reports and library warnings off the terminal; what matters is raised."""
     verbosity = _TRANSFORMERS_LOG.get_verbosity()
     bars = _TRANSFORMERS_LOG.is_progress_bar_enabled()
-    chatty = logging.getLogger("bitsandbytes")
-    level = chatty.level
     _TRANSFORMERS_LOG.set_verbosity(logging.CRITICAL)
     _TRANSFORMERS_LOG.disable_progress_bar()
-    chatty.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with hushed(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         _TRANSFORMERS_LOG.set_verbosity(verbosity)
         if bars:
             _TRANSFORMERS_LOG.enable_progress_bar()
-        chatty.setLevel(level)

@@ -43,7 +43,7 @@ def estimate_bytes(tensors: Iterable[TensorHeader], description: Description, pl
         for tensor in tensors
     )
     largest = max((tensor.count for tensor in tensors), default=0)
-    return int(total) + largest * (plain + _FP16_BYTES) + ALLOWANCE_BYTES
+    return max(int(total), description.loading_bytes) + largest * (plain + _FP16_BYTES) + ALLOWANCE_BYTES
 
 
 def available_bytes(device: str) -> int:

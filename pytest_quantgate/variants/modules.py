@@ -1,21 +1,34 @@
-"""The module names that ``skip=`` takes: what they cover, and the error for one that covers nothing."""
+"""The module names that ``skip=`` takes: what they cover, and the error for one that covers nothing; and patterns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 
 from pytest_quantgate.errors import SpecError, nearest
 from pytest_quantgate.variants.headers import TensorHeader
 
 # the layout of an ordinary decoder, in which transformers keeps the checkpoint's names
 _PLAIN_LAYOUT = ("model.embed_tokens.", "model.layers.", "model.norm.", "lm_head.")
-_HEAD = "lm_head"  # not in the files when it is tied to the embedding
+HEAD = "lm_head"
+"""The output head of such a model; it is not in the files when it is tied to the embedding."""
+
+EMBEDDING = "embed_tokens"
+"""The last name of its embedding."""
 
 
 def covers(skip: str, module: str) -> bool:
     """Whether a name given to ``skip=`` stands for a module: its full name, or that of one above it, ends in it."""
     return f"{skip}." in f"{module}."
+
+
+def matches(pattern: str, module: str) -> bool:
+    """Whether a pattern stands for a module: as ``covers`` says, ``*`` being any part of one name between dots."""
+    if "*" not in pattern:
+        return covers(pattern, module)
+    wanted, names = f"*{pattern}".split("."), module.split(".")
+    return any(all(map(fnmatchcase, names[begin:], wanted)) for begin in range(len(names) - len(wanted) + 1))
 
 
 def check_skips(skips: Iterable[str], modules: Iterable[str], spec: str) -> None:
@@ -42,7 +55,7 @@ def modules_of(tensors: Iterable[TensorHeader]) -> frozenset[str]:
 
     transformers joins experts, and renames some architectures, while it loads them.
     """
-    found = {_HEAD}
+    found = {HEAD}
     for tensor in tensors:
         if not tensor.name.startswith(_PLAIN_LAYOUT) or "expert" in tensor.name or "moe" in tensor.name:
             return frozenset()

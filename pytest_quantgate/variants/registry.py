@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from importlib import import_module
@@ -38,21 +38,29 @@ class Description:
         stored_bits: Bits that one weight of a linear layer takes as stored, scales included.
         max_bits: The audit refuses a candidate at or above this; None for a variant that quantizes nothing.
         cuda_dtype: The compute dtype that ``auto`` means on CUDA.
-        dense_on_cpu: Whether the weights are spread out again, after the audit, to run on a CPU through the
-            same kernels as the reference.
+        dense: Whether the weights can be spread out again, after the audit, to run through the same kernels as the
+            reference; not those of a variant that quantizes activations too.
+        native: Whether there are kernels for the weights as they are stored; a variant without any is always dense.
         skipped: Module names that the user wants left alone.
         bits: Bits of a quantized weight by name, without its scales: 4 for ``nf4``, 2 for ``ruin:2bit``, whose weights
             have 2 bits though they are stored in 16. None where the variant is not about bits, or its backend does not
             say.
+        identity: What the answers depend on beyond the spec's text, by name: the content of a file that it names.
+        requires: Importable module to installable distribution, beyond those of its name's ``Entry``.
+        loading_bytes: The most that loading holds at a time, where that can be more than what is held in the end.
     """
 
     summary: str
     stored_bits: float
     max_bits: float | None
     cuda_dtype: str
-    dense_on_cpu: bool = False
+    dense: bool = False
+    native: bool = True
     skipped: tuple[str, ...] = ()
     bits: float | None = None
+    identity: Mapping[str, str] = field(default_factory=dict)
+    requires: Mapping[str, str] = field(default_factory=dict)
+    loading_bytes: int = 0
 
 
 class Backend(Protocol):
@@ -85,6 +93,55 @@ class Backend(Protocol):
         ...
 
 
+class Inspecting(Backend, Protocol):
+    """A backend whose variants are told apart by their checkpoints."""
+
+    def inspect(self, spec: VariantSpec, folder: Path) -> Description:
+        """What the spec means for a checkpoint folder; its headers and configuration may be read, not its weights.
+
+        Raises:
+            SpecError: The checkpoint is not one for this spec.
+            ModelError: It cannot be read.
+        """
+        ...
+
+
+class Making(Backend, Protocol):
+    """A backend whose weights are made first, which takes long and happens once."""
+
+    def make(self, spec: VariantSpec, folder: Path, placement: Placement, note: Callable[[str], None]) -> object:
+        """Makes what ``load`` loads, where that was not done yet.
+
+        Args:
+            spec: As for ``load``.
+            folder: As for ``load``.
+            placement: As for ``load``.
+            note: Told how far it has come.
+
+        Raises:
+            SpecError: As for ``load``.
+            ModelError: It cannot be made, or there is no room for it.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """What stands behind a name's colon, before its options.
+
+    Attributes:
+        pattern: Regular expression that the whole scheme matches.
+        example: One that does.
+        known: All of them, where they are few; a wrong one is told the nearest.
+        group: Weights that share a scale where a scheme does not say it (``-gN``); None where none does.
+    """
+
+    pattern: str
+    example: str
+    known: tuple[str, ...] = ()
+    group: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One variant name.
@@ -93,11 +150,22 @@ class Entry:
         target: The backend object, as ``package.module:attribute``.
         options: Options that a spec of this name takes.
         requires: Importable module to installable distribution, beyond torch and transformers.
+        scheme: What a spec of this name must say; None where the name says it all.
     """
 
     target: str
     options: Mapping[str, OptionKind] = field(default_factory=dict)
     requires: Mapping[str, str] = field(default_factory=dict)
+    scheme: Scheme | None = None
+
+
+def _one_of(*schemes: str) -> Scheme:
+    return Scheme("|".join(schemes), schemes[0], known=schemes)
+
+
+def _bits(digits: str, *, group: int) -> Scheme:
+    """``4bit-g64``: bits, and weights that share a scale; groups of fewer than 10 would be no quantization."""
+    return Scheme(rf"[{digits}]bit(-g[1-9]\d{{1,4}})?", f"4bit-g{group}", group=group)
 
 
 _PLAIN = Entry("pytest_quantgate.variants.plain:BACKEND")
@@ -107,6 +175,7 @@ _RUIN = Entry(
     "pytest_quantgate.variants.ruin:BACKEND",
     dict.fromkeys(("2bit", "zeroed-layer", "shuffled-head"), OptionKind.FLAG),
 )
+_SKIP = {"skip": OptionKind.NAMES}
 _FOUR_BIT = Entry(_BITSANDBYTES, {"double": OptionKind.FLAG, "skip": OptionKind.NAMES}, _NEEDS)
 
 _TABLE: dict[str, Entry] = {
@@ -115,8 +184,25 @@ _TABLE: dict[str, Entry] = {
     "bf16": _PLAIN,
     "nf4": _FOUR_BIT,
     "fp4": _FOUR_BIT,
-    "int8": Entry(_BITSANDBYTES, {"skip": OptionKind.NAMES}, _NEEDS),
+    "int8": Entry(_BITSANDBYTES, _SKIP, _NEEDS),
     "ruin": _RUIN,
+    "rtn": Entry("pytest_quantgate.variants.rtn:BACKEND", _SKIP, scheme=_bits("2-8", group=64)),
+    "quanto": Entry(
+        "pytest_quantgate.variants.quanto:BACKEND",
+        _SKIP,
+        {"optimum.quanto": "optimum-quanto"},
+        _one_of("int4", "int8", "int2", "float8"),
+    ),
+    "torchao": Entry(
+        "pytest_quantgate.variants.torchao:BACKEND",
+        _SKIP,
+        {"torchao": "torchao"},
+        _one_of("int8", "int8-dynamic", "int4", "float8", "float8-dynamic", "nvfp4"),
+    ),
+    "hqq": Entry("pytest_quantgate.variants.hqq:BACKEND", _SKIP, scheme=_bits("1-8", group=64)),
+    "gptq": Entry("pytest_quantgate.variants.gptq:BACKEND", _SKIP, scheme=_bits("2348", group=128)),
+    "stored": Entry("pytest_quantgate.variants.stored:BACKEND"),
+    "mix": Entry("pytest_quantgate.variants.mix:BACKEND", scheme=Scheme(".+", "'down_proj=int8;*=nf4'")),
 }
 
 
@@ -167,7 +253,8 @@ def _is_entry(entry: object) -> bool:
     """Whether another plugin's value is what its type says."""
     if not isinstance(entry, Entry) or not isinstance(entry.target, str):
         return False
-    return isinstance(entry.options, Mapping) and isinstance(entry.requires, Mapping)
+    parts: tuple[object, ...] = (entry.options, entry.requires)
+    return isinstance(entry.scheme, Scheme | None) and all(isinstance(part, Mapping) for part in parts)
 
 
 def unregister(name: str) -> None:
@@ -207,16 +294,22 @@ def backend_of(name: str) -> Backend:
         ) from error
 
 
-def describe(spec: VariantSpec) -> Description:
+def describe(spec: VariantSpec, folder: Path | None = None) -> Description:
     """What a spec means, asked of its backend.
+
+    Args:
+        spec: The spec.
+        folder: The checkpoint that the variant is made of; None where it is not known yet.
 
     Raises:
         SpecError: As for ``backend_of``, or the backend fails at it.
+        ModelError: The checkpoint cannot be read.
     """
     backend = backend_of(spec.name)
+    inspect = getattr(backend, "inspect", None)
     where, target = f"variant {str(spec)!r}", entry_of(spec.name).target
     try:
-        description = backend.describe(spec)
+        description = backend.describe(spec) if folder is None or inspect is None else inspect(spec, folder)
     except QuantgateError:
         raise
     except Exception as error:

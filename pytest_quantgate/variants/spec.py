@@ -1,8 +1,12 @@
-"""Variant specs: ``nf4``, ``nf4:double``, ``nf4:double,skip=lm_head+model.layers.0``.
+"""Variant specs: ``nf4``, ``nf4:double,skip=lm_head``, ``gptq:4bit-g128``, ``stored@my-model.gguf+kv:int8``.
 
-A spec is a name, and after a colon options separated by commas. A flag stands alone; an option that takes
-module names lists them after ``=``, separated by ``+``. A module name stands for the module and all below
-it, or, like ``down_proj``, for every module whose name ends in it and all below those.
+    BASE[@MODEL][+kv:SCHEME][+lora:PATH]
+
+The base is a name, and after a colon its scheme and options, separated by commas. A scheme (``int4``, ``3bit-g64``)
+stands first and alone, as does a flag; an option that takes module names lists them after ``=``, separated by ``+``. A
+module name stands for the module and all below it, or, like ``down_proj``, for every module whose name ends in it and
+all below those. ``@`` names another model for this variant alone, ``+kv:`` quantizes its keys and values, ``+lora:``
+puts an adapter on it. A server is written as its address: ``http://localhost:8000/v1#MODEL``.
 """
 
 from __future__ import annotations
@@ -11,10 +15,19 @@ import re
 from dataclasses import dataclass
 
 from pytest_quantgate.errors import SpecError, nearest
-from pytest_quantgate.variants.registry import OptionKind, entry_of, variant_names
+from pytest_quantgate.variants.address import parse_address
+from pytest_quantgate.variants.kv import SCHEMES as KV_SCHEMES
+from pytest_quantgate.variants.registry import Entry, OptionKind, entry_of, variant_names
+
+SERVED = ("http", "https")
+"""Names of variants that a server answers for."""
+
+MIX = "mix"
+"""Name of the variant whose modules are those of others."""
 
 # transformers reads such names as regular expressions, so nothing else may get through
 _MODULE_NAME = re.compile(r"\w+(\.\w+)*", re.ASCII)
+_ADDITION = re.compile(r"\+(kv|lora):")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +35,38 @@ class VariantSpec:
     """A model at one precision.
 
     Attributes:
-        name: A registered variant name.
+        name: A registered variant name, or ``http`` or ``https``.
         options: Option and value (None for a flag), sorted; several module names are sorted and joined by
             ``+``.
+        scheme: What of the name's schemes is meant, such as ``int4``; the map of ``mix``; a server's whole address.
+            None for a name that has none.
+        model: The model that this variant is made of, as the user named it; None for that of the run.
+        kv: How keys and values are quantized, one of ``kv.SCHEMES``; None where they are not.
+        lora: The folder of an adapter, as the user named it; None for none.
     """
 
     name: str
     options: tuple[tuple[str, str | None], ...] = ()
+    scheme: str | None = None
+    model: str | None = None
+    kv: str | None = None
+    lora: str | None = None
 
     def __str__(self) -> str:
         """The canonical text: equal for equal specs, and parsed back to an equal one."""
-        options = ",".join(key if value is None else f"{key}={value}" for key, value in self.options)
-        return f"{self.name}:{options}" if options else self.name
+        if self.scheme is not None and self.served:
+            return self.scheme
+        options = [key if value is None else f"{key}={value}" for key, value in self.options]
+        told = ",".join([*([] if self.scheme is None else [self.scheme]), *options])
+        model = "" if self.model is None else f"@{self.model}"
+        kv = "" if self.kv is None else f"+kv:{self.kv}"
+        lora = "" if self.lora is None else f"+lora:{self.lora}"
+        return f"{self.name}{':' if told else ''}{told}{model}{kv}{lora}"
+
+    @property
+    def served(self) -> bool:
+        """Whether a server answers."""
+        return self.name in SERVED
 
     def has(self, flag: str) -> bool:
         """Whether the flag is given."""
@@ -55,21 +88,65 @@ def parse_spec(text: str) -> VariantSpec:
         The spec, its options in canonical order.
 
     Raises:
-        SpecError: An unknown name or option (with the nearest valid one), or an option written wrongly.
+        SpecError: An unknown name, scheme or option (with the nearest valid one), or one that is written wrongly.
     """
-    name, colon, rest = text.strip().partition(":")
-    name = name.strip()
+    text = text.strip()
+    if text.partition("://")[0] in SERVED:
+        return VariantSpec(text.partition(":")[0], scheme=str(parse_address(text)))
+    where = f"variant {text!r}"
+    base, kv, lora = _additions(text, where)
+    base, at, model = (piece.strip() for piece in base.partition("@"))
+    if at and not model:
+        raise SpecError("a model is missing after '@'", where=where, hint=f"for example {base or 'nf4'}@org/name")
+    name, colon, rest = (piece.strip() for piece in base.partition(":"))
     if not name:
-        raise SpecError("a variant is missing", where=f"variant {text!r}", hint=nearest(name, variant_names()))
+        raise SpecError("a variant is missing", where=where, hint=nearest(name, variant_names()))
     entry = entry_of(name)
-    where = f"variant {text.strip()!r}"
-    if not colon:
-        return VariantSpec(name)
+    scheme: str | None = None
+    parts = rest.split(",") if colon else []
+    if name == MIX:
+        scheme, parts = rest, []
+        if not scheme:
+            raise SpecError("a map of modules is missing", where=where, hint=f"for example {_example(name, entry)}")
+    elif entry.scheme is not None:
+        scheme, *parts = [piece.strip() for piece in parts] or [""]
+        if not re.fullmatch(entry.scheme.pattern, scheme, re.ASCII):
+            what = f"{scheme!r} is not a scheme of {name}" if scheme else f"{name} needs a scheme"
+            example = f"for example {_example(name, entry)}"
+            raise SpecError(
+                what, where=where, hint=nearest(scheme, entry.scheme.known) if entry.scheme.known else example
+            )
+        if entry.scheme.group is not None and "-g" not in scheme:
+            scheme = f"{scheme}-g{entry.scheme.group}"
+    options = _options(name, entry, parts, where)
+    return VariantSpec(name, options, scheme, model or None, kv, lora)
+
+
+def _additions(text: str, where: str) -> tuple[str, str | None, str | None]:
+    """The base, and what is added to it."""
+    base, *pieces = _ADDITION.split(text)
+    found: dict[str, str] = {}
+    for key, value in zip(pieces[::2], (piece.strip() for piece in pieces[1::2]), strict=True):
+        if key in found:
+            raise SpecError(f"+{key}: is given twice", where=where, hint="leave one out")
+        if not value:
+            raise SpecError(f"something is missing after +{key}:", where=where, hint=f"write {base}{_ADDED[key]}")
+        found[key] = value
+    kv = found.get("kv")
+    if kv is not None and kv not in KV_SCHEMES:
+        raise SpecError(f"keys and values cannot be quantized to {kv!r}", where=where, hint=nearest(kv, KV_SCHEMES))
+    return base.strip(), kv, found.get("lora")
+
+
+_ADDED = {"kv": "+kv:int8", "lora": "+lora:FOLDER"}
+
+
+def _options(name: str, entry: Entry, parts: list[str], where: str) -> tuple[tuple[str, str | None], ...]:
     options: dict[str, str | None] = {}
-    for part in rest.split(","):
+    for part in parts:
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if key not in entry.options:
-            hint = nearest(key, entry.options) if entry.options else f"write {name!r} alone"
+            hint = nearest(key, entry.options) if entry.options else f"write {_example(name, entry)!r} alone"
             what = f"{key!r} is not an option of {name}" if key else "an option is missing after ':' or ','"
             raise SpecError(what, where=where, hint=hint)
         if key in options:
@@ -80,15 +157,20 @@ def parse_spec(text: str) -> VariantSpec:
             options[key] = None
         else:
             options[key] = _module_names(key, value, where)
-    return VariantSpec(name, tuple(sorted(options.items(), key=lambda option: option[0])))
+    return tuple(sorted(options.items(), key=lambda option: option[0]))
+
+
+def _example(name: str, entry: Entry) -> str:
+    return name if entry.scheme is None else f"{name}:{entry.scheme.example}"
 
 
 def split_specs(text: str) -> list[str]:
     """Takes a list of specs apart: ``int8,nf4:double,skip=lm_head`` is ``int8`` and ``nf4:double,skip=lm_head``.
 
-    A piece between commas begins a new spec when it begins with a registered variant name: an option that is called
-    like one stands right behind its colon. So does a piece that cannot be an option: one with a colon, or behind a name
-    without. All others are options of the spec before.
+    A piece between commas begins a new spec when it begins with a registered variant name or is an address: an option
+    that is called like one stands right behind its colon. So does a piece that cannot be an option: one with a colon
+    that does not stand behind an equals sign, or one behind a spec without anything. All others belong to the spec
+    before.
 
     Args:
         text: What the user wrote.
@@ -99,8 +181,10 @@ def split_specs(text: str) -> list[str]:
     first, *pieces = text.split(",")
     specs = [first]
     for piece in pieces:
-        named = piece.partition(":")[0].strip() in variant_names()
-        if named or ":" in piece or ":" not in specs[-1]:
+        begin, colon, _ = piece.partition(":")
+        named = re.split(r"[@+]", begin)[0].strip() in (*variant_names(), *SERVED)
+        closed = not any(mark in specs[-1] for mark in ":@")
+        if named or (colon and "=" not in begin) or closed:
             specs.append(piece)
         else:
             specs[-1] += f",{piece}"

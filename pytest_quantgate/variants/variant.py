@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pytest_quantgate.errors import ModelError, SpecError
+from pytest_quantgate.variants.additions import check_adapter, describe_all
 from pytest_quantgate.variants.audit import Audit, check_audit, measure, measure_coverage
 from pytest_quantgate.variants.checkpoint import read_tensors
 from pytest_quantgate.variants.device import Placement, place
 from pytest_quantgate.variants.identity import Identity, identify
 from pytest_quantgate.variants.memory import check_memory, estimate_bytes
 from pytest_quantgate.variants.modules import check_skips, modules_of
-from pytest_quantgate.variants.registry import backend_of, describe, entry_of
+from pytest_quantgate.variants.registry import Description, backend_of, entry_of
 from pytest_quantgate.variants.schedule import USUAL, Schedule, another_schedule, name_of
 from pytest_quantgate.variants.source import ModelSource
 from pytest_quantgate.variants.spec import VariantSpec, parse_spec
+from pytest_quantgate.variants.stored import plain_tensors, refuse_quantized
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -32,6 +36,7 @@ class Variant:
         placement: Its device and arithmetic.
         identity: Everything that its answers depend on.
         needed_bytes: Memory that loading it should take at most, a stated allowance included.
+        description: What its spec means for this model.
         schedule: How its answers are made.
     """
 
@@ -40,6 +45,7 @@ class Variant:
     placement: Placement
     identity: Identity
     needed_bytes: int
+    description: Description
     schedule: Schedule = USUAL
 
     @property
@@ -55,7 +61,7 @@ class Variant:
     @property
     def summary(self) -> str:
         """One line for people: what is quantized and how, and what is left out."""
-        return describe(self.spec).summary
+        return self.description.summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,9 @@ class LoadedModel:
     audit: Audit
 
 
-def prepare_variant(spec: str, model: ModelSource, *, device: str = "auto", compute_dtype: str = "auto") -> Variant:
+def prepare_variant(
+    spec: str, model: ModelSource, *, device: str = "auto", compute_dtype: str = "auto", kernels: str = "auto"
+) -> Variant:
     """Checks and identifies a variant without importing torch.
 
     Args:
@@ -83,6 +91,7 @@ def prepare_variant(spec: str, model: ModelSource, *, device: str = "auto", comp
         model: A model that ``resolve_model`` found.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         compute_dtype: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
+        kernels: ``auto``, ``native`` or ``dense``, see ``place``.
 
     Raises:
         SpecError: The spec is unknown or malformed, its library is not installed, or it skips a module that
@@ -92,23 +101,36 @@ def prepare_variant(spec: str, model: ModelSource, *, device: str = "auto", comp
     """
     parsed = parse_spec(spec)
     entry = entry_of(parsed.name)
-    for module, distribution in entry.requires.items():
-        if find_spec(module) is None:
-            raise SpecError(
-                f"{distribution} is not installed", where=f"variant {spec!r}", hint=f"pip install {distribution}"
-            )
-    description = describe(parsed)
-    placement = place(description, device, compute_dtype)
-    tensors = read_tensors(model.folder)
+    refuse_quantized(parsed, model.folder)
+    _check_installed(entry.requires, spec)
+    description, adapter = describe_all(parsed, model.folder)
+    _check_installed(description.requires, spec)
+    placement = place(description, device, compute_dtype, kernels)
+    tensors = plain_tensors(read_tensors(model.folder), model.folder)
     if modules := modules_of(tensors):
         check_skips(description.skipped, modules, str(parsed))
+    if adapter is not None:
+        check_adapter(adapter, tensors, f"variant {spec!r}")
     return Variant(
         spec=parsed,
         model=model,
         placement=placement,
-        identity=identify(model, parsed, placement, entry),
-        needed_bytes=estimate_bytes(tensors, description, placement),
+        identity=identify(model, parsed, placement, entry, description),
+        needed_bytes=estimate_bytes(tensors, description, placement) + (0 if adapter is None else adapter.bytes),
+        description=description,
     )
+
+
+def _check_installed(requires: Mapping[str, str], spec: str) -> None:
+    for module, distribution in requires.items():
+        try:
+            found = find_spec(module)
+        except ModuleNotFoundError:  # the package above it is missing
+            found = None
+        if found is None:
+            raise SpecError(
+                f"{distribution} is not installed", where=f"variant {spec!r}", hint=f"pip install {distribution}"
+            )
 
 
 def on_device(variant: Variant, device: str) -> Variant:
@@ -134,13 +156,18 @@ def run_another_way(variant: Variant, *, kernels: bool) -> Variant:
     return replace(variant, schedule=schedule, identity=variant.identity.with_schedule(str(schedule)))
 
 
-def load_variant(variant: Variant) -> LoadedModel:
+def load_variant(variant: Variant, note: Callable[[str], None] | None = None) -> LoadedModel:
     """Loads a variant: memory first, then the weights, then the audit, then compute dtype and kernels.
 
     torch is imported here.
 
+    Args:
+        variant: What to load.
+        note: Told how far the weights have come where they must be made first; by default it is logged.
+
     Raises:
-        ModelError: It does not fit in memory, does not load, or cannot compute attention as its schedule says.
+        ModelError: It does not fit in memory, does not load, or cannot compute attention as its schedule says; its
+            adapter does not fit the model; or a file that it is made of changed.
         AuditError: It is not quantized as its spec says.
         SpecError: An option names a module that the model does not have.
     """
@@ -149,8 +176,16 @@ def load_variant(variant: Variant) -> LoadedModel:
     from pytest_quantgate.variants.loading import load_tokenizer, set_attention  # imports torch
 
     backend = backend_of(variant.spec.name)
-    description, placement = describe(variant.spec), variant.placement
+    placement = variant.placement
+    description, adapter = describe_all(variant.spec, variant.model.folder)
+    if description.identity != variant.description.identity:
+        raise ModelError(
+            "a file that it is made of changed since the run began", where=f"variant {spec!r}", hint="run again"
+        )
     tokenizer = load_tokenizer(variant.model.folder)
+    make = getattr(backend, "make", None)
+    if make is not None:
+        make(variant.spec, variant.model.folder, placement, note or logging.getLogger(__name__).warning)
     model = backend.load(variant.spec, variant.model.folder, placement)
     audit = measure(model, backend.stored_bytes)
     coverage = measure_coverage(model, backend.stored_bytes, description.skipped)
@@ -163,6 +198,10 @@ def load_variant(variant: Variant) -> LoadedModel:
             where=f"variant {spec!r}",
             hint="free some memory, or use a smaller model",
         ) from error
+    if adapter is not None:
+        from pytest_quantgate.variants.adapter_loading import put_on  # as above
+
+        put_on(model, adapter, placement, f"variant {spec!r}")
     if variant.schedule.attention is not None:
         set_attention(model, variant.schedule.attention, spec)
     return LoadedModel(variant, model, tokenizer, audit)

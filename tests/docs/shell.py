@@ -19,10 +19,13 @@ import pytest
 
 from pytest_quantgate import cli
 from tests.docs.blocks import Block
+from tests.faulty import FaultyServer, chat
 
 ROOT: Final = Path(__file__).parents[2]
 _MARKS: Final = frozenset({"&", ">", "|", ";", "&&", "||", "<", ">>", "(", ")"})
 _COMPLETED: Final = frozenset({0, 1})
+_SERVERS: Final = ("transformers", "vllm", "sglang", "llama-server", "text-generation-launcher")
+_SERVED: Final = re.compile(r"http://127\.0\.0\.1:\d+/v1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ class Shell:
             "mkdir": self._mkdir,
             "export": self._export,
             "source": self._source,
-            "transformers": self._transformers,
+            **dict.fromkeys(_SERVERS, self._server),
         }
 
     def run(self, block: Block, statuses: frozenset[int] = _COMPLETED) -> str:
@@ -136,8 +139,8 @@ class Shell:
         """Run, in this process. What would take minutes or a terminal is told to do less, see `told`."""
         printed = io.StringIO()
         modules, path = set(sys.modules), list(sys.path)
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            status = int(pytest.main(told(words, self._model)))
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), _stand_in(words) as asked:
+            status = int(pytest.main(told(asked, self._model)))
         sys.path[:] = path
         for name in set(sys.modules) - modules:  # the project's own are another page's too; torch's must stay
             file = getattr(sys.modules[name], "__file__", None)
@@ -166,13 +169,12 @@ class Shell:
     def _python(self, words: list[str]) -> Done:
         """Run, when the page has the script.
 
-        A script of the repository, which may take hours, must be there; and so must one that asks a server, which
-        test_served_model.py runs.
+        A script of the repository, which may take hours, must be there.
         """
         if words[0] == "-m":
             assert words[1] == "pytest_quantgate.cli" or find_spec(words[1]), f"no module {words[1]}"
             return Done(None)
-        if not Path(words[0]).is_file() or any(word.startswith("http://") for word in words):
+        if not Path(words[0]).is_file():
             assert (ROOT / words[0]).is_file(), f"there is no {words[0]}"
             return Done(None)
         printed = io.StringIO()
@@ -240,10 +242,20 @@ class Shell:
         return Done(None)
 
     @staticmethod
-    def _transformers(words: list[str]) -> Done:
-        """Not run: test_served_model.py serves a model."""
-        assert words[0] == "serve", words
+    def _server(words: list[str]) -> Done:
+        """Not run: tests/integration/test_served.py serves a model, with transformers."""
+        assert words, "a server of what?"
         return Done(None)
+
+
+@contextlib.contextmanager
+def _stand_in(words: list[str]) -> Iterator[list[str]]:
+    """The words, with a server of this test for each that a page speaks of."""
+    if not any(_SERVED.search(word) for word in words):
+        yield words
+        return
+    with FaultyServer(lambda _: chat("It is 12.")) as server:
+        yield [_SERVED.sub(server.url, word) for word in words]
 
 
 def told(words: list[str], model: Path) -> list[str]:

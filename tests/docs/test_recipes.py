@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.docs.ci_yaml import check_ci, scripts_of
-from tests.docs.server import Server
+from tests.faulty import Asked, FaultyServer, Reply, chat
 
 ROOT: Final = Path(__file__).parents[2]
 RECIPES: Final = sorted((ROOT / "examples" / "ci").glob("*.yml"))
@@ -47,7 +47,6 @@ class Runner:
         self.outputs = folder / "outputs"
         shutil.copytree(built / "project", self.project, symlinks=True)
         shutil.copytree(built / "cache", folder / "cache")
-        shutil.copy(ROOT / "examples" / "ci" / "record.py", self.project)
         fakes = folder / "fakes"
         fakes.mkdir()
         for program in ("pip", "gh"):
@@ -104,16 +103,21 @@ def test_the_steps_of_a_recipe_run(path: Path, runner: Runner) -> None:
 
 
 def test_a_deployment_is_gated_by_what_its_server_answers(runner: Runner) -> None:
-    _, record, gate, report, _ = scripts_of(load(ROOT / "examples" / "ci" / "deploy.yml"))
-    reply = {"choices": [{"message": {"content": "No."}, "finish_reason": "stop"}], "usage": {"completion_tokens": 2}}
-    with Server(lambda _: (200, reply)) as server:
-        done = runner.run(record, {"SERVED_MODEL_URL": server.url, "SERVED_MODEL": "big"})
-    assert done.returncode == 0, done.stderr
-    done = runner.run(f"{gate} --allow-underpowered")  # few cases, so that the test is short
+    _, gate, _ = scripts_of(load(ROOT / "examples" / "ci" / "deploy.yml"))
+
+    def adds(asked: Asked) -> Reply | None:
+        terms = [int(term) for term in re.findall(r"\d+", asked.body["messages"][-1]["content"])] if asked.body else []
+        return chat(str(sum(terms)))
+
+    with FaultyServer(adds) as production, FaultyServer(lambda _: chat("No.")) as staging:
+        host = staging.url.removeprefix("http://").removesuffix("/v1")
+        given = {"REFERENCE": f"{production.url}#big", "CANDIDATE": f"{staging.url}#big"}
+        given["QUANTGATE_API_KEY"] = f"llm.example.com= {host}=secret"
+        done = runner.run(f"{gate} --quant-allow-underpowered", given)  # few cases, so that the test is short
     assert (done.returncode, done.stderr) == (1, "")
-    assert "FAIL" in done.stdout
-    done = runner.run(report)
-    assert done.returncode == 0, done.stderr
+    assert "FAIL sums" in done.stdout
+    assert {each.key for each in production.asked} == {None}
+    assert {each.key for each in staging.asked} == {"Bearer secret"}
     assert (runner.project / "gate.html").stat().st_size > 0
 
 

@@ -1,7 +1,7 @@
 """A laboratory for gated runs: real weights, real bitsandbytes, real pytest, in a second or two each.
 
-Every test that uses it runs three times: without pytest-xdist, with -n0 and with -n2. Those marked ``alone`` run once:
-what they test is over before workers would be started, or they name workers themselves.
+Every test that uses it runs three times: without pytest-xdist, with -n0 and with -n2. Those marked ``alone`` run once,
+and say why -n means nothing to them.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import gc
 import json
 import random
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import pytest
 import rich.table  # noqa: F401  (see below)
 import scipy.stats  # noqa: F401  (see below)
 
+from pytest_quantgate.cases import suites
 from pytest_quantgate.cases.model import Message
 from pytest_quantgate.checks import builtin  # noqa: F401
 from pytest_quantgate.checks.code import check as code_check  # noqa: F401
@@ -38,6 +38,7 @@ from pytest_quantgate.report import store, terminal  # noqa: F401
 from pytest_quantgate.variants import rounding, ruin  # noqa: F401
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import prepare_variant
+from tests.integration import workers
 from tests.tiny_model import CONTEXT, WORDS, build_tiny_model
 
 NEW_TOKENS = 4
@@ -72,6 +73,7 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="package")
 def tiny(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Tiny:
+    workers.make_ready()
     folder = build_tiny_model(tmp_path_factory.mktemp("tiny"))
     draw = random.Random(1)
     prompts = [" ".join(draw.sample(WORDS, 4)) for _ in range(60)]
@@ -95,45 +97,43 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def way(request: pytest.FixtureRequest) -> str:
     """How inner runs are distributed: one of ``WAYS``."""
-    name: str = getattr(request, "param", "plain")
+    name: str | None = getattr(request, "param", None)
     if name == "n2":
-        request.getfixturevalue("light_workers")
-    return name
+        request.getfixturevalue("forked_workers")
+    elif name is not None:  # the others load what is installed
+        _load_only(request.getfixturevalue("monkeypatch"), *workers.PLUGINS[: 1 + (name == "n0")])
+    return name or "plain"
+
+
+def _load_only(monkeypatch: pytest.MonkeyPatch, *plugins: str) -> None:
+    for name, value in workers.only(*plugins).items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
-def light_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers are processes that import what pytest loads: hypothesis and sources without bytecode take longest."""
+def forked_workers(started_workers: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001  (its environment)
+    """Workers of inner runs are forks of a process that has imported what they import."""
+    monkeypatch.setattr("execnet.gateway_io.Popen2IOMaster", workers.ForkedWorker)
+
+
+@pytest.fixture
+def started_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers of inner runs import what pytest loads: hypothesis and sources without bytecode take longest."""
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    monkeypatch.setenv("PYTEST_PLUGINS", "pytest_quantgate.plugin,xdist.plugin")
+    _load_only(monkeypatch, *workers.PLUGINS)
 
 
-class _Order:
-    """Learns in which order the workers of an inner run collected their tests."""
+def ship_suites(lab: Lab, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the packaged suites be those in a folder, in workers too."""
+    monkeypatch.setattr(suites, "_root", lambda: folder)  # so what the conftest sets in this process is undone
+    lab.pytester.makeconftest(
+        f"""
+        from pathlib import Path
+        from pytest_quantgate.cases import suites
 
-    def __init__(self) -> None:
-        self.ids: list[str] = []
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        self.ids = list(ids)
-
-
-def _as_without_workers(result: pytest.RunResult, ids: Sequence[str]) -> pytest.RunResult:
-    """What -v shows as ``[gw0] [ 50%] PASSED ID`` in any order, as pytest shows it: ``ID PASSED [ 50%]`` in order."""
-    found: list[tuple[int, str]] = []
-    lines: list[str] = []
-    place = 0
-    for line in result.outlines:
-        match = re.fullmatch(r"\[gw\d+\] (\[ *\d+%\]) (\w+) (.*?) *", line)
-        if match is not None:
-            place = place or len(lines)
-            found.append((ids.index(match[3]), f"{match[3]} {match[2]} {match[1]}"))
-        elif line.rstrip() not in ids:
-            lines.append(line)
-    lines[place:place] = [line for _, line in sorted(found)]
-    return pytest.RunResult(result.ret, lines, result.errlines, result.duration)
+        suites._root = lambda: Path({str(folder)!r})
+        """
+    )
 
 
 @pytest.fixture
@@ -228,10 +228,10 @@ class Lab:
 
     def run_pytest(self, *arguments: str) -> pytest.RunResult:
         """Run pytest on the folder, in this process, without adding a model or a candidate."""
-        order = _Order()
+        order = workers.Order()
         words = (*arguments, *WAYS[self.way])
         result = self.pytester.runpytest_inprocess(*words, no_reraise_ctrlc=True, plugins=[order])
-        return _as_without_workers(result, order.ids) if self.way == "n2" else result
+        return workers.as_without(result, order.ids) if self.way == "n2" else result
 
     def progress(self, file: str, letters: str) -> str:
         """The line that shows how the tests of a file ended; workers show them in any order and without the file."""
@@ -242,3 +242,18 @@ class Lab:
 def lab(pytester: pytest.Pytester, tiny: Tiny, way: str, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setenv("COLUMNS", "120")
     return Lab(pytester, tiny, way)
+
+
+@pytest.fixture
+def at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Goldens are written by a person, and not in CI."""
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("LOGNAME", "ana")
+
+
+@pytest.fixture
+def anchored(lab: Lab, at_home: None) -> Lab:  # noqa: ARG001  (nothing is written elsewhere)
+    """Three cases, anchored on fp16 and nf4."""
+    lab.write("words", lab.many(3))
+    assert lab.run("--quant-reanchor=new").ret == pytest.ExitCode.OK
+    return lab

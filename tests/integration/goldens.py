@@ -16,6 +16,12 @@ def golden_file(lab: Lab, variant: str = "nf4", name: str = "words") -> Path:
     return lab.pytester.path / "golden" / name / f"{variant}.jsonl"
 
 
+def contents(lab: Lab) -> dict[str, bytes]:
+    """Everything below the folders of goldens."""
+    folder = lab.pytester.path / "golden"
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def rows(lab: Lab, variant: str = "nf4") -> dict[str, dict[str, Any]]:
     """The cases of a golden, by id."""
     _, *lines = golden_file(lab, variant).read_text(encoding="utf-8").splitlines()

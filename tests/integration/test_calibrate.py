@@ -43,7 +43,6 @@ def test_a_check_that_is_right_about_the_reference_and_wrong_about_the_candidate
     assert "agreement of exact with people 0.0%" in Path("junit.xml").read_text(encoding="utf-8")
 
 
-@pytest.mark.alone
 def test_labels_with_a_mistake_are_told_before_anything_is_asked(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.write("people", [lab.degraded("c")], **LIMITS)
     _, path = labelled(lab, monkeypatch)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from pytest_quantgate.gate.model import Verdict
@@ -170,17 +172,17 @@ def test_a_part_of_a_slice_needs_no_controls(lab: Lab, option: str) -> None:
     assert report_of(lab).controls == ()
 
 
-@pytest.mark.alone  # what this check remembers, another process does not know
 def test_a_check_that_changes_its_mind_is_caught(lab: Lab) -> None:
     lab.pytester.makeconftest(
         """
+        from pathlib import Path
         from pytest_quantgate.checks.finding import Finding
 
-        seen = set()
+        seen = Path(__file__).with_name("seen")  # workers are processes of their own
 
         def moody(answer: str) -> Finding:
-            first = answer not in seen
-            seen.add(answer)
+            first = not (seen / answer).exists()
+            (seen / answer).touch()
             return Finding(first, "seen once" if first else "seen before")
 
         def pytest_quantgate_register_checks(registry):
@@ -189,7 +191,10 @@ def test_a_check_that_changes_its_mind_is_caught(lab: Lab) -> None:
     )
     cases = [{**case, "checks": ["moody"]} for case in lab.many(4)]
     lab.write("words", cases, max_pass_to_fail=0.5, min_robustness=0.2)
+    lab.pytester.mkdir("seen")
     assert lab.run().ret == pytest.ExitCode.OK
+    shutil.rmtree("seen")
+    lab.pytester.mkdir("seen")
     result = lab.run("--quant-control", "ruin:2bit")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pytest_quantgate.gate.model import Verdict
-from tests.integration.conftest import Lab
+from tests.integration.conftest import Lab, ship_suites
 from tests.integration.goldens import (
     edit,
     edit_identity,
@@ -19,21 +19,10 @@ from tests.integration.goldens import (
     violated,
 )
 
+pytestmark = pytest.mark.usefixtures("at_home")
+
 REPORT = "--quant-report-json=run.json"
 DRIFT_NF4 = "words.slice.yaml::drift[nf4]"
-
-
-@pytest.fixture(autouse=True)
-def _at_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CI", raising=False)
-
-
-@pytest.fixture
-def anchored(lab: Lab) -> Lab:
-    """Three cases, anchored on fp16 and nf4."""
-    lab.write("words", lab.many(3))
-    assert lab.run("--quant-reanchor=new").ret == pytest.ExitCode.OK
-    return lab
 
 
 def test_a_run_that_anchored_nothing_says_nothing_of_it(lab: Lab) -> None:
@@ -230,12 +219,9 @@ def test_a_golden_with_an_error_is_refused_with_its_line_before_anything_runs(an
         result.stdout.no_fnmatch_line("fp16: *")
 
 
-@pytest.mark.alone  # workers do not know the suite
 def test_goldens_of_a_packaged_suite_lie_below_the_root_folder(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pytest_quantgate.cases import suites
-
     file = lab.write("words", lab.many(2), file="suites/mine/words.slice.yaml")
-    monkeypatch.setattr(suites, "_root", lambda: file.parent.parent)
+    ship_suites(lab, file.parent.parent, monkeypatch)
     arguments = ("--quant-suite=mine", "--quant-reanchor=new")
     lab.run(*arguments).assert_outcomes(passed=3)
     assert (lab.pytester.path / "golden/mine/words/nf4.jsonl").exists()

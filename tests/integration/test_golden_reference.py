@@ -11,18 +11,15 @@ from pytest_quantgate.variants import variant as variants
 from tests.integration.conftest import Lab
 from tests.integration.goldens import edit, edit_identity, golden_file, record_of, report_of, rows, states
 
+pytestmark = pytest.mark.usefixtures("at_home")
+
 REF = "--quant-ref=golden:fp16"
 REPORT = "--quant-report-json=run.json"
 TOLERANT = ("--quant-max-pass-to-fail=1", "--quant-min-robustness=0")
 
 
-@pytest.fixture(autouse=True)
-def _at_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CI", raising=False)
-
-
 @pytest.fixture
-def anchored(lab: Lab) -> Lab:
+def anchored(lab: Lab, at_home: None) -> Lab:  # noqa: ARG001  (nothing is written elsewhere)
     """Three cases, anchored on fp16 alone; nf4 fails the last."""
     lab.write("words", lab.many(3, degraded=1), max_pass_to_fail=0.4, min_robustness=0.0)
     assert lab.run("--quant-reanchor=new", candidates=("fp16",)).ret == pytest.ExitCode.OK

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.integration.conftest import Lab
-from tests.served import serving
 from tests.unit.checks.judge.conftest import Server, server  # noqa: F401  (a fixture)
 
-TINY = Path(__file__).parents[2] / "fixtures" / "tiny_instruct" / "model"
 RUBRIC = {"judge": "The answer is kind."}
 
 
@@ -55,17 +52,10 @@ def test_an_endpoint_that_is_none_is_refused_at_once(lab: Lab) -> None:
     )
 
 
-@pytest.fixture(scope="module")
-def real_judge() -> Iterator[str]:
-    """A tiny model that is a judge."""
-    with serving(TINY) as url:
-        yield f"{url}#{TINY}"
-
-
 def test_a_served_model_that_says_something_else_than_a_verdict_leaves_the_case_unscored(
-    lab: Lab, real_judge: str
+    lab: Lab, served_tiny: str
 ) -> None:
     judged(lab, 1)
-    result = lab.run("--quant-judge", real_judge, "-rs")
+    result = lab.run("--quant-judge", served_tiny, "-rs")
     result.stdout.fnmatch_lines(["*1 failed, 1 unscored*"])
     result.stdout.fnmatch_lines(["*the judge gave no verdict: *"])

@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.conftest import Lab
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.alone(reason="ten thousand cases take seconds, and workers would collect the same")
 
 CASES = 10_000
 

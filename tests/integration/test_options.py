@@ -9,8 +9,6 @@ import pytest
 
 from tests.integration.conftest import Lab
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.mark.parametrize(
     ("arguments", "message"),

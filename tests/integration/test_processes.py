@@ -11,7 +11,7 @@ import pytest
 from pytest_quantgate.generation.cache import SCHEMA_VERSION, CompletionCache
 from tests.integration.conftest import Lab
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.alone(reason="what it tests are the processes of whole runs, which it starts itself")
 
 KILLED = 6
 """Answers that are stored when the run is killed."""

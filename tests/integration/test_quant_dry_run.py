@@ -12,7 +12,7 @@ from pytest_quantgate.variants import memory, source
 from pytest_quantgate.variants.source import ModelSource
 from tests.integration.conftest import Lab
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.alone(reason="a dry run starts no workers, see test_xdist.py")
 
 
 def test_counts_tokens_memory_and_what_is_cached(lab: Lab) -> None:

@@ -11,21 +11,12 @@ from pytest_quantgate.golden.model import Standing
 from pytest_quantgate.plugin.goldens import Goldens
 from pytest_quantgate.report.records import GoldenRecord
 from tests.integration.conftest import Lab
+from tests.integration.workers import counts
 
 
 def remembered(lab: Lab) -> dict[str, list[str]]:
     found: dict[str, list[str]] = json.loads((lab.pytester.path / ".pytest_cache/v/quantgate/cases").read_text())
     return found
-
-
-def outcomes(result: pytest.RunResult, lab: Lab) -> dict[str, int]:
-    """What pytest counts; it does not know what workers deselect."""
-    left_out = {"warning", "warnings", *(["deselected"] if lab.way == "n2" else [])}
-    return {name: count for name, count in result.parseoutcomes().items() if name not in left_out}
-
-
-def deselected(count: int, lab: Lab) -> dict[str, int]:
-    return {} if lab.way == "n2" else {"deselected": count}
 
 
 @pytest.fixture
@@ -38,7 +29,6 @@ def ran(lab: Lab) -> Lab:
     return lab
 
 
-@pytest.mark.alone
 def test_a_run_remembers_what_moved(ran: Lab) -> None:
     assert remembered(ran) == {
         "others.slice.yaml::worse[nf4]": ["degraded", "unstable"],
@@ -50,17 +40,15 @@ def test_a_run_remembers_what_moved(ran: Lab) -> None:
 def test_only_degraded_cases_run_and_no_gate_passes_by_them(ran: Lab) -> None:
     result = ran.run("--quant-only", "degraded")
     assert result.ret == pytest.ExitCode.OK
-    assert outcomes(result, ran) == {"degraded": 2, "skipped": 2, **deselected(4, ran)}
+    assert counts(result) == {"degraded": 2, "skipped": 2, "deselected": 4}
     result.stdout.fnmatch_lines(["quantgate: only what was degraded in the last run: 2 cases"])
 
 
-@pytest.mark.alone
 def test_unstable_cases_are_degraded_or_improved(ran: Lab) -> None:
     result = ran.run("--quant-only", "unstable")
-    assert outcomes(result, ran) == {"degraded": 2, "improved": 1, "skipped": 2, "deselected": 3}
+    assert counts(result) == {"degraded": 2, "improved": 1, "skipped": 2, "deselected": 3}
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize(
     ("arguments", "counted"),
     [
@@ -71,10 +59,9 @@ def test_unstable_cases_are_degraded_or_improved(ran: Lab) -> None:
     ],
 )
 def test_it_narrows_any_other_selection(ran: Lab, arguments: tuple[str, ...], counted: dict[str, int]) -> None:
-    assert outcomes(ran.run("--quant-only", "degraded", *arguments), ran) == counted
+    assert counts(ran.run("--quant-only", "degraded", *arguments)) == counted
 
 
-@pytest.mark.alone
 def test_collect_only_lists_them_and_forgets_nothing(ran: Lab) -> None:
     before = remembered(ran)
     result = ran.run("--quant-only", "degraded", "--collect-only", "-q")
@@ -91,7 +78,6 @@ def test_a_part_of_the_run_updates_only_what_it_ran(ran: Lab) -> None:
     assert remembered(ran).keys() == {"others.slice.yaml::worse[nf4]", "words.slice.yaml::better[nf4]"}
 
 
-@pytest.mark.alone
 def test_a_case_that_is_gone_is_forgotten_when_its_slice_runs_whole(ran: Lab) -> None:
     ran.write("words", [ran.preserved("good"), ran.preserved("new"), ran.improved("better")], max_pass_to_fail=1.0)
     ran.run("-k", "new")
@@ -105,18 +91,16 @@ def test_where_nothing_was_degraded_nothing_runs_and_nothing_passes(lab: Lab) ->
     lab.run()
     result = lab.run("--quant-only", "degraded")
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
-    assert outcomes(result, lab) == deselected(2, lab)
+    assert counts(result) == {"deselected": 2}
     result.stdout.fnmatch_lines(["quantgate: no case was degraded in the last run: there is nothing to run"])
 
 
-@pytest.mark.alone
 def test_where_none_of_them_is_selected_it_says_so(ran: Lab) -> None:
     result = ran.run("--quant-only", "degraded", candidates=("fp32",))
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     result.stdout.fnmatch_lines(["quantgate: 2 cases were degraded in the last run, and none is selected here: *"])
 
 
-@pytest.mark.alone
 def test_without_a_last_run_it_is_refused(lab: Lab) -> None:
     lab.write("words", lab.many(2))
     result = lab.run("--quant-only", "degraded")
@@ -124,14 +108,12 @@ def test_without_a_last_run_it_is_refused(lab: Lab) -> None:
     result.stderr.fnmatch_lines(["ERROR: --quant-only degraded: no run is remembered here yet: run once without it"])
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("content", ["", "[]", '{"words.slice.yaml::bad[nf4]": 1}', "{"])
 def test_a_memory_that_somebody_else_wrote_is_none(ran: Lab, content: str) -> None:
     (ran.pytester.path / ".pytest_cache/v/quantgate/cases").write_text(content)
     assert ran.run("--quant-only", "degraded").ret == pytest.ExitCode.USAGE_ERROR
 
 
-@pytest.mark.alone
 def test_without_pytests_cache_it_is_refused_and_other_runs_remember_nothing(lab: Lab) -> None:
     lab.write("words", [lab.degraded("bad")], max_pass_to_fail=1.0, min_robustness=0.0)
     assert lab.run("-p", "no:cacheprovider").ret == pytest.ExitCode.OK
@@ -140,13 +122,11 @@ def test_without_pytests_cache_it_is_refused_and_other_runs_remember_nothing(lab
     result.stderr.fnmatch_lines(["ERROR: --quant-only degraded: *no:cacheprovider*"])
 
 
-@pytest.mark.alone
 def test_an_unknown_word_names_the_known_ones(lab: Lab) -> None:
     result = lab.run("--quant-only", "broken")
     result.stderr.fnmatch_lines(["ERROR: --quant-only broken: give degraded or unstable or drifted"])
 
 
-@pytest.mark.alone
 def test_cases_of_suites_are_chosen_by_their_node_ids(lab: Lab) -> None:
     file = lab.pytester.path / ".pytest_cache/v/quantgate/cases"
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -155,7 +135,6 @@ def test_cases_of_suites_are_chosen_by_their_node_ids(lab: Lab) -> None:
     assert [line for line in chosen.outlines if "::" in line] == list(remembered(lab))
 
 
-@pytest.mark.alone
 def test_python_tests_of_cases_stay_out(ran: Lab) -> None:
     ran.pytester.makepyfile(
         test_cases="""
@@ -165,10 +144,9 @@ def test_python_tests_of_cases_stay_out(ran: Lab) -> None:
         def test_case(quant_case): pass
         """
     )
-    assert outcomes(ran.run("--quant-only", "degraded"), ran) == {"degraded": 2, "skipped": 2, "deselected": 7}
+    assert counts(ran.run("--quant-only", "degraded")) == {"degraded": 2, "skipped": 2, "deselected": 7}
 
 
-@pytest.mark.alone
 def test_a_drifted_variant_of_either_side_brings_the_case_back(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     lab.write("words", lab.many(4))
     record = GoldenRecord("words", "nf4", "golden/words/nf4.jsonl", None, None, 2, (Standing("case-1", "drifted"),))
@@ -184,10 +162,9 @@ def test_a_drifted_variant_of_either_side_brings_the_case_back(lab: Lab, monkeyp
         "words.slice.yaml::case-1[nf4]": ["drifted"],
         "words.slice.yaml::case-3[nf4]": ["drifted"],
     }
-    assert outcomes(lab.run("--quant-only", "drifted"), lab)["deselected"] == 2
+    assert counts(lab.run("--quant-only", "drifted"))["deselected"] == 2
 
 
-@pytest.mark.alone
 def test_an_interrupted_run_keeps_what_it_did_not_ask(ran: Lab) -> None:
     ran.pytester.makeconftest(
         """

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_quantgate.cases import suites
-from tests.integration.conftest import Lab
+from tests.integration.conftest import Lab, ship_suites
 
 
 @pytest.fixture
@@ -16,15 +15,7 @@ def own_suite(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Lab:
     (lab.pytester.path / ".venv" / "pyvenv.cfg").touch()
     lab.write("words", lab.many(3, degraded=1), file=".venv/suites/own/words.slice.yaml", max_pass_to_fail=0.0)
     lab.write("others", lab.many(2), file=".venv/suites/own/others.slice.yaml")
-    monkeypatch.setattr(suites, "_root", lambda: folder.parent)  # so what the conftest sets in this process is undone
-    lab.pytester.makeconftest(  # workers are processes of their own
-        f"""
-        from pathlib import Path
-        from pytest_quantgate.cases import suites
-
-        suites._root = lambda: Path({str(folder.parent)!r})
-        """
-    )
+    ship_suites(lab, folder.parent, monkeypatch)
     return lab
 
 

@@ -13,7 +13,7 @@ from pytest_quantgate.cli import main
 from pytest_quantgate.commands import rerun
 from tests.integration.conftest import Lab
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.alone(reason="the command starts the run, without workers")
 
 
 @pytest.fixture

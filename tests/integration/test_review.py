@@ -33,7 +33,9 @@ PATIENCE = 60.0
 
 END = "\x04"
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.alone(
+    reason="a person is asked at a terminal, which workers do not have; every run costs a process"
+)
 
 
 @pytest.fixture(autouse=True)

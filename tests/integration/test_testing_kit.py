@@ -24,7 +24,7 @@ def test_the_examples_tests_pass_without_a_candidate(example: pytest.Pytester) -
     result.assert_outcomes(passed=9)
 
 
-@pytest.mark.alone
+@pytest.mark.alone(reason="nothing is run but collection, which starts no workers")
 def test_its_slice_is_read_with_its_check(example: pytest.Pytester, lab: Lab) -> None:
     result = lab.run("--collect-only", "-q", "quant")
     assert result.ret == pytest.ExitCode.OK

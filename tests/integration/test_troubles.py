@@ -40,7 +40,6 @@ def test_a_model_that_is_not_there(lab: Lab) -> None:
     assert_nothing_passed(lab.run("--quant-model=/no/model"), "/no/model: no such model*")
 
 
-@pytest.mark.alone
 def test_truncated_weights(lab: Lab, model: Path) -> None:
     lab.write("words", lab.many(2))
     weights = model / "model.safetensors"
@@ -122,7 +121,6 @@ def test_other_tests_run_all_the_same(lab: Lab) -> None:
     lab.run("--quant-model=/no/model").assert_outcomes(passed=1, failed=1)
 
 
-@pytest.mark.alone
 def test_what_a_model_folder_says_cannot_act_on_the_terminal(lab: Lab, model: Path) -> None:
     lab.write("words", lab.many(2))
     template = (model / "chat_template.jinja").read_text()
@@ -137,7 +135,6 @@ def test_what_a_model_folder_says_cannot_act_on_the_terminal(lab: Lab, model: Pa
         assert not {"\x1b", "\x07"} & set(result.stdout.str())
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize(
     ("file", "change", "reason"),
     [
@@ -155,7 +152,6 @@ def test_files_that_do_not_fit_together(
     assert_nothing_passed(lab.run(f"--quant-model={model}"), reason)
 
 
-@pytest.mark.alone
 def test_a_tokenizer_of_another_model(lab: Lab, model: Path) -> None:
     lab.write("words", lab.many(2))
     weights = load_file(model / "model.safetensors")

@@ -13,9 +13,17 @@ import pytest
 
 from tests.integration.conftest import Lab
 
-pytestmark = [pytest.mark.alone, pytest.mark.usefixtures("light_workers")]
+pytestmark = pytest.mark.alone(reason="these tests name workers themselves")
+started = pytest.mark.usefixtures("started_workers")
 
 WORKERS = ("-n", "2")
+
+
+@pytest.fixture(autouse=True)
+def _workers(request: pytest.FixtureRequest) -> None:
+    """Workers are forked, but where they must come as users get them."""
+    if "started_workers" not in request.fixturenames:
+        request.getfixturevalue("forked_workers")
 
 
 def run_report(lab: Lab) -> dict[str, Any]:
@@ -55,6 +63,7 @@ def assert_same(lab: Lab, *arguments: str, **more: Any) -> pytest.RunResult:
     return result
 
 
+@started
 def test_verdicts_status_junit_and_report_are_those_without_workers(lab: Lab) -> None:
     cases = [*lab.many(6, degraded=2), lab.improved("better"), lab.unscored("long"), lab.failing("hard")]
     lab.write("words", cases, max_pass_to_fail=0.1)
@@ -102,6 +111,7 @@ def test_a_sequential_run_asks_and_skips_the_same_cases(lab: Lab) -> None:
     assert_same(lab, "--quant-sequential", "--quant-allow-underpowered", "-rs")
 
 
+@started
 def test_a_check_of_a_conftest_file_that_the_controller_did_not_load(lab: Lab) -> None:
     mine = lab.preserved("mine")
     mine["checks"].append({"whispers": {}})
@@ -152,6 +162,7 @@ def test_other_plugins_can_look_at_what_was_deselected(lab: Lab) -> None:
     result.assert_outcomes(passed=1, skipped=1, deselected=2)
 
 
+@started
 @pytest.mark.parametrize("end", ["os._exit(3)", "os.kill(os.getpid(), 9)"])
 def test_a_worker_that_dies_loses_its_case_and_nothing_else(lab: Lab, end: str) -> None:
     lab.write("words", lab.many(6), max_pass_to_fail=0.9, min_robustness=0)
@@ -176,6 +187,7 @@ def test_a_worker_that_dies_loses_its_case_and_nothing_else(lab: Lab, end: str) 
     assert missing == ["case-2"]
 
 
+@started
 def test_no_gate_passes_when_no_worker_is_left(lab: Lab) -> None:
     lab.write("words", lab.many(4))
     lab.pytester.makeconftest("import os\n\ndef pytest_runtest_call(item):\n    os._exit(3)\n")
@@ -269,6 +281,7 @@ def test_failed_gates_are_judged_again(lab: Lab) -> None:
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
+@started
 def test_a_ctrl_c_in_a_worker_gives_no_verdict(lab: Lab) -> None:
     lab.write("words", lab.many(3))
     lab.pytester.makeconftest("def pytest_runtest_setup(item):\n    raise KeyboardInterrupt\n")
@@ -277,6 +290,7 @@ def test_a_ctrl_c_in_a_worker_gives_no_verdict(lab: Lab) -> None:
     result.stdout.no_fnmatch_line("*::gate*")
 
 
+@started
 def test_workers_import_no_torch_and_nothing_is_left_behind(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol
 
-from pytest_quantgate.cases.generators.arithmetic import arithmetic
-from pytest_quantgate.cases.generators.counting import counting
-from pytest_quantgate.cases.generators.facts import facts
-from pytest_quantgate.cases.generators.key_value import key_value
-from pytest_quantgate.cases.generators.multilingual_facts import multilingual_facts
-from pytest_quantgate.cases.generators.multilingual_sums import multilingual_sums
-from pytest_quantgate.cases.generators.needle import needle
-from pytest_quantgate.cases.generators.perturb import perturb
-from pytest_quantgate.cases.generators.structured import structured
-from pytest_quantgate.cases.generators.variable_tracking import variable_tracking
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from pytest_quantgate.cases.nodes import Node
     from pytest_quantgate.cases.problems import Problems
@@ -43,15 +34,33 @@ class Generator(Protocol):
         ...
 
 
-GENERATORS: Final[Mapping[str, Generator]] = {
-    "arithmetic": arithmetic,
-    "counting": counting,
-    "facts": facts,
-    "key_value": key_value,
-    "multilingual_facts": multilingual_facts,
-    "multilingual_sums": multilingual_sums,
-    "needle": needle,
-    "perturb": perturb,
-    "structured": structured,
-    "variable_tracking": variable_tracking,
-}
+class _Generators(Mapping[str, Generator]):
+    """The generators by name; each is a function in a module of its own name, imported when it is asked for."""
+
+    _names = (
+        "arithmetic",
+        "counting",
+        "facts",
+        "key_value",
+        "multilingual_facts",
+        "multilingual_sums",
+        "needle",
+        "perturb",
+        "structured",
+        "variable_tracking",
+    )
+
+    def __getitem__(self, name: str) -> Generator:
+        if name not in self._names:
+            raise KeyError(name)
+        found: Generator = getattr(import_module(f"{__name__}.{name}"), name)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+GENERATORS: Final[Mapping[str, Generator]] = _Generators()

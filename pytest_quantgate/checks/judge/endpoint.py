@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
+from pytest_quantgate.endpoint import BUSY, FORM, HOPELESS, OK, back_off, retry_after, split_address, verification
 from pytest_quantgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ SECONDS: Final = 60.0  # one attempt may take
 MOST_BYTES: Final = 1 << 20  # of a reply
 MOST_TOKENS: Final = 256  # of a verdict
 _LONGEST_WAIT: Final = 20.0  # seconds, whatever a server asks for
-_OK: Final = 200
-_BUSY: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
-_HOPELESS: Final = frozenset({401, 403, 404})  # the key, or the model's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +46,10 @@ class JudgeEndpoint:
         Raises:
             UsageError: The text is not of that form, or holds a user name or password.
         """
-        hint = "write http://HOST:PORT/v1#MODEL"
-        try:
-            parts = urlsplit(text.strip())
-            host, _ = parts.hostname, parts.port
-        except ValueError as error:
-            raise UsageError(f"{text!r} is not a URL: {error}", hint=hint) from None
-        if parts.scheme not in {"http", "https"} or not host or parts.query:
-            raise UsageError(f"{text!r} is not the URL of an endpoint", hint=hint)
-        if parts.username is not None or parts.password is not None:
-            raise UsageError("a judge's URL holds no user name or password", hint=f"put the key into ${KEY_VARIABLE}")
-        if not parts.fragment.strip():
-            raise UsageError(f"{text!r} does not name the model", hint=hint)
-        return cls(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}", parts.fragment.strip())
+        found = split_address(text, what="a judge's URL", key=KEY_VARIABLE)
+        if found.query:
+            raise UsageError(f"{text!r} is not the URL of an endpoint", hint=f"write {FORM}")
+        return cls(found.url, found.model)
 
 
 class JudgeError(Exception):
@@ -106,20 +94,20 @@ class Judge:
             if self._given_up is not None:
                 raise JudgeError(self._given_up)
             if attempt:
-                self._wait(max(pause, 0.5 * 2 ** (attempt - 1)))
+                self._wait(max(pause, back_off(attempt, longest=_LONGEST_WAIT)))
             try:
                 with self._client() as client:
                     status, pause, content = self._post(client, body)
             except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
                 status, pause, cause = None, 0.0, type(error).__name__
                 continue
-            if status == _OK:
+            if status == OK:
                 return _reply(content)
-            if status not in _BUSY:
+            if status not in BUSY:
                 break
         where = f"the judge at {self.endpoint.url}"
         trouble = f"{where} cannot be reached: {cause}" if status is None else f"{where} answers with status {status}"
-        if status is None or status in _HOPELESS:
+        if status is None or status in HOPELESS:
             self._given_up = trouble
         raise JudgeError(trouble)
 
@@ -139,8 +127,7 @@ class Judge:
                     raise JudgeError(msg)
                 if time.monotonic() > end:
                     raise TimeoutError
-            after = response.headers.get("retry-after", "")
-            pause = min(_LONGEST_WAIT, float(after)) if after.isdecimal() else 0.0
+            pause = retry_after(response.headers.get("retry-after", ""), longest=_LONGEST_WAIT)
             return response.status_code, pause, content
 
     def _client(self) -> httpx2.Client:
@@ -149,9 +136,7 @@ class Judge:
 
         with self._lock:
             if self._verify is None:
-                # without TLS there is nothing to verify, and reading the certificates takes longer than asking
-                secure = self.endpoint.url.startswith("https:")
-                self._verify = httpx2.create_ssl_context() if secure else False
+                self._verify = verification(self.endpoint.url)
         key = os.environ.get(KEY_VARIABLE, "").strip()
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         return httpx2.Client(timeout=SECONDS, follow_redirects=False, headers=headers, verify=self._verify)

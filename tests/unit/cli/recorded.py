@@ -7,6 +7,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pytest_quantgate.cli import main
+from pytest_quantgate.gate.model import GateResult
+from pytest_quantgate.report.model import RunReport
+
 CASES = 40
 
 
@@ -38,3 +42,26 @@ def write_answers(path: Path, lines: Iterable[Mapping[str, Any] | str | bytes]) 
     ]
     path.write_bytes(b"".join(line + b"\n" for line in encoded))
     return str(path)
+
+
+def write_run() -> None:
+    """Write a slice and four files of answers to it, three of them worse than fp16.jsonl, into the working folder."""
+    write_slice(Path())
+    write_answers(Path("fp16.jsonl"), answers())
+    write_answers(Path("good.jsonl"), answers({3}))
+    write_answers(Path("close.jsonl"), answers({3, 4, 5}))
+    write_answers(Path("bad.jsonl"), answers(range(10)))
+
+
+def gate(*arguments: str, candidate: str | None = "good.jsonl", slices: str = "sums.slice.yaml") -> int:
+    more = [] if candidate is None else ["--candidate", candidate]
+    return main(["gate", "--reference", "fp16.jsonl", *more, "--report-json", "run.json", *arguments, slices])
+
+
+def report() -> RunReport:
+    return RunReport.from_json(Path("run.json").read_text())
+
+
+def only_gate() -> GateResult:
+    (found,) = report().gates
+    return found

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_quantgate.generation.prompts import MIN_SHARED_TOKENS, Prompt, in_groups
+from pytest_quantgate.cases.model import Message
+from pytest_quantgate.generation.completion import Request
+from pytest_quantgate.generation.prompts import MIN_SHARED_TOKENS, Prompt, in_groups, tokenize
 
 
 def prompt(name: str, *token_ids: int, limit: int = 8) -> Prompt:
@@ -64,3 +67,52 @@ def test_every_prompt_is_in_one_group_and_order_of_input_does_not_matter(
     shuffled = list(prompts)
     chance.shuffle(shuffled)
     assert in_groups(shuffled) == groups
+
+
+class Words:
+    """A tokenizer of whole words that may begin a text with a token of its own; it has no chat template."""
+
+    chat_template = None
+
+    def __init__(self, first: int | None = None) -> None:
+        self.bos_token_id = first
+        self.words: list[str] = []
+
+    def __call__(self, text: str, *, add_special_tokens: bool = True) -> dict[str, list[int]]:
+        found = []
+        for word in text.replace("\n\n", " <break> ").split():
+            if word not in self.words:
+                self.words.append(word)
+            found.append(100 + self.words.index(word))
+        first = [self.bos_token_id] if add_special_tokens and self.bos_token_id is not None else []
+        return {"input_ids": [*first, *found]}
+
+    def read(self, prompt: Prompt) -> str:
+        return " ".join(self.words[token - 100] for token in prompt.token_ids if token >= 100)
+
+
+CHAT = (Message("system", "Be short."), Message("user", "What is red?"))
+
+
+def test_without_a_template_the_contents_are_paragraphs_and_the_answer_begins_behind_them() -> None:
+    words: Any = Words()
+    plain, begun = Request(CHAT, 4), Request(CHAT, 4, answer_prefix="It is")
+    (first, second), refused = tokenize(words, [plain, begun], 100)
+    assert not refused
+    assert words.read(first) == "Be short. <break> What is red?"
+    assert words.read(second) == "Be short. <break> What is red? <break> It is"
+
+
+def test_without_a_template_a_text_begins_as_the_model_has_learned() -> None:
+    (prompt_of_it,), _ = tokenize(cast("Any", Words(first=7)), [Request(CHAT, 4)], 100)
+    assert prompt_of_it.token_ids[0] == 7
+    assert prompt_of_it.token_ids.count(7) == 1
+
+
+def test_without_a_template_what_is_recalled_stands_behind_the_text() -> None:
+    request = Request((Message("user", "The sky is"),), 1, recall=("blue",))
+    words: Any = Words(first=7)
+    (found,), _ = tokenize(words, [request], 100)
+    (asked,) = found.asked
+    assert asked.problem is None
+    assert [words.words[token - 100] for token in asked.token_ids] == ["blue"]

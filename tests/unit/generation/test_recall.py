@@ -160,6 +160,9 @@ def test_a_space_is_put_between_two_words_and_nowhere_else(prefix: str, answer: 
 class Letters:
     """A tokenizer of letters, except that "th" is one token."""
 
+    chat_template = "the last message"
+    bos_token_id = None
+
     def apply_chat_template(self, chat: list[dict[str, str]], **_: object) -> str:
         return chat[-1]["content"]
 

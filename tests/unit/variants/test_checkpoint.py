@@ -37,7 +37,6 @@ def test_shards_are_found_through_the_index(folder: Path) -> None:
         ("config.json", "config.json is missing"),
         ("tokenizer.json", "tokenizer.json is missing"),
         ("model.safetensors", "model.safetensors is missing"),
-        ("chat_template.jinja", "no chat template"),
     ],
 )
 def test_what_is_missing_is_named(folder: Path, missing: str, named: str) -> None:
@@ -73,17 +72,41 @@ def test_pickles_are_refused_with_the_reason_and_the_way_out(folder: Path, name:
     assert "save_pretrained" in str(caught.value)
 
 
-def test_a_template_that_only_processors_read_is_none(folder: Path) -> None:
+def test_a_template_that_only_processors_read_is_refused(folder: Path) -> None:
     template = (folder / "chat_template.jinja").rename(folder / "chat_template.json")
     template.write_text(json.dumps({"chat_template": "{{ messages }}"}))
-    with pytest.raises(ModelError, match="no chat template"):
+    with pytest.raises(ModelError, match=r"its chat template is in chat_template\.json"):
         check_folder(folder)
 
 
-@pytest.mark.parametrize(("value", "named"), [({"quant_method": "gptq"}, "gptq"), (None, "unknown")])
-def test_an_already_quantized_checkpoint_is_refused(folder: Path, value: object, named: str) -> None:
-    set_key(folder / "config.json", "quantization_config", value)
-    with pytest.raises(ModelError, match=rf"already quantized \({named}\)"):
+def test_a_base_model_has_no_chat_template(folder: Path) -> None:
+    (folder / "chat_template.jinja").unlink()
+    check_folder(folder)
+    assert chat_template_text(folder) is None
+
+
+def test_a_configuration_that_says_nothing_of_quantization_is_plain(folder: Path) -> None:
+    set_key(folder / "config.json", "quantization_config", None)
+    check_folder(folder)
+
+
+def test_a_quantizer_that_is_not_known_is_refused_with_those_that_are(folder: Path) -> None:
+    set_key(folder / "config.json", "quantization_config", {"quant_method": "aqlm"})
+    with pytest.raises(ModelError) as caught:
+        check_folder(folder)
+    assert f"{folder}/config.json: this checkpoint is quantized with aqlm" in str(caught.value)
+    assert "GPTQ, AWQ, compressed-tensors" in str(caught.value)
+
+
+def test_a_configuration_that_does_not_belong_to_the_weights_is_refused(folder: Path) -> None:
+    set_key(folder / "config.json", "quantization_config", {"quant_method": "gptq", "bits": 4, "group_size": 32})
+    with pytest.raises(ModelError, match="no tensor of its files is stored so"):
+        check_folder(folder)
+
+
+def test_an_adapter_beside_the_weights_is_refused(folder: Path) -> None:
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match="also holds an adapter"):
         check_folder(folder)
 
 

@@ -19,10 +19,10 @@ def with_devices(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     monkeypatch.setattr(device, "cuda_device_count", lambda: count)
 
 
-def placed(monkeypatch: pytest.MonkeyPatch, text: str, name: str, dtype: str, devices: int = 1) -> Placement:
-    with_devices(monkeypatch, devices)
+def placed(monkeypatch: pytest.MonkeyPatch, text: str, name: str, dtype: str, kernels: str = "auto") -> Placement:
+    with_devices(monkeypatch, 1)
     spec = parse_spec(text)
-    return place(backend_of(spec.name).describe(spec), name, dtype)
+    return place(backend_of(spec.name).describe(spec), name, dtype, kernels)
 
 
 @pytest.mark.parametrize(
@@ -91,10 +91,40 @@ def test_on_cuda_arithmetic_is_the_variants_own(monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize(
-    ("text", "kernels"), [("fp16", "native"), ("nf4", "dense"), ("fp4", "dense"), ("int8", "native")]
+    ("text", "on_cpu", "on_cuda"),
+    [
+        ("fp16", "native", "native"),
+        ("nf4", "dense", "native"),
+        ("fp4", "dense", "native"),
+        ("int8", "native", "native"),
+        ("quanto:int4", "dense", "native"),
+        ("torchao:int8", "dense", "native"),
+        ("torchao:int8-dynamic", "native", "native"),
+        ("rtn:4bit", "dense", "dense"),
+    ],
 )
-def test_four_bit_weights_run_dense_on_a_cpu(monkeypatch: pytest.MonkeyPatch, text: str, kernels: str) -> None:
-    assert placed(monkeypatch, text, "cpu", "auto").kernels == kernels
+def test_weight_only_variants_run_dense_on_a_cpu_and_native_on_cuda(
+    monkeypatch: pytest.MonkeyPatch, text: str, on_cpu: str, on_cuda: str
+) -> None:
+    assert placed(monkeypatch, text, "cpu", "auto").kernels == on_cpu
+    assert placed(monkeypatch, text, "auto", "auto").kernels == on_cuda
+
+
+@pytest.mark.parametrize(
+    ("text", "dense", "native"),
+    [("nf4", "dense", "native"), ("int8", "native", "native"), ("rtn:4bit", "dense", "dense")],
+)
+def test_kernels_can_be_chosen_where_there_is_a_choice(
+    monkeypatch: pytest.MonkeyPatch, text: str, dense: str, native: str
+) -> None:
+    for on in ("cpu", "auto"):
+        assert placed(monkeypatch, text, on, "auto", "dense").kernels == dense
+        assert placed(monkeypatch, text, on, "auto", "native").kernels == native
+
+
+def test_unknown_kernels_have_nearest_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"--quant-kernels: 'dens' are no kernels\n  did you mean 'dense'\?"):
+        placed(monkeypatch, "nf4", "cpu", "auto", "dens")
 
 
 def test_the_compute_dtype_can_be_chosen_under_either_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from pytest_quantgate.variants.registry import (
     Description,
     Entry,
     OptionKind,
+    Scheme,
     backend_of,
     describe,
     entry_of,
@@ -50,6 +51,22 @@ def test_a_malformed_name_is_refused(name: str) -> None:
         register(name, OWN)
 
 
+def test_a_registered_name_may_have_schemes() -> None:
+    register("grouped", Entry(OWN.target, scheme=Scheme(r"\dbit(-g\d+)?", "4bit-g16", group=16)))
+    try:
+        assert str(parse_spec("grouped:3bit")) == "grouped:3bit-g16"
+        assert str(parse_spec("grouped:3bit-g4")) == "grouped:3bit-g4"
+        with pytest.raises(SpecError, match="for example grouped:4bit-g16"):
+            parse_spec("grouped:bit")
+    finally:
+        unregister("grouped")
+
+
+def test_a_scheme_that_is_none_is_refused() -> None:
+    with pytest.raises(UsageError, match="something other than an Entry"):
+        register("grouped", Entry(OWN.target, scheme="4bit"))  # type: ignore[arg-type]
+
+
 def test_an_option_may_be_called_like_a_variant_and_then_stands_behind_the_colon() -> None:
     register("other", Entry(OWN.target, {"int8": OptionKind.FLAG, "wide": OptionKind.FLAG}))
     try:
@@ -75,6 +92,10 @@ def test_a_backend_that_cannot_be_imported_is_one_clear_error(target: str) -> No
         ("nf4", ["4-bit NormalFloat", "except the output head"]),
         ("nf4:double", ["quantized again"]),
         ("int8:skip=fc1", ["8-bit", "the output head and fc1"]),
+        ("rtn:4bit", ["rounded to nearest", "groups of 64", "except the output head"]),
+        ("quanto:int4,skip=fc1", ["4-bit", "quanto", "the output head and fc1"]),
+        ("torchao:int8-dynamic", ["8-bit", "torchao", "activations too"]),
+        ("torchao:nvfp4", ["NVFP4", "from weights in bfloat16"]),
     ],
 )
 def test_a_description_says_what_is_quantized_and_what_is_left(text: str, parts: list[str]) -> None:
@@ -96,6 +117,11 @@ def test_a_description_says_what_is_quantized_and_what_is_left(text: str, parts:
         ("ruin:2bit", 2),
         ("ruin:zeroed-layer", None),
         ("ruin:shuffled-head", None),
+        ("rtn:3bit", 3),
+        ("quanto:int2", 2),
+        ("torchao:float8-dynamic", 8),
+        ("torchao:nvfp4", 4),
+        ("hqq:4bit", 4),
     ],
 )
 def test_a_description_names_the_bits_of_a_quantized_weight(text: str, bits: float | None) -> None:

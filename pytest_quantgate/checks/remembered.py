@@ -1,0 +1,174 @@
+"""What slow libraries found, kept across runs: where nothing is new, none of them is imported.
+
+math-verify with sympy, jsonschema and the language detector take a second and more to import or to read, and give the
+same for the same arguments. Each entry is bound to its arguments, the versions of the libraries and the state of our
+own files, and sealed with a digest over all of it. Nothing is kept until a run asks for it (`keep_in`). Whatever goes
+wrong with the file means that a thing is worked out again; a damaged one is begun anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pytest_quantgate.cases.model import digest_of
+from pytest_quantgate.paths import cache_folder
+
+Kind = Literal["math_answer", "json_schema", "schema", "language"]
+
+LIBRARIES: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "math_answer": ("math-verify", "latex2sympy2_extended", "antlr4-python3-runtime", "sympy", "mpmath"),
+    "json_schema": ("jsonschema", "jsonschema-specifications", "referencing"),
+    "schema": ("jsonschema", "jsonschema-specifications", "referencing"),
+    "language": ("py3langid", "numpy"),
+}
+"""What an entry of each kind was worked out by."""
+
+LARGEST: Final = 100_000
+"""Characters of the longest arguments that are kept: what is longer is rare, and takes room."""
+
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS found (key TEXT PRIMARY KEY, value TEXT NOT NULL, seal TEXT NOT NULL) WITHOUT ROWID"
+)
+_BUSY_SECONDS = 5.0
+
+
+def default_path() -> Path:
+    """The file in the user's cache folder."""
+    return cache_folder() / "findings-1.sqlite3"
+
+
+class Memory:
+    """Entries by kind and arguments; safe to use from several threads and processes.
+
+    Args:
+        path: The SQLite file; it and its folder are made when something is first looked up.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        self._path: Path | None = path
+        self._database: sqlite3.Connection | None = None
+
+    def get(self, key: str) -> Any:
+        """The value of a key as JSON; None when it is not kept."""
+        with self._lock, contextlib.suppress(sqlite3.Error, ValueError, RecursionError):
+            if (database := self._opened()) is not None:
+                row = database.execute("SELECT value, seal FROM found WHERE key = ?", (key,)).fetchone()
+                if row is not None and row[1] == digest_of([key, row[0]]):
+                    return json.loads(row[0])
+        return None
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep a value that is plain JSON and not None."""
+        text = json.dumps(value)
+        with self._lock, contextlib.suppress(sqlite3.Error):
+            if (database := self._opened()) is not None:
+                row = (key, text, digest_of([key, text]))
+                database.execute("INSERT OR REPLACE INTO found VALUES (?, ?, ?)", row)
+
+    def close(self) -> None:
+        """Close the file; nothing is found or kept any more."""
+        with self._lock:
+            self._path = None
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+
+    def _opened(self) -> sqlite3.Connection | None:
+        path, self._path = self._path, None  # one attempt
+        if path is not None:
+            self._database = _open(path)
+        return self._database
+
+
+_memory: list[Memory] = []  # the one in use, if any; tests run several sessions in one process, one inside another
+
+
+@contextlib.contextmanager
+def keep_in(path: Path) -> Iterator[None]:
+    """Look things up in a file, and keep there what is worked out, until the block ends."""
+    memory = Memory(path)
+    _memory.append(memory)
+    try:
+        yield
+    finally:
+        _memory.remove(memory)
+        memory.close()
+
+
+def remembered(kind: Kind, arguments: Sequence[Any], work_out: Callable[[], Any], worth: Callable[[Any], bool]) -> Any:
+    """What was found before for these arguments, or what is found now.
+
+    Args:
+        kind: What is asked.
+        arguments: Plain JSON; everything that the result depends on, beside libraries and our own files.
+        work_out: Gives the result, plain JSON.
+        worth: Whether a value is such a result, and one that every run would find: all others are not kept, and not
+            believed.
+    """
+    if not _memory:
+        return work_out()
+    text = json.dumps([kind, arguments], sort_keys=True)
+    if len(text) > LARGEST:
+        return work_out()
+    key = digest_of([_state(kind), text])
+    found = _memory[-1].get(key)
+    if found is None or not worth(found):
+        found = work_out()
+        if worth(found):
+            _memory[-1].put(key, found)
+    return found
+
+
+def forget(path: Path) -> None:
+    """Remove everything that is kept."""
+    for suffix in ("", "-wal", "-shm"):
+        with contextlib.suppress(OSError):
+            path.with_name(path.name + suffix).unlink()
+
+
+@cache
+def _state(kind: Kind) -> str:
+    """The versions of a kind's libraries, and our own files as they are now."""
+    folder = Path(__file__).parent
+    files = [
+        [str(file.relative_to(folder)), (stat := file.stat()).st_size, stat.st_mtime_ns]
+        for file in sorted(folder.rglob("*.py"))
+    ]
+    return digest_of([[_version(name) for name in LIBRARIES[kind]], files])
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _open(path: Path) -> sqlite3.Connection | None:
+    for attempt in (1, 2):
+        with contextlib.suppress(OSError, sqlite3.Error):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            try:
+                database.execute("PRAGMA journal_mode = WAL")
+                database.execute("PRAGMA synchronous = NORMAL")
+                database.execute(_TABLE)
+            except sqlite3.OperationalError:  # locked, read-only, full: the file itself may be sound
+                database.close()
+                return None
+            except sqlite3.DatabaseError:  # torn, or another program's: nothing is lost that cannot be made again
+                database.close()
+                if attempt == 1:
+                    forget(path)
+                continue
+            return database
+    return None

@@ -1,0 +1,102 @@
+"""What every client of an OpenAI-compatible server needs: how addresses are written, and how patient one is."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from pytest_quantgate.errors import UsageError
+
+if TYPE_CHECKING:
+    import ssl
+
+OK: Final = 200
+
+BUSY: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+"""Statuses after which the same request may be answered later."""
+
+HOPELESS: Final = frozenset({401, 403, 404})
+"""Statuses that every request would get: the key, or the model's name, is wrong."""
+
+FORM: Final = "http://HOST:PORT/v1#MODEL"
+
+_FIRST_WAIT: Final = 0.5  # seconds
+_AUTHORITY: Final = re.compile(r"//([^/?#]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A URL and the model behind it, taken apart.
+
+    Attributes:
+        url: Base URL of the API, without a slash behind it.
+        query: What stood behind the question mark.
+        model: What the server calls the model.
+    """
+
+    url: str
+    query: str
+    model: str
+
+
+def split_address(text: str, *, what: str, key: str) -> Address:
+    """Read ``http://HOST:PORT/v1#MODEL``.
+
+    Args:
+        text: What the user wrote.
+        what: Whose address it is, for messages.
+        key: The environment variable that a key belongs into.
+
+    Raises:
+        UsageError: The text is not of that form, or holds a user name or password; then the message does not.
+    """
+    hint = f"write {FORM}"
+    authority = _AUTHORITY.search(text)
+    if authority is not None and "@" in authority[1]:
+        raise UsageError(f"{what} holds no user name or password", hint=f"put the key into ${key}")
+    try:
+        parts = urlsplit(text.strip())
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise UsageError(f"{text!r} is not a URL: {error}", hint=hint) from None
+    if parts.scheme not in {"http", "https"} or not host:
+        raise UsageError(f"{text!r} is not the URL of an endpoint", hint=hint)
+    if not parts.fragment.strip():
+        raise UsageError(f"{text!r} does not name the model", hint=hint)
+    url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+    return Address(url, parts.query, parts.fragment.strip())
+
+
+def back_off(attempt: int, *, longest: float) -> float:
+    """Seconds to wait before an attempt, counted from 1: twice as long each time."""
+    return min(longest, _FIRST_WAIT * 2.0 ** (attempt - 1))
+
+
+def retry_after(header: str, *, longest: float) -> float:
+    """Seconds that a server asks to wait, by ``Retry-After`` (RFC 9110, 10.2.3: seconds or a date), within a limit.
+
+    Args:
+        header: The header's value; empty for none.
+        longest: The limit.
+
+    Returns:
+        0 where nothing is asked, or nothing that can be read.
+    """
+    header = header.strip()
+    if header.isascii() and header.isdecimal():
+        return min(longest, float(header[:9]))
+    with suppress(ValueError, TypeError, OverflowError):
+        return min(longest, max(0.0, parsedate_to_datetime(header).timestamp() - time.time()))
+    return 0.0
+
+
+def verification(url: str) -> ssl.SSLContext | bool:
+    """How a client verifies certificates; reading those of this machine takes longer than asking, so once a client."""
+    import httpx2
+
+    return httpx2.create_ssl_context() if url.startswith("https:") else False

@@ -1,0 +1,130 @@
+"""How the tensors of a GGUF file are stored: what its quantizer made of them, kept with the conversion."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_quantgate.errors import ModelError
+
+_EMBEDDING = ("token_embd.weight",)
+_HEAD = ("output.weight",)
+_MATRIX = 2
+_PLAIN = ("F32", "F16", "BF16", "F64")
+_AGAIN = "download or copy it again"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Tensors of one kind.
+
+    Attributes:
+        weights: Their weights.
+        stored_bytes: What they take.
+    """
+
+    weights: int
+    stored_bytes: int
+
+    @property
+    def bits(self) -> float:
+        """Bits of a weight, scales included; 0 where there is none."""
+        return 8 * self.stored_bytes / self.weights if self.weights else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GgufTypes:
+    """What a GGUF file is made of.
+
+    Attributes:
+        name: The file's own name for its mixture, such as ``Q4_K_M``; empty where it has none.
+        types: Number of tensors of each type.
+        layers: Matrices of the layers.
+        embedding: The embedding.
+        head: The output head; no weights where the embedding stands for it.
+        whole: All tensors.
+    """
+
+    name: str
+    types: Mapping[str, int]
+    layers: Stored
+    embedding: Stored
+    head: Stored
+    whole: Stored
+
+    @property
+    def quantized(self) -> bool:
+        """Whether anything is."""
+        return any(each not in _PLAIN for each in self.types)
+
+    @property
+    def main_bits(self) -> int | None:
+        """Bits of a weight by the name, without scales: 4 for ``Q4_K_M``; None where it names none."""
+        found = re.match(r"(?:MXFP|NVFP|I?Q|TQ)(\d)", self.name)
+        return int(found[1]) if found and self.quantized else None
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        types = ", ".join(f"{count} {name}" for name, count in sorted(self.types.items()))
+        return f"GGUF {self.name or 'mixture'}: {self.whole.bits:.2f} bits per weight ({types} tensors), made elsewhere"
+
+    def to_json(self) -> dict[str, Any]:
+        """The facts as a JSON object."""
+        parts = {part: getattr(self, part) for part in ("layers", "embedding", "head", "whole")}
+        return {
+            "name": self.name,
+            "types": dict(self.types),
+            **{part: [each.weights, each.stored_bytes] for part, each in parts.items()},
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> GgufTypes:
+        """Reads back what ``to_json`` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is something else.
+        """
+        parts = {part: Stored(*map(int, value[part])) for part in ("layers", "embedding", "head", "whole")}
+        types = {str(name): int(count) for name, count in value["types"].items()}
+        return cls(str(value["name"]), types, **parts)
+
+
+def read_types(source: Path) -> GgufTypes:
+    """Reads the headers of a GGUF file.
+
+    Raises:
+        ModelError: It is damaged.
+    """
+    import gguf  # imports numpy, and is needed once a file
+
+    try:
+        reader = gguf.GGUFReader(str(source))
+        found = [
+            (str(each.name), each.tensor_type.name, int(each.n_elements), int(each.n_bytes), len(each.shape))
+            for each in reader.tensors
+        ]
+        field = reader.get_field("general.file_type")
+        number = None if field is None else int(field.contents())
+    except Exception as error:  # noqa: BLE001  (a damaged file fails in many ways)
+        raise ModelError(
+            f"its headers cannot be read: {type(error).__name__}: {error}", where=str(source), hint=_AGAIN
+        ) from None
+    names = {each.value: each.name for each in gguf.LlamaFileType}
+    types: dict[str, int] = defaultdict(int)
+    sums: dict[str, list[int]] = {part: [0, 0] for part in ("layers", "embedding", "head", "whole")}
+    for name, kind, weights, size, dimensions in found:
+        types[kind] += 1
+        part = "embedding" if name in _EMBEDDING else "head" if name in _HEAD else "layers"
+        for each in ("whole", *((part,) if dimensions >= _MATRIX else ())):
+            sums[each][0] += weights
+            sums[each][1] += size
+    title = names.get(number, "") if number is not None else ""
+    title = title.removeprefix("MOSTLY_").removeprefix("ALL_")
+    return GgufTypes(
+        "" if title == "GUESSED" else title, dict(types), **{part: Stored(*each) for part, each in sums.items()}
+    )

@@ -1,0 +1,71 @@
+"""``hqq:4bit-g64``: half-quadratic quantization, for as far as transformers loads it: 5.23 does not."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_quantgate.variants.device import Placement
+from pytest_quantgate.variants.registry import Description
+from pytest_quantgate.variants.spec import VariantSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+_GROUP_BITS: Final = 16 + 16  # a scale and a zero
+
+
+class HqqBackend:
+    """Loads variants that hqq quantizes."""
+
+    def describe(self, spec: VariantSpec) -> Description:
+        """What the spec means."""
+        bits, group = (int(number) for number in re.findall(r"\d+", spec.scheme or ""))
+        skipped = spec.names("skip")
+        left = " and ".join(filter(None, ["the output head", ", ".join(skipped)]))
+        return Description(
+            summary=f"{bits}-bit integers (HQQ) in groups of {group}: all linear layers except {left}",
+            stored_bits=bits + _GROUP_BITS / group,
+            max_bits=bits + _GROUP_BITS / group + 1,
+            cuda_dtype="float16",
+            dense=True,
+            skipped=skipped,
+            bits=bits,
+            # not among what the name requires: nobody should install it before transformers can use it
+            identity={"version:hqq": _version()},
+        )
+
+    def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
+        """Loads the fp16 weights, quantized as they are read.
+
+        Raises:
+            SpecError: transformers does not do it, or hqq is not installed.
+        """
+        from pytest_quantgate.variants.hqq_loading import load  # imports torch
+
+        return load(spec, folder, placement)
+
+    def stored_bytes(self, module: nn.Module) -> int | None:
+        """Bytes of a replaced module's packed weight, scales and zeros."""
+        from pytest_quantgate.variants.hqq_loading import stored_bytes
+
+        return stored_bytes(module)
+
+    def finish(self, model: PreTrainedModel, placement: Placement) -> None:
+        """Brings all to the compute dtype and the kernels of the placement."""
+        from pytest_quantgate.variants.hqq_loading import finish
+
+        finish(model, placement)
+
+
+BACKEND: Final = HqqBackend()
+
+
+def _version() -> str:
+    try:
+        return version("hqq")
+    except PackageNotFoundError:
+        return "none"

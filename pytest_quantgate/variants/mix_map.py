@@ -1,0 +1,168 @@
+"""The map of a mixed variant: patterns of module names to specs, read from a file or from the spec itself.
+
+Patterns are names as ``skip=`` takes them, in which ``*`` stands for any part of one name. The first pattern that
+matches a module decides; what none matches stays as ``fp16`` has it. A pattern without a letter means all layers but
+the output head, as quantizers do: to quantize that, name it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pytest_quantgate.cases import fields
+from pytest_quantgate.cases.files import read_text
+from pytest_quantgate.cases.nodes import Node
+from pytest_quantgate.cases.problems import Problems, quoted
+from pytest_quantgate.cases.yaml_nodes import read_yaml
+from pytest_quantgate.errors import FileError, SpecError, nearest
+from pytest_quantgate.variants.modules import matches
+from pytest_quantgate.variants.spec import MIX, VariantSpec, parse_spec
+
+MOST_RULES: Final = 1000
+
+_PATTERN: Final = re.compile(r"[\w*]+(\.[\w*]+)*", re.ASCII)
+_STAR: Final = re.compile(r"^\s*\*", re.MULTILINE)
+_EXAMPLE: Final = "for example down_proj=int8;*=nf4"
+
+
+@dataclass(frozen=True, slots=True)
+class MixMap:
+    """Which spec each module has.
+
+    Attributes:
+        rules: Pattern and spec, in the order in which they are tried; at least one.
+    """
+
+    rules: tuple[tuple[str, VariantSpec], ...]
+
+    def __str__(self) -> str:
+        """The canonical text, as it can stand in a spec."""
+        return ";".join(f"{pattern}={spec}" for pattern, spec in self.rules)
+
+    @property
+    def specs(self) -> tuple[VariantSpec, ...]:
+        """The different specs, in order."""
+        return tuple(dict.fromkeys(spec for _, spec in self.rules))
+
+    def resolve(self, modules: Iterable[str], head: str, where: str) -> Mapping[str, VariantSpec]:
+        """The spec of each module that some pattern matches, in the order of the modules.
+
+        Args:
+            modules: Full names of the model's linear layers.
+            head: That of the output head.
+            where: The variant, for the message.
+
+        Raises:
+            SpecError: A pattern matches none, or none that is left by those above it.
+        """
+        names = list(modules)
+        found: dict[str, VariantSpec] = {}
+        for pattern, spec in self.rules:
+            covered = [name for name in names if (name != head or pattern.strip("*.")) and matches(pattern, name)]
+            if not covered:
+                parts = {part for name in names for part in name.split(".") if not part.isdigit()}
+                raise SpecError(
+                    f"the model has no linear layer {pattern!r}",
+                    where=where,
+                    hint=nearest(pattern, (*names, *parts), otherwise=f"known: {', '.join(sorted(parts))}"),
+                )
+            left = [name for name in covered if name not in found]
+            if not left:
+                raise SpecError(
+                    f"{pattern!r} matches nothing that the patterns above it have not matched already",
+                    where=where,
+                    hint="put it above them, or leave it out: the first pattern that matches decides",
+                )
+            found.update(dict.fromkeys(left, spec))
+        return {name: found[name] for name in names if name in found}
+
+
+def read_map(text: str) -> MixMap:
+    """Reads what stands behind ``mix:``.
+
+    Args:
+        text: ``PATTERN=SPEC;PATTERN=SPEC``; or, without an equals sign, the path of a YAML or JSON file that maps
+            patterns to specs.
+
+    Raises:
+        SpecError: A rule in the text that is none.
+        FileError: The file cannot be read, or is not such a map; every problem as FILE:LINE.
+    """
+    return _inline(text) if "=" in text else _from_file(text)
+
+
+def _inline(text: str) -> MixMap:
+    rules: dict[str, VariantSpec] = {}
+    where = f"variant {f'{MIX}:{text}'!r}"
+    for piece in text.split(";"):
+        pattern, equals, spec = (part.strip() for part in piece.partition("="))
+        if not equals:
+            raise SpecError(f"{piece.strip()!r} gives no pattern its spec", where=where, hint=_EXAMPLE)
+        if pattern in rules:
+            raise SpecError(f"the pattern {pattern!r} is there twice", where=where, hint="leave one out")
+        rules[pattern] = _rule(pattern, spec, where)
+    return MixMap(tuple(rules.items()))
+
+
+def _from_file(path: str) -> MixMap:
+    problems = Problems(path)
+    text = read_text(Path(path).expanduser(), problems)
+    document = None if text is None else read_yaml(text, problems)
+    rules = {} if document is None else _rules(document, problems)
+    if text is not None and (star := _STAR.search(text)):
+        problems.add(text.count("\n", 0, star.end()) + 1, "a pattern that begins with '*' must be quoted in YAML")
+    if problems:
+        raise FileError(problems.found())
+    return MixMap(tuple(rules.items()))
+
+
+def _rules(document: Node, problems: Problems) -> dict[str, VariantSpec]:
+    if not isinstance(document.value, dict):
+        fields.wrong_type(document, "a mix must be a mapping of module patterns to specs", problems)
+        return {}
+    if not 0 < len(document.value) <= MOST_RULES:
+        problems.add(document.line, f"a mix has from 1 to {MOST_RULES:,} patterns, not {len(document.value):,}")
+        return {}
+    rules = {}
+    for pattern, node in document.value.items():
+        spec = fields.text(node, f"the spec of {quoted(pattern)}", problems)
+        if spec is None:
+            continue
+        try:
+            rules[pattern] = _rule(pattern, spec, problems.path)
+        except SpecError as error:
+            problems.add(node.line, "; ".join(filter(None, (error.what, error.hint))))
+    return rules
+
+
+def _rule(pattern: str, text: str, where: str) -> VariantSpec:
+    """The spec of one rule.
+
+    Raises:
+        SpecError: The pattern or the spec is none, or the spec is one that cannot be part of a mix.
+    """
+    if not _PATTERN.fullmatch(pattern) or len(pattern) > fields.LONGEST_NAME:
+        raise SpecError(f"{quoted(pattern)} is no pattern of module names", where=where, hint=_EXAMPLE)
+    try:
+        spec = parse_spec(text)
+    except SpecError as error:
+        raise SpecError(f"{pattern}: {error.what} ({quoted(text)})", where=where, hint=error.hint) from None
+    refused = {
+        "a mix": spec.name == MIX,
+        "a served model": spec.served,
+        "another model": spec.model is not None,
+        "an adapter": spec.lora is not None,
+        "quantized keys and values": spec.kv is not None,
+    }
+    for what, found in refused.items():
+        if found:
+            hint = "@MODEL, +kv: and +lora: stand behind the whole mix"
+            raise SpecError(f"{pattern}: {what} cannot be part of a mix ({quoted(text)})", where=where, hint=hint)
+    if skipped := spec.names("skip"):
+        hint = f"give what stays as it is a pattern of its own above this one: {skipped[0]}=fp16"
+        raise SpecError(f"{pattern}: skip= has no place in a mix ({quoted(text)})", where=where, hint=hint)
+    return spec

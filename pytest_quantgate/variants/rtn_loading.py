@@ -1,0 +1,81 @@
+"""The part of the round-to-nearest backend that needs torch."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+from pytest_quantgate.errors import SpecError
+from pytest_quantgate.variants.dense import spread
+from pytest_quantgate.variants.device import Placement
+from pytest_quantgate.variants.loading import cast_parameters, dtype_of
+from pytest_quantgate.variants.modules import check_skips, covers
+from pytest_quantgate.variants.rounding import Rounded, store_rounded
+from pytest_quantgate.variants.rtn import bits_and_group
+from pytest_quantgate.variants.spec import VariantSpec
+
+
+class RoundedLinear(nn.Module):
+    """A linear layer as it would be stored; it is spread out before it runs.
+
+    Args:
+        layer: The layer that is rounded.
+        rounded: Its weight.
+    """
+
+    def __init__(self, layer: nn.Linear, rounded: Rounded) -> None:
+        super().__init__()
+        self.in_features, self.out_features = layer.in_features, layer.out_features
+        self.rounded = rounded
+        self.bias = layer.bias
+
+
+def round_layers(model: PreTrainedModel, spec: VariantSpec) -> None:
+    """Rounds every linear layer but the output head and those that are skipped, in place.
+
+    Raises:
+        SpecError: See ``RtnBackend.load``.
+    """
+    skips = spec.names("skip")
+    bits, group = bits_and_group(spec)
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    modules = {name: module for name, module in model.named_modules() if name}
+    check_skips(skips, modules, str(spec))
+    for name, module in modules.items():
+        if not isinstance(module, nn.Linear) or module is head or any(covers(skip, name) for skip in skips):
+            continue
+        try:
+            rounded = store_rounded(module.weight, bits, group)
+        except ValueError as error:
+            raise SpecError(
+                f"{name} does not fit: {error}",
+                where=f"variant {str(spec)!r}",
+                hint=f"use groups that divide {module.in_features}, such as {_dividing(module.in_features)}",
+            ) from error
+        model.set_submodule(name, RoundedLinear(module, rounded))
+
+
+def _dividing(columns: int) -> str:
+    """A spec's group that fits: the usual ones first."""
+    groups = (*(group for group in (128, 64, 96, 32, 48, 16) if columns % group == 0), columns)
+    return f"g{groups[0]}"
+
+
+def stored_bytes(module: nn.Module) -> int | None:
+    """See ``RtnBackend.stored_bytes``."""
+    return module.rounded.nbytes if isinstance(module, RoundedLinear) else None
+
+
+def finish(model: PreTrainedModel, placement: Placement) -> None:
+    """See ``RtnBackend.finish``."""
+    dtype = dtype_of(placement.compute_dtype)
+    spread(model, partial(_weight_of, dtype=dtype))
+    cast_parameters(model, dtype)
+
+
+def _weight_of(module: Any, dtype: torch.dtype) -> torch.Tensor | None:
+    return module.rounded.weight(dtype) if isinstance(module, RoundedLinear) else None

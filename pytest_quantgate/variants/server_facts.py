@@ -1,0 +1,214 @@
+"""What a server tells of the model that it serves. Nothing of it is believed further than to tell variants apart.
+
+Servers answer about themselves in different places, all read here: ``/v1/models`` (all of them), ``/version`` (vLLM),
+``/props`` (llama.cpp), ``/info`` (TGI), ``/server_info`` (SGLang; ``/get_server_info`` before).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_quantgate.checks.finding import one_line
+from pytest_quantgate.endpoint import BUSY, OK, back_off, retry_after, verification
+from pytest_quantgate.errors import ModelError
+from pytest_quantgate.variants.address import KEY_VARIABLE, ServedAddress, key_for
+
+if TYPE_CHECKING:
+    import httpx2
+
+ATTEMPTS: Final = 3
+SECONDS: Final = 15.0  # one attempt may take
+MOST_BYTES: Final = 1 << 22  # of a reply; a gateway may list thousands of models
+_LONGEST: Final = 200  # characters of a fact
+_LONGEST_WAIT: Final = 5.0
+_REFUSED: Final = frozenset({401, 403})
+_PASSING: Final = BUSY - {500}  # `transformers serve` lists its models so, where it has downloaded none
+_COMMIT: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])")
+
+# the server that answers at a path, and the names under which it tells what the identity needs
+_PLACES: Final[tuple[tuple[str, str, Mapping[str, str]], ...]] = (
+    ("/version", "vLLM", {"version": "version"}),
+    ("/props", "llama.cpp", {"build_info": "version", "model_path": "model_path", "chat_template": "chat_template"}),
+    (
+        "/info",
+        "TGI",
+        {
+            "model_id": "model_path",
+            "model_sha": "revision",
+            "model_dtype": "dtype",
+            "quantize": "quantization",
+            "version": "version",
+            "sha": "build",
+        },
+    ),
+    *(
+        (
+            path,
+            "SGLang",
+            {
+                "model_path": "model_path",
+                "revision": "revision",
+                "quantization": "quantization",
+                "dtype": "dtype",
+                "kv_cache_dtype": "kv_cache_dtype",
+                "version": "version",
+            },
+        )
+        for path in ("/server_info", "/get_server_info")
+    ),
+)
+# what an entry of /v1/models may hold beside the name; its `created` is the time of asking on some servers
+_OF_MODEL: Final = {"owned_by": "owned_by", "root": "root", "parent": "parent", "max_model_len": "context"}
+_OF_META: Final = {"n_params": "weights", "size": "bytes", "n_vocab": "vocabulary"}  # llama.cpp
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a server told.
+
+    Attributes:
+        told: By name, sorted.
+        whole: It was asked everything, and either told or had nothing to tell.
+    """
+
+    told: Mapping[str, str]
+    whole: bool
+
+
+def ask(address: ServedAddress) -> Facts:
+    """Ask a server what it serves.
+
+    Args:
+        address: Where it is.
+
+    Raises:
+        SpecError: The environment's keys are malformed.
+        ModelError: It cannot be reached, answers nothing but errors, or refuses the key.
+    """
+    key = key_for(address)
+    where = f"variant {str(address)!r}"
+    with _client(address, key, where) as client:
+        asking = _Asking(client, key)
+        status, models = asking.get(f"{address.url}/models")
+        if status in _REFUSED:
+            hint = f"put its key into ${KEY_VARIABLE} as HOST=KEY" if not key else f"look at the key in ${KEY_VARIABLE}"
+            raise ModelError(f"the server refuses the key with status {status}", where=where, hint=hint)
+        if status is None or status in _PASSING:
+            hint = "start it, or look at the address; what was answered before is kept"
+            raise ModelError(f"the server cannot be reached: {asking.trouble}", where=where, hint=hint)
+        told = dict(_of_model(models, address.model))
+        for path, server, names in _PLACES:
+            _, value = asking.get(f"{address.root}{path}")
+            found = dict(_facts(value, names))
+            if "version" in found:
+                told |= found | {"server": server}
+            if "version" in found or not asking.whole:
+                break
+    if "revision" not in told and (commit := _COMMIT.search(told.get("root", told.get("model_path", "")))):
+        told["revision"] = commit[0]
+    if not _COMMIT.fullmatch(told.get("revision", "")):
+        told.pop("revision", None)  # a branch moves
+    for name in ("root", "model_path"):
+        if name in told and told[name].startswith("/"):  # folders of the machine that serves are nobody's business
+            told[name] = told[name].rstrip("/").rpartition("/")[2]
+    return Facts(dict(sorted(told.items())), asking.whole)
+
+
+def _client(address: ServedAddress, key: str, where: str) -> httpx2.Client:
+    import httpx2
+
+    headers = {"Accept-Encoding": "identity", **({"Authorization": f"Bearer {key}"} if key else {})}
+    try:
+        verify = verification(address.url)
+        return httpx2.Client(headers=headers, timeout=SECONDS, follow_redirects=False, verify=verify)
+    except (ImportError, ValueError, OSError, httpx2.InvalidURL) as error:  # whose text may hold a proxy's password
+        raise ModelError(
+            f"the proxies or certificates that the environment names cannot be used: {type(error).__name__}",
+            where=where,
+            hint="look at HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY and SSL_CERT_FILE",
+        ) from None
+
+
+class _Asking:
+    """Asks one place of a server after the other.
+
+    Args:
+        client: The client.
+        key: What must not come back in a fact.
+
+    Attributes:
+        whole: No place was unreachable or busy.
+        trouble: Why the last one could not be asked.
+    """
+
+    def __init__(self, client: httpx2.Client, key: str) -> None:
+        self._client = client
+        self._key = key.encode()
+        self.whole = True
+        self.trouble = ""
+
+    def get(self, url: str) -> tuple[int | None, Any]:
+        """Status, None for none, and the JSON value that a place answers with; None for anything else."""
+        import httpx2
+
+        status, pause = None, 0.0
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(max(pause, back_off(attempt, longest=_LONGEST_WAIT)))
+            try:
+                status, pause, content = self._once(url)
+            except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+                status, pause, self.trouble = None, 0.0, type(error).__name__
+                continue
+            self.trouble = f"status {status}"
+            if status not in _PASSING:
+                return status, _json(content) if status == OK else None
+        self.whole = False
+        return status, None
+
+    def _once(self, url: str) -> tuple[int, float, bytes]:
+        end = time.monotonic() + SECONDS
+        with self._client.stream("GET", url) as response:
+            content = b""
+            for chunk in response.iter_raw():
+                content += chunk
+                if len(content) > MOST_BYTES or time.monotonic() > end:
+                    raise TimeoutError
+            pause = retry_after(response.headers.get("retry-after", ""), longest=_LONGEST_WAIT)
+            return response.status_code, pause, content.replace(self._key, b"[key]") if self._key else content
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _of_model(value: Any, model: str) -> Iterator[tuple[str, str]]:
+    """The facts in the entry of a list of models."""
+    entries = value.get("data") if isinstance(value, dict) else None
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, dict) and entry.get("id") == model:
+            yield from _facts(entry, _OF_MODEL)
+            yield from _facts(entry.get("meta"), _OF_META)
+            return
+
+
+def _facts(value: Any, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    if not isinstance(value, dict):
+        return
+    for key, name in names.items():
+        found = value.get(key, "")
+        if found is None and name == "quantization":
+            found = "none"  # told, and none
+        if key == "chat_template" and isinstance(found, str) and found:
+            found = hashlib.sha256(found.encode("utf-8", "backslashreplace")).hexdigest()
+        if isinstance(found, str | int | float) and (text := one_line(str(found).strip(), _LONGEST)):
+            yield name, text

@@ -1,0 +1,156 @@
+"""``stored``: the weights as their checkpoint holds them, quantized elsewhere or another plain model.
+
+What is stored is told from config.json, or from the GGUF file that a folder was converted from; ``stored_config`` and
+``gguf_types`` say how. A quantized checkpoint is audited by what its files hold for each layer. On a CPU its layers are
+spread out once, like those of every weight-only variant; FP8 and MXFP4 checkpoints have no other way there, so what
+kernels of a GPU round of the activations is not judged on a CPU.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_quantgate.errors import ModelError, SpecError
+from pytest_quantgate.variants.checkpoint import read_tensors, storage_in
+from pytest_quantgate.variants.device import Placement
+from pytest_quantgate.variants.digests import file_digest
+from pytest_quantgate.variants.gguf import types_in
+from pytest_quantgate.variants.gguf_types import GgufTypes
+from pytest_quantgate.variants.headers import PLAIN_DTYPES, TensorHeader
+from pytest_quantgate.variants.registry import Description
+from pytest_quantgate.variants.spec import VariantSpec
+from pytest_quantgate.variants.stored_config import QUANTO_MAP, Storage
+from pytest_quantgate.variants.stored_layout import as_plain, layers_of
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedModel
+
+NAME: Final = "stored"
+HALF_BITS: Final = 16
+_COMPUTE: Final = {"F16": "float16", "BF16": "bfloat16"}
+_SLACK = 2  # a checkpoint of 4 bits that takes 8 a weight is none; scales of small groups may well take two
+
+
+class StoredBackend:
+    """Loads checkpoints as they are."""
+
+    def describe(self, spec: VariantSpec) -> Description:  # noqa: ARG002  (the protocol's signature)
+        """What the spec means where the checkpoint is not known yet."""
+        return Description(
+            summary="weights as the checkpoint stores them",
+            stored_bits=HALF_BITS,
+            max_bits=None,
+            cuda_dtype="float16",
+            dense=True,
+        )
+
+    def inspect(self, spec: VariantSpec, folder: Path) -> Description:  # noqa: ARG002  (as above)
+        """What the spec means for a checkpoint."""
+        tensors = read_tensors(folder)
+        types = types_in(folder)
+        if types is not None:
+            return _of_gguf(types)
+        storage = storage_in(folder)
+        if storage is not None:
+            return _of_storage(storage, tensors, folder)
+        dtype = plain_dtype(tensors)
+        return Description(
+            summary=f"plain weights as the checkpoint stores them ({dtype or 'several precisions'}), nothing quantized",
+            stored_bits={"float32": 32}.get(dtype, HALF_BITS),
+            max_bits=None,
+            cuda_dtype=dtype or "float32",
+            bits={"float32": 32, "float16": 16, "bfloat16": 16}.get(dtype),
+        )
+
+    def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
+        """Loads the weights as they are stored, or where its library cannot hold them so, spread out."""
+        from pytest_quantgate.variants.stored_loading import load  # imports torch
+
+        return load(spec, folder, placement)
+
+    def stored_bytes(self, module: nn.Module) -> int | None:
+        """Bytes that the checkpoint's files hold for a layer."""
+        found: int | None = getattr(module, STORED, None)
+        return found
+
+    def finish(self, model: PreTrainedModel, placement: Placement) -> None:
+        """Brings the model to its compute dtype and kernels."""
+        from pytest_quantgate.variants.stored_loading import finish
+
+        finish(model, placement)
+
+
+STORED: Final = "quantgate_stored_bytes"
+"""Attribute of a loaded module: what its checkpoint stores for it."""
+
+
+def plain_dtype(tensors: tuple[TensorHeader, ...]) -> str:
+    """The dtype that all floating-point tensors have; empty where they differ or are of one that is seldom."""
+    found = {tensor.dtype for tensor in tensors if tensor.dtype in PLAIN_DTYPES}
+    return {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}.get(found.pop(), "") if len(found) == 1 else ""
+
+
+def refuse_quantized(spec: VariantSpec, folder: Path) -> None:
+    """Refuses to quantize, or to round, what was quantized elsewhere.
+
+    Raises:
+        SpecError: The checkpoint is quantized, and the spec is not ``stored``.
+        ModelError: The checkpoint cannot be read.
+    """
+    if spec.name == NAME:
+        return
+    storage = storage_in(folder)
+    if storage is not None:
+        raise SpecError(
+            f"its model is already quantized with {storage.summary}",
+            where=f"variant {str(spec)!r}",
+            hint=f"write {NAME}@{spec.model or folder}, or name the unquantized model that it was made from",
+        )
+
+
+def plain_tensors(tensors: tuple[TensorHeader, ...], folder: Path) -> tuple[TensorHeader, ...]:
+    """The tensors that the checkpoint would have without quantization, for estimates.
+
+    Raises:
+        ModelError: The checkpoint cannot be read.
+    """
+    storage = storage_in(folder)
+    return tensors if storage is None else as_plain(tensors, layers_of(storage, tensors, str(folder)))
+
+
+def _of_storage(storage: Storage, tensors: tuple[TensorHeader, ...], folder: Path) -> Description:
+    layers = layers_of(storage, tensors, str(folder))
+    stored_bits = 8 * sum(layer.stored_bytes for layer in layers) / sum(layer.weights for layer in layers)
+    rest = {tensor.dtype for tensor in tensors if tensor.dtype in _COMPUTE}
+    try:
+        identity = {"quanto_map": file_digest(folder / QUANTO_MAP)} if storage.method == "quanto" else {}
+    except OSError as error:
+        raise ModelError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
+    # FP8 rounds activations on a GPU only: on a CPU there is nothing but its weights
+    return Description(
+        summary=f"{storage.summary}; as stored",
+        stored_bits=stored_bits,
+        max_bits=HALF_BITS if storage.bits is None else min(HALF_BITS, _SLACK * storage.bits),
+        cuda_dtype="bfloat16" if rest == {"BF16"} else "float16",
+        dense=not storage.activations,
+        bits=storage.bits,
+        identity=identity,
+        requires=storage.requires,
+    )
+
+
+def _of_gguf(types: GgufTypes) -> Description:
+    return Description(
+        summary=types.summary,
+        stored_bits=types.layers.bits,
+        max_bits=HALF_BITS if types.quantized else None,
+        cuda_dtype="float16",
+        dense=types.quantized,
+        native=False,
+        bits=types.main_bits,
+    )
+
+
+BACKEND: Final = StoredBackend()

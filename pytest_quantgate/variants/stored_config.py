@@ -1,0 +1,260 @@
+"""How a checkpoint that was quantized elsewhere stores its weights, told from its own configuration.
+
+What the configuration says is checked before any library sees it: it is a stranger's file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pytest_quantgate.errors import ModelError
+from pytest_quantgate.variants.stored_fields import AGAIN, KEY, LONGEST, Fields, shown
+
+QUANTO_MAP: Final = "quanto_qmap.json"
+"""What optimum-quanto writes beside config.json."""
+
+KNOWN: Final = (
+    "GPTQ, AWQ, compressed-tensors (llm-compressor), bitsandbytes, torchao, quanto, FP8 (fine-grained) and MXFP4"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How weights are stored.
+
+    Attributes:
+        method: Its name in the configuration, such as ``gptq``.
+        title: The method for people, with its kind of numbers.
+        bits: Of a weight, without scales; None where layers differ.
+        group: Weights that share a scale; None where it is a row, or not told.
+        activations: Whether activations are quantized too.
+        maker: The program that made it, as the configuration says; empty where it does not.
+        calibration: What it was calibrated with, likewise.
+        requires: Importable module to installable distribution.
+        details: What loading GPTQ needs to know further: how zeros are stored, and whether all are the middle one.
+    """
+
+    method: str
+    title: str
+    bits: float | None
+    group: int | None = None
+    activations: bool = False
+    maker: str = ""
+    calibration: str = ""
+    requires: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        bits = "mixed bits" if self.bits is None else f"{self.bits:g} bits"
+        group = "" if self.group is None else f" in groups of {self.group}"
+        acts = ", activations too" if self.activations else ""
+        made = "; ".join(
+            filter(
+                None,
+                [
+                    f"made by {self.maker}" if self.maker else "",
+                    f"calibrated with {self.calibration}" if self.calibration else "",
+                ],
+            )
+        )
+        return f"{self.title}, {bits}{group}{acts}{f' ({made})' if made else ''}"
+
+
+def storage_of(config: Mapping[str, Any], quanto_map: Mapping[str, Any] | None, where: str) -> Storage | None:
+    """How the weights of a checkpoint are stored.
+
+    Args:
+        config: Its config.json.
+        quanto_map: Its ``quanto_qmap.json``; None where it has none.
+        where: config.json, for messages.
+
+    Returns:
+        None for plain weights.
+
+    Raises:
+        ModelError: The configuration is wrong, or of a quantizer that is not known here.
+    """
+    if quanto_map is not None:
+        return _quanto(Fields(quanto_map, where.replace("config.json", QUANTO_MAP)))
+    value = config.get(KEY)
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise ModelError(f"{KEY} is not an object", where=where, hint=AGAIN)
+    fields = Fields(value, where)
+    method = fields.text("quant_method")
+    if not method and (value.get("load_in_4bit") or value.get("load_in_8bit")):
+        method = "bitsandbytes"  # older ones do not name it
+    read = _METHODS.get(method)
+    if read is None:
+        name = method or "a method that it does not name"
+        raise ModelError(
+            f"this checkpoint is quantized with {name}, which cannot be loaded here",
+            where=where,
+            hint=f"known are {KNOWN}; or name the unquantized model that it was made from",
+        )
+    fields.check_patterns()
+    return read(fields)
+
+
+def _maker(fields: Fields) -> str:
+    """The program that wrote the checkpoint, where ``meta`` says so."""
+    meta = fields.values.get("meta")
+    named = meta.get("quantizer") if isinstance(meta, dict) else None
+    name = named[0] if isinstance(named, list) and named else named
+    return name if isinstance(name, str) and len(name) <= LONGEST else ""
+
+
+def _calibration(fields: Fields) -> str:
+    named = fields.values.get("dataset")
+    if isinstance(named, list) and named:
+        return f"{len(named)} texts of its maker's"
+    return named if isinstance(named, str) and len(named) <= LONGEST else ""
+
+
+def _gptq(fields: Fields) -> Storage:
+    layout = fields.text("checkpoint_format", fields.text("format", "gptq"))
+    if layout not in ("gptq", "gptq_v2"):
+        raise ModelError(
+            f"its GPTQ weights are laid out as {layout}, and only gptq and gptq_v2 can be read here",
+            where=fields.where,
+            hint="save it in the layout gptq, or name the unquantized model that it was made from",
+        )
+    return Storage(
+        "gptq",
+        f"GPTQ{', act-order' if fields.flag('desc_act') else ''}",
+        fields.bits("bits", choice=(2, 3, 4, 8)),
+        fields.group("group_size"),
+        maker=_maker(fields),
+        calibration=_calibration(fields),
+        details={"zero_offset": 0 if layout == "gptq_v2" else 1, "symmetric": fields.flag("sym")},
+    )
+
+
+def _awq(fields: Fields) -> Storage:
+    layout = fields.text("version", "gemm").lower()
+    if layout != "gemm":
+        raise ModelError(
+            f"its AWQ weights are laid out as {layout}, and only gemm can be read here",
+            where=fields.where,
+            hint="save it in the layout gemm, or name the unquantized model that it was made from",
+        )
+    names = ("w_bit", "q_group_size") if "w_bit" in fields.values else ("bits", "group_size")
+    return Storage(
+        "awq",
+        "AWQ",
+        fields.bits(names[0], choice=(4,)),
+        fields.group(names[1]),
+        maker=_maker(fields),
+        calibration=_calibration(fields),
+    )
+
+
+def _bitsandbytes(fields: Fields) -> Storage:
+    requires = {"bitsandbytes": "bitsandbytes"}
+    if fields.flag("load_in_8bit"):
+        return Storage("bitsandbytes", "bitsandbytes LLM.int8()", 8, activations=True, requires=requires)
+    kind = fields.text("bnb_4bit_quant_type", "fp4")
+    if kind not in ("nf4", "fp4"):
+        raise fields.wrong(f"bnb_4bit_quant_type is {shown(kind)}")
+    double = ", scales quantized again" if fields.flag("bnb_4bit_use_double_quant") else ""
+    return Storage("bitsandbytes", f"bitsandbytes {kind}{double}", 4, 64, requires=requires)
+
+
+def _compressed_tensors(fields: Fields) -> Storage:
+    for key in ("transform_config", "sparsity_config", "moe_sparsity_config"):
+        told = fields.object(key)
+        if told is not None and told.values and told.values.get("format") != "dense":
+            raise ModelError(
+                f"it has a {key}, which is not undone here",
+                where=fields.where,
+                hint="gate it as a served model, or name the unquantized model that it was made from",
+            )
+    groups = fields.object("config_groups")
+    if groups is None:
+        raise fields.wrong("config_groups is missing")
+    found: set[tuple[int, int | None]] = set()
+    activations = False
+    for group in groups.objects():
+        weights = group.object("weights")
+        if weights is not None:
+            found.add((weights.bits("num_bits"), weights.group("group_size")))
+        activations = activations or group.object("input_activations") is not None
+    if not found:
+        raise fields.wrong("config_groups quantize no weights")
+    bits, sizes = {each[0] for each in found}, {each[1] for each in found}
+    return Storage(
+        "compressed-tensors",
+        f"compressed-tensors {fields.text('format', 'dense')}",
+        bits.pop() if len(bits) == 1 else None,
+        sizes.pop() if len(sizes) == 1 else None,
+        activations=activations,
+        requires={"compressed_tensors": "compressed-tensors"},
+    )
+
+
+def _torchao(fields: Fields) -> Storage:
+    kind = fields.object("quant_type")
+    default = kind.object("default") if kind is not None else None
+    if default is None:
+        raise fields.wrong("quant_type is not one that torchao writes")
+    name = default.text("_type")
+    bits = re.search(r"(?:Int|Float|UInt)(\d)", name)
+    data = default.object("_data")
+    return Storage(
+        "torchao",
+        f"torchao {name.removesuffix('Config')}",
+        int(bits[1]) if bits else None,
+        data.group("group_size") if data is not None else None,
+        activations="Activation" in name,
+        requires={"torchao": "torchao"},
+    )
+
+
+def _quanto(fields: Fields) -> Storage:
+    kinds: set[str] = set()
+    for module in fields.objects():
+        if module.text("activations", "none") != "none":
+            raise fields.wrong("activations quantized by quanto cannot be loaded")
+        kinds.add(module.text("weights"))
+    if not all(re.fullmatch(r"qint[248]|qfloat8(_e4m3fn|_e5m2)?", kind) for kind in kinds):
+        raise fields.wrong(f"weights of {shown(sorted(kinds))}")
+    bits = {8 if "8" in kind else int(kind[-1]) for kind in kinds}
+    return Storage(
+        "quanto",
+        f"quanto {', '.join(sorted(kinds))}",
+        bits.pop() if len(bits) == 1 else None,
+        requires={"optimum.quanto": "optimum-quanto"},
+    )
+
+
+def _fp8(fields: Fields) -> Storage:
+    block = fields.values.get("weight_block_size")
+    if block is not None and not (
+        isinstance(block, list) and len(block) == 2 and all(type(each) is int and each > 0 for each in block)  # noqa: PLR2004
+    ):
+        raise fields.wrong(f"weight_block_size is {shown(block)}")
+    size = f", blocks of {block[0]}x{block[1]}" if block else ""
+    return Storage("fp8", f"FP8{size}", 8)
+
+
+def _mxfp4(fields: Fields) -> Storage:  # noqa: ARG001  (it says nothing more)
+    return Storage("mxfp4", "MXFP4", 4, 32)
+
+
+_METHODS: Final[Mapping[str, Callable[[Fields], Storage]]] = {
+    "gptq": _gptq,
+    "awq": _awq,
+    "bitsandbytes": _bitsandbytes,
+    "bitsandbytes_4bit": _bitsandbytes,
+    "bitsandbytes_8bit": _bitsandbytes,
+    "compressed-tensors": _compressed_tensors,
+    "torchao": _torchao,
+    "fp8": _fp8,
+    "mxfp4": _mxfp4,
+}

@@ -1,0 +1,109 @@
+"""Which tensors of a quantized checkpoint make up its layers, told from their headers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from pytest_quantgate.errors import ModelError
+from pytest_quantgate.variants.headers import PLAIN_DTYPES, TensorHeader
+from pytest_quantgate.variants.stored_config import Storage
+
+# by method: the tensor that holds a layer's numbers, and the layer's name in its own
+_DATA: Final = {
+    "gptq": r"(.+)\.qweight",
+    "awq": r"(.+)\.qweight",
+    "bitsandbytes": r"(.+)\.weight",
+    "compressed-tensors": r"(.+)\.weight(?:_packed)?",
+    "torchao": r"(.+)\._weight_qdata",
+    "quanto": r"(.+)\.weight\._data(?:\._data)?",
+    "fp8": r"(.+)\.weight",
+    "mxfp4": r"(.+)\.(?:gate_up_proj|down_proj)_blocks",
+}
+# and what must stand beside it: without it, some libraries go on with numbers that mean nothing
+_SCALES: Final = {
+    "gptq": (".scales", ".qzeros"),
+    "awq": (".scales", ".qzeros"),
+    "bitsandbytes": (".weight.absmax|.SCB",),
+    "compressed-tensors": (".weight_scale",),
+    "torchao": ("._weight_scale|._weight_scale_and_zero",),
+    "quanto": (".weight._scale",),
+    "fp8": (".weight_scale_inv|.scale|.qscale_weight",),
+    "mxfp4": (".gate_up_proj_scales", ".down_proj_scales"),
+}
+_ANY_BITS = 8  # where layers differ, each tensor tells: packed ones aside, a number of theirs is a byte
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A quantized layer, or all experts of one.
+
+    Attributes:
+        name: Its module's name in the checkpoint.
+        weights: How many weights it has.
+        stored_bytes: What they take, with scales and whatever else is stored for them.
+    """
+
+    name: str
+    weights: int
+    stored_bytes: int
+
+
+def layers_of(storage: Storage, tensors: Iterable[TensorHeader], where: str) -> tuple[Layer, ...]:
+    """The quantized layers of a checkpoint, in order of their names.
+
+    Args:
+        storage: How it is quantized.
+        tensors: All its tensors.
+        where: Its folder, for messages.
+
+    Raises:
+        ModelError: There are none, or one has no scales.
+    """
+    tensors = tuple(tensors)
+    names = {tensor.name for tensor in tensors}
+    data = re.compile(_DATA[storage.method])
+    weights: dict[str, int] = {}
+    for tensor in tensors:
+        found = data.fullmatch(tensor.name)
+        if found and tensor.dtype not in PLAIN_DTYPES:
+            bits = _ANY_BITS if storage.bits is None else storage.bits
+            weights[found[1]] = weights.get(found[1], 0) + int(tensor.nbytes * 8 / bits)
+    stored = dict.fromkeys(weights, 0)
+    for tensor in tensors:
+        owner = _owner(tensor.name, stored)
+        if owner is not None and not tensor.name.endswith("bias"):
+            stored[owner] += tensor.nbytes
+    if not weights:
+        raise ModelError(
+            f"its configuration says {storage.title}, and no tensor of its files is stored so",
+            where=where,
+            hint="check that its config.json belongs to its weights, and that no file is left out",
+        )
+    for layer in weights:
+        for scales in _SCALES[storage.method]:
+            if not any(f"{layer}{each}" in names for each in scales.split("|")):
+                raise ModelError(
+                    f"weights are missing from the files: {layer}{scales.partition('|')[0]}",
+                    where=where,
+                    hint="check that no file is left out, or download or copy it again",
+                )
+    return tuple(Layer(name, weights[name], stored[name]) for name in sorted(weights))
+
+
+def _owner(tensor: str, layers: dict[str, int]) -> str | None:
+    """The layer that a tensor belongs to."""
+    name = tensor
+    while name := name.rpartition(".")[0]:
+        if name in layers:
+            return name
+    return None
+
+
+def as_plain(tensors: Iterable[TensorHeader], layers: Iterable[Layer]) -> tuple[TensorHeader, ...]:
+    """The headers that the same model would have without quantization, for estimates: one matrix a layer."""
+    by_name = {layer.name: layer.stored_bytes for layer in layers}
+    rest = tuple(tensor for tensor in tensors if _owner(tensor.name, by_name) is None or tensor.name.endswith("bias"))
+    return (*rest, *(TensorHeader(f"{layer.name}.weight", "F16", (layer.weights, 1)) for layer in layers))

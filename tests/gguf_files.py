@@ -1,0 +1,115 @@
+"""Small GGUF files with tensors of any type, whose weights are random and exactly known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import cycle
+from pathlib import Path
+
+import gguf
+import numpy as np
+from gguf import GGMLQuantizationType as Kind
+from gguf import quants
+
+WIDTH = 256
+LAYERS = 3
+HEADS = 4
+QUANTIZED_HERE = (Kind.Q8_0, Kind.Q4_0, Kind.Q4_1, Kind.Q5_0, Kind.Q5_1)
+"""Types that the library quantizes to; blocks of the others are made of random bits."""
+
+# where a block of the others has its scales, as 16-bit numbers
+_SCALES = {
+    Kind.Q2_K: (80, 82),
+    Kind.Q3_K: (108,),
+    Kind.Q4_K: (0, 2),
+    Kind.Q5_K: (0, 2),
+    Kind.Q6_K: (208,),
+    Kind.IQ4_NL: (0,),
+    Kind.IQ4_XS: (0,),
+    Kind.IQ2_XXS: (0,),
+    Kind.IQ2_XS: (0,),
+    Kind.IQ3_XXS: (0,),
+    Kind.IQ3_S: (0,),
+}
+ALL_TYPES = (*QUANTIZED_HERE, *_SCALES)
+MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
+
+
+def write_gguf(
+    path: Path, kinds: Sequence[Kind], file_type: gguf.LlamaFileType, *, template: str | None = None, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Write a Llama of three layers, 256 wide, with a byte-level tokenizer.
+
+    Args:
+        path: The file.
+        kinds: Types of its matrices, in turn.
+        file_type: What the file says of itself.
+        template: A chat template.
+        seed: Of the weights.
+
+    Returns:
+        The weights that its matrices stand for, by their names.
+    """
+    draw = np.random.default_rng(seed)
+    writer = gguf.GGUFWriter(str(path), "llama")
+    writer.add_context_length(128)
+    writer.add_embedding_length(WIDTH)
+    writer.add_block_count(LAYERS)
+    writer.add_feed_forward_length(WIDTH)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(HEADS)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_dimension_count(WIDTH // HEADS)
+    writer.add_file_type(file_type)
+    _add_tokenizer(writer, template)
+    dense: dict[str, np.ndarray] = {}
+
+    def plain(name: str, values: np.ndarray) -> None:
+        writer.add_tensor(name, values.astype(np.float32))
+
+    plain("token_embd.weight", draw.normal(0, 0.5, (_VOCABULARY, WIDTH)))
+    plain("output_norm.weight", np.ones(WIDTH))
+    plain("output.weight", draw.normal(0, 0.5, (_VOCABULARY, WIDTH)))
+    turn = cycle(kinds)
+    for layer in range(LAYERS):
+        plain(f"blk.{layer}.attn_norm.weight", np.ones(WIDTH))
+        plain(f"blk.{layer}.ffn_norm.weight", np.ones(WIDTH))
+        for matrix in MATRICES:
+            kind, name = next(turn), f"blk.{layer}.{matrix}.weight"
+            data = _blocks(kind, draw)
+            writer.add_tensor(name, data, raw_dtype=kind)
+            dense[name] = quants.dequantize(data, kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return dense
+
+
+_BYTES = [chr(code) for code in (*range(33, 127), *range(161, 173), *range(174, 256), *range(256, 324))]
+_TOKENS = [*_BYTES, "th", "<|end|>"]
+_VOCABULARY = len(_TOKENS)
+
+
+def _add_tokenizer(writer: gguf.GGUFWriter, template: str | None) -> None:
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(_TOKENS)
+    writer.add_token_types([1] * (_VOCABULARY - 1) + [3])
+    writer.add_token_merges(["t h"])
+    writer.add_eos_token_id(_VOCABULARY - 1)
+    writer.add_bos_token_id(_VOCABULARY - 1)
+    if template is not None:
+        writer.add_chat_template(template)
+
+
+def _blocks(kind: Kind, draw: np.random.Generator) -> np.ndarray:
+    """A matrix, packed."""
+    if kind in QUANTIZED_HERE:
+        return quants.quantize(draw.normal(0, 0.1, (WIDTH, WIDTH)).astype(np.float32), kind)
+    length, size = gguf.GGML_QUANT_SIZES[kind]
+    blocks = draw.integers(0, 256, (WIDTH * WIDTH // length, size), dtype=np.uint8)
+    for offset in _SCALES[kind]:
+        scales = draw.uniform(0.0005, 0.002, (len(blocks), 1)).astype(np.float16)
+        blocks[:, offset : offset + 2] = scales.view(np.uint8)
+    return blocks.reshape(WIDTH, -1)

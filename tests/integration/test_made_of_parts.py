@@ -1,0 +1,68 @@
+"""Candidates made of parts: quantized keys and values, mixes, adapters. They are gated, cached and anchored as any."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from pytest_quantgate.variants.adapter import CONFIG, WEIGHTS
+from tests.integration.conftest import Lab
+from tests.integration.goldens import record_of, report_of
+
+pytestmark = [
+    pytest.mark.usefixtures("at_home", "empty_cache"),
+    pytest.mark.alone(reason="what is tested is that these specs go through a run, however it is distributed"),
+]
+
+REPORT = "--quant-report-json=run.json"
+CANDIDATES = ("fp16+kv:int2", "mix:mix.json", "fp16+lora:adapter", "mix:down_proj=rtn:2bit-g32;*=nf4")
+MIX = {"layers.0": "fp16", "*": "rtn:8bit-g32"}
+
+
+def adapter(lab: Lab) -> None:
+    """An adapter that turns every answer."""
+    folder = lab.pytester.mkdir("adapter")
+    (folder / CONFIG).write_text(json.dumps({"peft_type": "LORA", "r": 2, "lora_alpha": 4}))
+    torch.manual_seed(0)
+    name = "base_model.model.model.layers.1.mlp.down_proj"
+    save_file(
+        {f"{name}.lora_A.weight": torch.randn(2, 128), f"{name}.lora_B.weight": torch.randn(64, 2)}, folder / WEIGHTS
+    )
+
+
+def test_they_are_gated_anchored_and_answer_from_the_cache(lab: Lab) -> None:
+    lab.write("words", lab.of_many_lengths(8))  # which pass however they read
+    (lab.pytester.path / "mix.json").write_text(json.dumps(MIX))
+    adapter(lab)
+    first = lab.run("--quant-reanchor=new", candidates=CANDIDATES)
+    assert first.ret == pytest.ExitCode.OK
+    second = lab.run(REPORT, candidates=CANDIDATES)
+    report = report_of(lab)
+    for record in (report.reference, *report.candidates):
+        assert (record.problem, record.generated, record.cached) == (None, 0, 8)
+    for spec in ("fp16", *CANDIDATES):
+        assert record_of(report, spec).same == 8
+    kv, mixed, adapted, _ = report.candidates
+    assert kv.identity["kv"] == "int2 in groups of 16, 4 bits with scales"
+    assert mixed.audit is not None
+    assert (mixed.audit.modules_replaced, mixed.audit.modules_total) == (7, 15)
+    assert mixed.identity["mix"] == "layers.0=fp16;*=rtn:8bit-g32"
+    assert len(adapted.identity["adapter"]) == 64
+    turned = {
+        spec: sum(case.outcomes[spec].completion.text != case.outcomes["fp16"].completion.text for case in report.cases)
+        for spec in CANDIDATES
+    }
+    assert turned["fp16+kv:int2"] > 0
+    assert turned["fp16+lora:adapter"] > 0
+    assert second.ret == pytest.ExitCode.OK
+
+
+def test_what_is_wrong_with_a_map_is_told_before_anything_runs(lab: Lab) -> None:
+    lab.write("words", [lab.preserved("case")])
+    (lab.pytester.path / "mix.json").write_text('{\n"down_proj": "nf5"\n}')
+    result = lab.run(candidates=("mix:mix.json",))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*mix.json:2: down_proj: is not a known variant ('nf5'); did you mean 'nf4'[?]"])

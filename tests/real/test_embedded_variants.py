@@ -1,0 +1,69 @@
+"""What quantizers that run on a CPU do to the embedded SmolLM2-135M-Instruct: docs/variants.md has all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+
+from pytest_quantgate.variants.source import resolve_model
+from pytest_quantgate.variants.variant import load_variant, prepare_variant
+
+pytestmark = pytest.mark.embedded
+
+TEXT = (
+    "A lighthouse is a tower that carries a lamp, and it is built where ships need to know how far they are from rocks "
+    "or from the mouth of a harbour. Today most of them are automatic: a sensor switches the lamp on at dusk, and a "
+    "second lamp moves into place when the first one fails. Question: why are the towers painted in stripes? Answer: "
+)
+Divergence = Callable[[str], tuple[float, float]]
+
+
+@pytest.fixture(scope="module")
+def divergence() -> Divergence:
+    """Mean divergence of next-token distributions from those of fp16, and bits per weight; each spec loaded once."""
+    from torch.nn import functional
+
+    reference = _distributions("fp16")[0]
+
+    @cache
+    def measured(spec: str) -> tuple[float, float]:
+        found, bits = _distributions(spec)
+        return float(functional.kl_div(found, reference, log_target=True, reduction="batchmean")), bits
+
+    return measured
+
+
+def _distributions(spec: str) -> tuple[Any, float]:
+    import torch
+
+    loaded = load_variant(prepare_variant(spec, resolve_model("smollm2"), device="cpu"))
+    model: Any = loaded.model
+    with torch.inference_mode():
+        logits = model(**loaded.tokenizer(TEXT, return_tensors="pt")).logits[0]
+    return logits.log_softmax(-1), loaded.audit.bits_per_weight
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        ("rtn:8bit", "rtn:4bit", "rtn:2bit"),
+        ("quanto:int8", "quanto:int2"),
+        ("torchao:int8", "torchao:float8"),
+    ],
+    ids=lambda family: str(family[0]),
+)
+def test_fewer_bits_are_farther_from_the_reference(divergence: Divergence, family: tuple[str, ...]) -> None:
+    found = [divergence(spec) for spec in family]
+    assert [bits for _, bits in found] == sorted((bits for _, bits in found), reverse=True)
+    assert [each for each, _ in found] == sorted(each for each, _ in found)
+    nearest, farthest = found[0][0], found[-1][0]
+    assert 0 < nearest < 0.02
+    assert farthest > 3 * nearest
+
+
+def test_the_grid_that_the_weights_lie_on_is_found_again(divergence: Divergence) -> None:
+    """The package carries them as 4-bit integers with a step and a least value for 32 of them."""
+    assert divergence("rtn:4bit-g32")[0] < 1e-4 < divergence("rtn:4bit")[0]

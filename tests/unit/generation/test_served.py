@@ -1,0 +1,450 @@
+"""Asking a server: what is sent, what is believed, what is tried again, and what is given up."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_quantgate.cases.model import Message
+from pytest_quantgate.generation.cache import CompletionCache
+from pytest_quantgate.generation.completion import Completion, Request
+from pytest_quantgate.generation.kept import RunCache
+from pytest_quantgate.generation.progress import SilentProgress
+from pytest_quantgate.generation.run import answer
+from pytest_quantgate.generation.served import Served
+from pytest_quantgate.generation.served_client import Limits
+from pytest_quantgate.generation.served_protocol import ReplyError, read_reply
+from pytest_quantgate.variants.address import KEY_VARIABLE, parse_address
+from pytest_quantgate.variants.identity import Identity
+from pytest_quantgate.variants.served import ServedVariant, serve_another_way
+from pytest_quantgate.variants.spec import parse_spec
+from tests.faulty import DROP, STALL, Asked, FaultyServer, Reply, Says, chat, of
+
+KEY = "sk-very-secret"
+PATIENT = Limits(seconds=60.0)
+
+
+def variant(url: str, *, kept: bool = True) -> ServedVariant:
+    address = parse_address(url if "#" in url else f"{url}#big")
+    return ServedVariant(parse_spec(str(address)), address, Identity({"model": "big"}), kept)
+
+
+def requests(count: int, **more: Any) -> list[Request]:
+    return [Request((Message("user", f"What is {number}?"),), 4, **more) for number in range(count)]
+
+
+class Told(SilentProgress):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.done = 0
+
+    def advance(self, cases: int, tokens: int) -> None:
+        del tokens
+        self.done += cases
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+class Run:
+    """What came of asking: answers in the order of the requests, in which they were kept, and the waits between."""
+
+    def __init__(
+        self,
+        url: str,
+        asked: Sequence[Request],
+        limits: Limits = PATIENT,
+        *,
+        served: ServedVariant | None = None,
+    ) -> None:
+        self.waits: list[float] = []
+        self.kept: dict[str, Completion] = {}
+        self.told = Told()
+
+        async def wait(seconds: float) -> None:
+            self.waits.append(seconds)
+
+        def keep(fresh: Mapping[str, Completion]) -> None:
+            self.kept.update(fresh)
+
+        Served(served or variant(url), wait, limits).generate(asked, keep, self.told)
+        self.answers = [self.kept[request.digest] for request in asked]
+
+    @property
+    def problems(self) -> list[str | None]:
+        return [each.problem for each in self.answers]
+
+
+def after_probe(*replies: Reply, then: Reply | None = None) -> Says:
+    """The question that finds out what the server takes is answered; then come the replies, the last one for ever."""
+    said = iter([chat(), *replies])
+
+    def says(asked: Asked) -> Reply | None:
+        if asked.method == "GET":
+            return None
+        return next(said, then or (replies[-1] if replies else chat()))
+
+    return says
+
+
+def test_decoding_is_greedy_and_bounded_and_what_the_server_counts_is_kept() -> None:
+    others = [{"token": "fi", "logprob": -0.1}, {"token": "x", "logprob": -2.35}]
+    token = {"token": "fi", "logprob": -0.1, "top_logprobs": others}
+    with FaultyServer(after_probe(chat("fine", finish="length", logprobs={"content": [token]}))) as server:
+        (found,) = Run(server.url, requests(1)).answers
+    assert found == Completion("fine", (), "length", 5, margins=(2.25,), counted=1)
+    assert server.bodies[-1] == {
+        "model": "big",
+        "messages": [{"role": "user", "content": "What is 0?"}],
+        "temperature": 0,
+        "max_tokens": 4,
+        "seed": 0,
+        "logprobs": True,
+        "top_logprobs": 2,
+    }
+
+
+def test_text_completions_get_the_contents_and_the_begun_answer() -> None:
+    def says(asked: Asked) -> Reply | None:
+        assert asked.path == "/v1/completions" or asked.method == "GET"
+        return of({"choices": [{"text": "fine", "finish_reason": "stop"}]})
+
+    request = Request((Message("system", "Be kind."), Message("user", "Hello?")), 4, answer_prefix="Well, ")
+    with FaultyServer(says) as server:
+        (found,) = Run(f"{server.url}/completions#big", [request]).answers
+    assert (found.text, found.problem, found.counted) == ("fine", None, None)
+    assert server.bodies[-1]["prompt"] == "Be kind.\n\nHello?\n\nWell, "
+
+
+@pytest.mark.parametrize(
+    ("refused", "sent"),
+    [
+        (set(), {"max_tokens", "seed", "logprobs", "top_logprobs"}),
+        ({"logprobs"}, {"max_tokens", "seed"}),
+        ({"seed"}, {"max_tokens", "logprobs", "top_logprobs"}),
+        ({"max_tokens"}, {"max_completion_tokens", "seed", "logprobs", "top_logprobs"}),
+        ({"max_tokens", "seed", "logprobs"}, {"max_completion_tokens"}),
+    ],
+)
+def test_fields_that_a_server_refuses_are_left_out(refused: set[str], sent: set[str]) -> None:
+    def says(asked: Asked) -> Reply | None:
+        return of({"detail": "no such field"}, 422) if refused & set(asked.body or ()) else chat()
+
+    with FaultyServer(says) as server:
+        assert Run(server.url, requests(3)).problems == [None] * 3
+    assert set(server.bodies[-1]) == {"model", "messages", "temperature"} | sent
+
+
+def test_a_server_that_does_not_decode_greedily_is_not_asked() -> None:
+    with FaultyServer(lambda _: of({"error": {"message": "temperature must be 1"}}, 400)) as server:
+        run = Run(server.url, requests(3))
+    assert len(server.bodies) == 8
+    assert all("status 400: temperature must be 1" in str(problem) for problem in run.problems)
+
+
+PASSING = {
+    "dropped": DROP,
+    "busy": of({"error": {"message": "too many"}}, 429),
+    "failed": Reply(b"oops", 500),
+    "gone for a while": Reply(b"<html>", 503),
+    "no JSON": Reply(b"<html>"),
+    "no completion": of({"choices": []}),
+    "not UTF-8": Reply(b'{"choices": "\xff"}'),
+    "nested": Reply(b"[" * 100_000),
+    "a number": chat(7),
+    "no HTTP": Reply(raw=b"hello\r\n\r\n"),
+    "half": Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{"),
+    "compressed": Reply(b"x", headers={"Content-Encoding": "gzip"}),
+    "nothing": Reply(status=204),
+}
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+def test_what_fails_in_passing_is_asked_again_later_each_time(fault: Reply) -> None:
+    with FaultyServer(after_probe(fault, fault, fault, chat("fine"))) as server:
+        run = Run(server.url, requests(1))
+    assert [each.text for each in run.answers] == ["fine"]
+    assert run.waits == [0.5, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
+def test_what_does_not_pass_is_unscored_with_its_reason(fault: Reply) -> None:
+    with FaultyServer(after_probe(fault)) as server:
+        run = Run(server.url, requests(1))
+    (problem,) = run.problems
+    assert problem is not None
+    assert problem.startswith(f"the server at {server.url} ")
+    assert problem.endswith("(5 attempts)")
+    assert run.told.notes == [f"{server.url}#big: 1 of 1 requests have no answer"]
+
+
+@pytest.mark.parametrize(("asked", "waited"), [("7", 7), ("86400", 60), ("soon", 0.5), ("-1", 0.5), ("9" * 400, 60)])
+def test_a_server_says_how_long_to_wait_within_reason(asked: str, waited: float) -> None:
+    with FaultyServer(after_probe(Reply(status=429, headers={"Retry-After": asked}), chat())) as server:
+        run = Run(server.url, requests(1), Limits(seconds=1_000))
+    assert run.waits == [pytest.approx(waited, abs=0.5)]
+    assert run.problems == [None]
+
+
+@pytest.mark.parametrize(
+    ("fault", "then", "attempts"),
+    [(STALL, chat(), 2), (Reply(b"x" * 9, sent=4), Reply(b"x" * 9, sent=4), 1)],
+    ids=["stalled", "trickling"],
+)
+def test_a_reply_that_does_not_come_is_not_waited_for(fault: Reply, then: Reply, attempts: int) -> None:
+    limits = Limits(seconds=4.0, per_token=0.0, attempts=attempts)
+    with FaultyServer(after_probe(fault, then)) as server:
+        (problem,) = Run(server.url, requests(1), limits).problems
+    assert problem in {None, f"the server at {server.url} did not answer in time (1 attempt)"}
+    assert (problem is None) == (attempts > 1)
+
+
+def test_a_reply_without_end_is_not_read_to_its_end() -> None:
+    with FaultyServer(after_probe(Reply(b"x" * 200_000))) as server:
+        (problem,) = Run(server.url, requests(1), Limits(bytes=100_000)).problems
+    assert "longer than 104,096 bytes" in str(problem)
+
+
+def test_a_server_that_stays_dead_is_given_up_and_what_it_answered_is_kept() -> None:
+    number = itertools.count()
+
+    def says(asked: Asked) -> Reply | None:
+        return None if asked.method == "GET" else chat() if next(number) <= 10 else DROP
+
+    with FaultyServer(says) as server:
+        address = f"{server.url}?concurrency=1"
+        run = Run(f"{address}#big", requests(500), Limits(dead_after=3, attempts=2))
+    assert run.problems[:10].count(None) + run.problems[10:].count(None) == 10
+    assert len(server.bodies) == 1 + 10 + 3 * 2
+    assert run.told.done == 500
+    (note,) = run.told.notes
+    assert "490 of 500 requests have no answer: given up after 3 requests in a row" in note
+    assert run.problems.count(note.partition("no answer: ")[2]) == 487
+
+
+def test_single_faults_do_not_add_up() -> None:
+    with FaultyServer(after_probe(*[Reply(status=500), chat()] * 40)) as server:
+        run = Run(f"{server.url}?concurrency=1#big", requests(40), Limits(dead_after=2, attempts=1))
+    assert run.problems.count(None) == 20
+    assert "given up" not in run.told.notes[0]
+
+
+@pytest.mark.parametrize("status", [301, 307, 401, 403, 404])
+def test_what_every_request_would_end_like_is_asked_once(status: int) -> None:
+    with FaultyServer(lambda _: chat()) as elsewhere:
+        there = {"Location": f"{elsewhere.url}/chat/completions"}
+        with FaultyServer(after_probe(Reply(status=status, headers=there))) as server:
+            run = Run(f"{server.url}?concurrency=1#big", requests(9))
+        assert elsewhere.asked == []
+    assert len(server.bodies) == 2
+    assert all(f"status {status}" in str(problem) for problem in run.problems)
+
+
+def test_a_request_that_is_refused_takes_no_other_with_it() -> None:
+    def says(asked: Asked) -> Reply | None:
+        refused = asked.body and asked.body["messages"][0]["content"] == "What is 3?"
+        return of({"error": {"message": "context\nlength"}}, 400) if refused else chat()
+
+    with FaultyServer(says) as server:
+        run = Run(server.url, requests(20))
+    (problem,) = [each for each in run.problems if each]
+    assert problem == f"the server at {server.url} answers with status 400: context\\nlength"
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (chat(None, finish="tool_calls"), "tool calls"),
+        (of({"choices": [{"message": {"content": "", "tool_calls": [{}]}}]}), "tool calls"),
+        (chat("cut", finish="content_filter"), "content filter"),
+        (of({"choices": [{"message": {"content": "x"}}], "usage": {"completion_tokens": 99}}), "99 tokens where 4"),
+    ],
+)
+def test_an_answer_that_was_tampered_with_is_no_answer(reply: Reply, reason: str) -> None:
+    with FaultyServer(after_probe(reply)) as server:
+        (found,) = Run(server.url, requests(1)).answers
+    assert reason in str(found.problem)
+    assert found.text == ""
+
+
+def test_requests_are_made_several_at_a_time_and_not_more() -> None:
+    together = threading.Barrier(3, timeout=30)
+
+    def says(asked: Asked) -> Reply | None:
+        if asked.method == "POST" and asked.number:
+            together.wait()
+        return chat()
+
+    with FaultyServer(says) as server:
+        assert Run(f"{server.url}?concurrency=3#big", requests(12)).problems == [None] * 12
+    assert server.most == 3
+
+
+def test_another_way_is_few_at_a_time_and_the_shortest_first() -> None:
+    long = Request((Message("user", "Tell me all that you know of it. " * 9),), 4)
+    with FaultyServer(after_probe()) as server:
+        usual = variant(f"{server.url}?concurrency=1#big")
+        Run(server.url, [*requests(2), long], served=usual)
+        other = serve_another_way(usual, kernels=False)
+        Run(server.url, [*requests(2), long], served=other)
+    first, last = server.bodies[1], server.bodies[-1]
+    assert first["messages"] == last["messages"] == [{"role": "user", "content": long.messages[0].content}]
+    assert other.identity.digest != usual.identity.digest
+    assert serve_another_way(variant(server.url), kernels=False).concurrency == 3
+
+
+def test_a_key_goes_to_its_host_and_into_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    def says(asked: Asked) -> Reply | None:
+        return of({"error": f"who is {asked.key}?"}, 400) if asked.number else chat(f"you are {asked.key}")
+
+    with FaultyServer(says) as server, FaultyServer(lambda _: chat()) as other:
+        host = server.url.removeprefix("http://").removesuffix("/v1")
+        monkeypatch.setenv(KEY_VARIABLE, f"elsewhere=other {host}={KEY}")
+        run = Run(server.url, requests(1))
+        Run(other.url, requests(1))
+    assert {each.key for each in server.asked} == {f"Bearer {KEY}"}
+    assert {each.key for each in other.asked} == {None}
+    assert KEY not in repr(run.answers)
+    assert "who is Bearer [key]?" in str(run.problems[0])
+
+
+BEGUN = [Request((Message("user", "Where is Rome?"),), 4, answer_prefix="It is in")]
+
+
+def counting(base: int, *, around: int, needs: bool = False, echo: bool = False) -> Says:
+    """A server whose prompts are a token a word, with marks around a message that it does not go on with."""
+
+    def says(asked: Asked) -> Reply | None:
+        if asked.method == "GET":
+            return None
+        begun = [each["content"] for each in asked.body["messages"] if each["role"] == "assistant"]
+        on = begun and (not needs or asked.body.get("continue_final_message"))
+        tokens = base + sum(len(each.split()) for each in begun) + (around if begun and not on else 0)
+        return chat(f"{begun[0]} Italy" if echo and begun else " Italy", prompt_tokens=tokens)
+
+    return says
+
+
+@pytest.mark.parametrize(("needs", "echo"), [(True, False), (False, False), (True, True)])
+def test_a_begun_answer_is_asked_for_where_the_server_goes_on_with_it(needs: bool, echo: bool) -> None:  # noqa: FBT001  (parametrized)
+    with FaultyServer(counting(5, around=5, needs=needs, echo=echo)) as server:
+        (found,) = Run(server.url, BEGUN).answers
+    assert (found.text, found.problem) == (" Italy", None)
+    body = server.bodies[-1]
+    assert body["messages"][-1] == {"role": "assistant", "content": "It is in"}
+    assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
+
+
+def never_goes_on(asked: Asked) -> Reply | None:
+    if asked.method == "GET":
+        return None
+    words = sum(len(each["content"].split()) for each in asked.body["messages"])
+    return chat(prompt_tokens=4 + words + 5 * (len(asked.body["messages"]) - 1))
+
+
+def refuses_to_go_on(asked: Asked) -> Reply | None:
+    if "continue_final_message" in (asked.body or ()):
+        return of({"detail": "Unexpected fields"}, 422)
+    return never_goes_on(asked)
+
+
+def does_not_count(asked: Asked) -> Reply | None:
+    return None if asked.method == "GET" else of({"choices": [{"message": {"content": "x"}}]})
+
+
+@pytest.mark.parametrize("says", [never_goes_on, refuses_to_go_on, does_not_count])
+def test_a_begun_answer_is_unscored_where_nobody_knows_that_the_server_goes_on(says: Says) -> None:
+    plain = requests(1)
+    with FaultyServer(says) as server:
+        begun, other = Run(server.url, [*BEGUN, *plain]).answers
+    assert str(begun.problem).startswith("the server does not go on with an answer that was begun")
+    assert other.problem is None
+
+
+def test_only_answers_are_kept_for_the_next_run(tmp_path: Path) -> None:
+    bad = "What is 1?"
+
+    def says(asked: Asked) -> Reply | None:
+        return Reply(status=400) if asked.body and asked.body["messages"][0]["content"] == bad else chat("a\x00\ud800")
+
+    asked = requests(3)
+    with FaultyServer(says) as server, CompletionCache(tmp_path / "cache") as cache:
+        first = answer(variant(server.url), asked, cache, SilentProgress())
+        again = answer(variant(server.url), asked, cache, SilentProgress())
+    assert (first.generated, again.generated, again.cached) == (3, 1, 2)
+    assert [again.completions[each.digest].problem is None for each in asked] == [True, False, True]
+    assert again.completions[asked[0].digest] == first.completions[asked[0].digest]
+    assert again.completions[asked[0].digest].text == "a\x00\ufffd"
+
+
+def test_each_answer_is_kept_before_the_next_one_is_there(tmp_path: Path) -> None:
+    asked = sorted(requests(9), key=lambda each: -len(each.messages[0].content))
+    served = variant("http://127.0.0.1:1/v1?concurrency=1#big")
+    kept: list[int] = []
+
+    def says(each: Asked) -> Reply | None:
+        if each.method == "POST":
+            with CompletionCache(tmp_path / "cache") as own:
+                kept.append(len(own.get(served.identity.digest, [request.digest for request in asked])))
+        return chat()
+
+    with FaultyServer(says) as server, CompletionCache(tmp_path / "cache") as cache:
+        answer(variant(f"{server.url}?concurrency=1#big"), asked, cache, SilentProgress())
+    assert kept == [0, *range(9)]
+
+
+KEYS = (
+    "choices message content text finish_reason usage completion_tokens prompt_tokens logprobs top_logprobs logprob "
+    "token tokens token_logprobs tool_calls refusal"
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS.split()), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(JSON, JSON, JSON)
+def test_any_reply_is_a_completion_or_told(whole: Any, choice: Any, logprobs: Any) -> None:
+    replies = [whole, {"choices": [choice]}, {"choices": [{"message": choice, "usage": whole}], "usage": choice}]
+    replies += [{"choices": [{"message": {"content": "x"}, "text": "x", "logprobs": logprobs}], "usage": whole}]
+    replies += [{"choices": [{"message": {"content": "x"}, "text": "x", "logprobs": {"content": [logprobs]}}]}]
+    for kind, reply in itertools.product(("chat", "completions"), replies):
+        try:
+            found = read_reply(json.dumps(reply).encode(), kind, 4)  # type: ignore[arg-type]  # one of the two
+        except ReplyError:
+            continue
+        assert all(map(math.isfinite, found.margins))
+        found.text.encode()
+
+
+def test_a_run_cache_forgets_nothing_of_its_run() -> None:
+    cache = RunCache()
+    with FaultyServer(after_probe()) as server:
+        answer(variant(server.url), requests(2), cache, SilentProgress())
+        found = answer(variant(server.url), requests(3), cache, SilentProgress())
+    assert (found.cached, found.generated, found.audit) == (2, 1, None)
+
+
+def test_a_server_with_penalties_of_its_own_is_told() -> None:
+    top = [{"token": "a", "logprob": -0.1}, {"token": "b", "logprob": -3.0}]
+    odd = {"content": [{"token": "b", "logprob": -3.0, "top_logprobs": top}]}
+    with FaultyServer(after_probe(chat("b", logprobs=odd))) as server:
+        run = Run(server.url, requests(2))
+    assert run.problems == [None, None]
+    assert "2 of 2 answers hold a token that was not the most probable one" in run.told.notes[0]
+
+
+def test_a_prompt_that_no_json_can_carry_is_sent_all_the_same() -> None:
+    with FaultyServer(after_probe()) as server:
+        assert Run(server.url, [Request((Message("user", "\ud800 \x00"),), 4)]).problems == [None]
+    assert json.dumps(server.bodies[-1]["messages"][0]["content"]) == '"\\ud800 \\u0000"'

@@ -1,0 +1,177 @@
+"""The short way through a decoding step: the same tokens, and only where it is known to be right."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedModel,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+from pytest_quantgate.generation.decode import Decoder
+from pytest_quantgate.generation.slots import SlotPool
+from pytest_quantgate.generation.step import ShortStep, short_step, top_two
+from tests.unit.generation.test_decode import SHAPE, STOP, evaluating, generate, mixed_prompts
+
+BUILDERS: dict[str, Callable[[], Any]] = {
+    "Llama with biases": lambda: LlamaForCausalLM(LlamaConfig(**SHAPE, attention_bias=True, mlp_bias=True)),
+    "Llama, tied, one head a key": lambda: LlamaForCausalLM(
+        LlamaConfig(**{**SHAPE, "num_key_value_heads": 4}, tie_word_embeddings=True)
+    ),
+    "Mistral": lambda: MistralForCausalLM(MistralConfig(**SHAPE, sliding_window=None)),
+    "Qwen2": lambda: Qwen2ForCausalLM(Qwen2Config(**SHAPE)),
+    "Qwen3": lambda: Qwen3ForCausalLM(Qwen3Config(**SHAPE, head_dim=32)),
+}
+
+
+def build(name: str) -> PreTrainedModel:
+    torch.manual_seed(4)
+    model = BUILDERS[name]()
+    with torch.no_grad():
+        for key, parameter in model.named_parameters():
+            if "norm" in key or key.endswith("bias"):  # made as ones and zeros, which prove little
+                parameter.add_(0.3 * torch.randn_like(parameter))
+    return evaluating(model)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_the_short_way_gives_the_tokens_of_generate(name: str) -> None:
+    model = build(name)
+    prompts = mixed_prompts()[::3]
+    expected = {prompt.digest: [token for token in generate(model, prompt) if token != STOP] for prompt in prompts}
+    decoder = Decoder(model, frozenset({STOP}), 1 << 30)
+    given = {each.prompt.digest: list(each.token_ids) for step in decoder.run(prompts) for each in step.finished}
+    assert given == expected
+    assert decoder._short is not None  # noqa: SLF001  (nothing else tells which way was taken)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_joined_weights_are_those_of_the_model_and_held_once(name: str) -> None:
+    model = build(name)
+    before = {key: parameter.clone() for key, parameter in model.named_parameters()}
+    assert short_step(model) is not None
+    storages = {each.untyped_storage().data_ptr(): each.untyped_storage().nbytes() for each in model.parameters()}
+    for key, parameter in model.named_parameters():
+        assert torch.equal(parameter, before[key]), key
+    assert sum(storages.values()) == sum(each.nbytes for each in before.values())
+
+
+class OtherLinear(nn.Linear):
+    """A layer that computes in its own way, as quantized and adapted ones do."""
+
+
+def other_layer(model: Any) -> None:
+    model.model.layers[1].mlp.up_proj = OtherLinear(64, 96, bias=False)
+
+
+class OtherTensor(torch.Tensor):
+    """Weights that compute in their own way, as some quantizers put them into ordinary layers."""
+
+
+def other_weights(model: Any) -> None:
+    layer = model.model.layers[0].mlp.down_proj
+    layer.weight = nn.Parameter(layer.weight.data.as_subclass(OtherTensor), requires_grad=False)
+
+
+def hooked(model: Any) -> None:
+    model.model.layers[0].self_attn.register_forward_hook(lambda *_: None)
+
+
+def patched(model: Any) -> None:
+    layer = model.model.layers[0]
+    layer.forward = layer.forward
+
+
+def eager(model: Any) -> None:
+    model.set_attn_implementation("eager")
+
+
+def mixed(model: Any) -> None:
+    model.model.norm.double()
+
+
+@pytest.mark.parametrize("change", [other_layer, other_weights, hooked, patched, eager, mixed])
+def test_what_is_not_plain_is_left_to_the_model(change: Callable[[Any], None]) -> None:
+    model = build("Mistral")
+    change(model)
+    assert short_step(model) is None
+
+
+def test_sliding_windows_are_left_to_the_model() -> None:
+    assert short_step(evaluating(MistralForCausalLM(MistralConfig(**SHAPE, sliding_window=16)))) is None
+
+
+def test_a_short_way_that_differs_is_given_up_at_the_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build("Llama with biases")
+    prompts = mixed_prompts()[:4]
+    taken = []
+
+    def wrong(self: ShortStep, token_ids: torch.Tensor, pool: SlotPool) -> torch.Tensor:  # noqa: ARG001
+        taken.append(len(token_ids))
+        return torch.ones(len(token_ids), SHAPE["vocab_size"])
+
+    monkeypatch.setattr(ShortStep, "logits", wrong)
+    for step in Decoder(model, frozenset({STOP}), 1 << 30).run(prompts):
+        for answer in step.finished:
+            assert list(answer.token_ids) == [token for token in generate(model, answer.prompt) if token != STOP]
+    assert len(taken) == 1
+
+
+@pytest.mark.parametrize("vocabulary", [3, 64, 127, 128, 300, 1000])
+@pytest.mark.parametrize("order", ["rows", "tokens"])
+def test_top_two_are_those_of_the_whole_row(vocabulary: int, order: str) -> None:
+    torch.manual_seed(vocabulary)
+    for logits in (torch.randn(7, vocabulary), torch.randint(3, (7, vocabulary)).float()):
+        laid_out = logits if order == "rows" else logits.t().contiguous().t()
+        tokens, top, second = top_two(laid_out.bfloat16())
+        best = logits.bfloat16().float().topk(2)
+        assert torch.equal(tokens, logits.bfloat16().argmax(-1))
+        assert torch.equal(top, best.values[:, 0])
+        assert torch.equal(second, best.values[:, 1])
+
+
+def test_a_logit_that_is_no_number_is_not_passed_over() -> None:
+    logits = torch.randn(3, 500)
+    logits[1, 333] = float("nan")
+    _, top, _ = top_two(logits)
+    assert torch.isnan(top).tolist() == [False, True, False]
+
+
+def test_rows_of_about_the_same_length_stay_side_by_side() -> None:
+    chance = random.Random(1)
+    pool = SlotPool([(torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 1, 2))], rows=40, capacity=600)
+    rows: list[tuple[int, int]] = []  # a name, and the cursor's distance to its first column
+    for name, length in enumerate(sorted((chance.randrange(5, 400) for _ in range(40)), reverse=True)):
+        states = torch.full((1, 1, length, 2), float(name))
+        pool.add([(states, states)], 0, length)
+        rows.append((name, length))
+    counts = [len(pool.runs())]
+    while rows:
+        runs = pool.runs()
+        assert [row for run, _ in runs for row in range(run.start, run.stop)] == list(range(len(rows)))
+        for run, window in runs:
+            lengths = [length for _, length in rows[run]]
+            assert pool.cursor - window == max(lengths)
+            assert min(lengths) >= 0.8 * max(lengths) or max(lengths) - min(lengths) <= 32
+        for row, (name, length) in enumerate(rows):
+            assert pool.cursor - pool.starts[row] == length
+            assert (pool.layer(0).keys[row, 0, pool.cursor - length : pool.cursor] == name).all()
+        for source, target in pool.remove(gone := chance.randrange(len(rows))):
+            assert source > target >= gone
+            rows[target] = rows[source]
+        rows.pop()
+        counts.append(len(pool.runs()))
+    assert counts == sorted(counts, reverse=True)  # a row that leaves splits no run

@@ -1,0 +1,143 @@
+"""GGUF files of every type: real ones, converted to exactly the weights that their blocks stand for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gguf
+import pytest
+import torch
+from gguf import GGMLQuantizationType as Kind
+from safetensors.torch import load_file
+
+from pytest_quantgate.errors import ModelError
+from pytest_quantgate.variants.gguf import MANIFEST, converted_folder, types_in
+from pytest_quantgate.variants.gguf_types import GgufTypes, read_types
+from pytest_quantgate.variants.source import resolve_model
+from pytest_quantgate.variants.variant import load_variant, prepare_variant
+from tests.gguf_files import ALL_TYPES, LAYERS, MATRICES, write_gguf
+
+MODULES = {
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+}
+"""Those that are stored in the order in which they are used; q and k are turned for their rotation."""
+
+TEMPLATE = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+
+
+def silent(_line: str) -> None:
+    """Nobody is told."""
+
+
+def test_every_type_is_spread_out_to_what_its_blocks_stand_for(tmp_path: Path) -> None:
+    file = tmp_path / "all.gguf"
+    dense = write_gguf(file, ALL_TYPES, gguf.LlamaFileType.MOSTLY_Q4_K_M, template=TEMPLATE)
+    weights = load_file(converted_folder(file, silent) / "model.safetensors")
+    assert len(dense) >= len(ALL_TYPES)
+    for name, expected in dense.items():
+        _, layer, matrix, _ = name.split(".")
+        wanted = torch.from_numpy(expected).half()
+        if matrix in MODULES:
+            assert torch.equal(weights[f"model.layers.{layer}.{MODULES[matrix]}.weight"], wanted), name
+        else:
+            module = "q_proj" if matrix == "attn_q" else "k_proj"
+            found = weights[f"model.layers.{layer}.self_attn.{module}.weight"]
+            assert torch.equal(found.flatten().sort()[0], wanted.flatten().sort()[0]), name
+
+
+def test_what_the_file_stores_is_described_and_audited(tmp_path: Path) -> None:
+    file = tmp_path / "small.gguf"
+    write_gguf(file, [Kind.Q4_K] * 6 + [Kind.Q6_K], gguf.LlamaFileType.MOSTLY_Q4_K_M, template=TEMPLATE)
+    variant = prepare_variant("stored", resolve_model(str(file), note=silent), device="cpu")
+    bits = (6 * 4.5 + 6.5625) / 7
+    assert variant.summary.startswith("GGUF Q4_K_M: ")
+    assert "18 Q4_K, 3 Q6_K tensors" in variant.summary
+    assert variant.description.bits == 4
+    assert variant.description.stored_bits == pytest.approx(bits)
+    audit = load_variant(variant).audit
+    # the embedding and the output head, stored in 32 bits, count too
+    assert audit.modules_replaced == LAYERS * len(MATRICES) + 2
+    matrices, others = LAYERS * len(MATRICES) * 256 * 256, 2 * 258 * 256
+    assert audit.bits_per_weight == pytest.approx((matrices * bits + others * 32) / (matrices + others), rel=1e-4)
+    assert audit.memory_bytes == pytest.approx((matrices * bits + others * 32) / 8, rel=0.02)
+
+
+def test_a_file_of_plain_weights_is_no_quantized_one(tmp_path: Path) -> None:
+    file = tmp_path / "plain.gguf"
+    write_gguf(file, [Kind.Q8_0], gguf.LlamaFileType.MOSTLY_Q8_0, template=TEMPLATE)
+    types = read_types(file)
+    assert types.quantized
+    assert types.main_bits == 8
+    plain = GgufTypes("F16", {"F16": 3, "F32": 1}, types.layers, types.embedding, types.head, types.whole)
+    assert not plain.quantized
+    assert plain.main_bits is None
+    assert GgufTypes.from_json(json.loads(json.dumps(types.to_json()))) == types
+
+
+@pytest.mark.parametrize(
+    ("name", "bits"),
+    [
+        ("Q8_0", 8),
+        ("Q2_K", 2),
+        ("IQ3_XXS", 3),
+        ("IQ4_XS", 4),
+        ("TQ1_0", 1),
+        ("MXFP4_MOE", 4),
+        ("", None),
+        ("F16", None),
+    ],
+)
+def test_bits_are_told_by_the_name_of_the_mixture(tmp_path: Path, name: str, bits: int | None) -> None:
+    file = tmp_path / "x.gguf"
+    write_gguf(file, [Kind.Q8_0], gguf.LlamaFileType.MOSTLY_Q8_0)
+    types = read_types(file)
+    assert GgufTypes(name, types.types, types.layers, types.embedding, types.head, types.whole).main_bits == bits
+
+
+class Plain:
+    """A conversion that copies."""
+
+    count = 0
+
+    def __call__(self, source: Path, folder: Path) -> None:
+        self.count += 1
+        (folder / "weights").write_bytes(source.read_bytes())
+
+
+def test_a_conversion_of_an_earlier_release_gets_the_types_and_is_not_made_again(tmp_path: Path) -> None:
+    file = tmp_path / "x.gguf"
+    write_gguf(file, [Kind.Q5_0], gguf.LlamaFileType.MOSTLY_Q5_0)
+    convert = Plain()
+    folder = converted_folder(file, silent, convert)
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    expected = types_in(folder)
+    del manifest["types"]
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ModelError, match="does not say how its tensors were stored"):
+        types_in(folder)
+    assert converted_folder(file, silent, convert) == folder
+    assert convert.count == 1
+    assert types_in(folder) == expected
+
+
+@pytest.mark.parametrize("cut", [8, 100, 5_000])
+def test_a_file_that_was_cut_is_an_error(tmp_path: Path, cut: int) -> None:
+    file = tmp_path / "x.gguf"
+    write_gguf(file, [Kind.Q8_0], gguf.LlamaFileType.MOSTLY_Q8_0)
+    file.write_bytes(file.read_bytes()[:cut])
+    with pytest.raises(ModelError, match=r"x\.gguf: its headers cannot be read"):
+        read_types(file)
+
+
+@pytest.mark.parametrize("types", [None, [], {"name": 1}, {"name": "x", "types": {"a": "b"}, "layers": [1]}])
+def test_a_damaged_manifest_is_an_error(tmp_path: Path, types: object) -> None:
+    (tmp_path / MANIFEST).write_text(json.dumps({"types": types}))
+    with pytest.raises(ModelError, match="does not say how its tensors were stored"):
+        types_in(tmp_path)
+    assert types_in(tmp_path / "elsewhere") is None

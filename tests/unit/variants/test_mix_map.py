@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pytest_quantgate.errors import FileError, SpecError
+from pytest_quantgate.variants.mix_map import MOST_RULES, read_map
+from pytest_quantgate.variants.modules import matches
+
+HEAD = "lm_head"
+LAYERS = [
+    f"model.layers.{layer}.{name}"
+    for layer in (0, 1, 10)
+    for name in ("self_attn.q_proj", "mlp.up_proj", "mlp.down_proj")
+]
+MODULES = [*LAYERS, HEAD]
+
+
+def resolved(text: str) -> dict[str, str]:
+    return {name: str(spec) for name, spec in read_map(text).resolve(MODULES, HEAD, "variant 'mix'").items()}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "module", "expected"),
+    [
+        ("*", LAYERS[0], True),
+        ("down_proj", LAYERS[2], True),
+        ("layers.1", "model.layers.10.mlp.up_proj", False),
+        ("layers.1*", "model.layers.10.mlp.up_proj", True),
+        ("layers.*.mlp", "model.layers.10.mlp.up_proj", True),
+        ("layers.*.up_proj", "model.layers.10.mlp.up_proj", False),  # one name between two dots
+        ("q_*", LAYERS[0], True),
+        ("*_proj", LAYERS[0], True),
+        ("attn.*", LAYERS[0], True),  # as in skip=, a name is found by its end
+        ("self_*.q", LAYERS[0], False),
+        ("model.layers.0.self_attn.q_proj.*", LAYERS[0], False),
+        ("lm_*", HEAD, True),
+    ],
+)
+def test_a_star_is_any_part_of_one_name(pattern: str, module: str, expected: bool) -> None:  # noqa: FBT001  (a fact of the table)
+    assert matches(pattern, module) == expected
+
+
+def test_many_stars_take_no_time() -> None:
+    assert not matches("*a" * 90, "a" * 89)
+
+
+def test_the_first_pattern_that_matches_decides_and_the_rest_is_left() -> None:
+    found = resolved("layers.0=fp16; down_proj=int8; mlp=nf4:double")
+    assert found == {
+        LAYERS[0]: "fp16",
+        LAYERS[1]: "fp16",
+        LAYERS[2]: "fp16",
+        LAYERS[4]: "nf4:double",
+        LAYERS[5]: "int8",
+        LAYERS[7]: "nf4:double",
+        LAYERS[8]: "int8",
+    }
+
+
+def test_a_star_alone_means_all_but_the_output_head() -> None:
+    assert set(resolved("*=nf4")) == set(LAYERS)
+    assert set(resolved("lm_head=int8;*=nf4")) == set(MODULES)
+
+
+@pytest.mark.parametrize("suffix", ["yaml", "json"])
+def test_a_file_says_the_same_as_the_spec(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"map.{suffix}"
+    rules = {"down_proj": "int8", "layers.*.self_attn": "nf4:double", "*": "rtn:3bit-g32"}
+    text = json.dumps(rules) if suffix == "json" else "".join(f"'{key}': {value}\n" for key, value in rules.items())
+    path.write_text(text)
+    inline = "down_proj=int8;layers.*.self_attn=nf4:double;*=rtn:3bit-g32"
+    assert str(read_map(str(path))) == str(read_map(inline)) == inline
+
+
+def test_everything_wrong_with_a_file_is_told_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "map.yaml"
+    path.write_text(
+        "down_proj: nf5\nup_proj: 4\nq proj: nf4\nk_proj: nf4:skip=v_proj\nv_proj: nf4@other\nv_proj: nf4\n"
+        "o_proj: mix:a=nf4\ngate: fp16+kv:int8\nhead: http://localhost:1/v1#m\nlast: nf4+lora:x\n"
+    )
+    with pytest.raises(FileError) as caught:
+        read_map(str(path))
+    problems = {problem.line: problem.message for problem in caught.value.problems}
+    assert str(path) in str(caught.value)
+    behind = "; @MODEL, +kv: and +lora: stand behind the whole mix"
+    above = "; give what stays as it is a pattern of its own above this one: v_proj=fp16"
+    assert problems == {
+        1: "down_proj: is not a known variant ('nf5'); did you mean 'nf4'?",
+        2: "the spec of 'up_proj' must be text, not the number 4: quote it",
+        3: "'q proj' is no pattern of module names; for example down_proj=int8;*=nf4",
+        4: f"k_proj: skip= has no place in a mix ('nf4:skip=v_proj'){above}",
+        5: f"v_proj: another model cannot be part of a mix ('nf4@other'){behind}",
+        6: "duplicate key 'v_proj' (first on line 5)",
+        7: f"o_proj: a mix cannot be part of a mix ('mix:a=nf4'){behind}",
+        8: f"gate: quantized keys and values cannot be part of a mix ('fp16+kv:int8'){behind}",
+        9: f"head: a served model cannot be part of a mix ('http://localhost:1/v1#m'){behind}",
+        10: f"last: an adapter cannot be part of a mix ('nf4+lora:x'){behind}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        ("- nf4\n", "must be a mapping of module patterns to specs, not a list"),
+        ("", "must be a mapping of module patterns to specs, not nothing"),
+        ("{}", "from 1 to 1,000 patterns, not 0"),
+        ("".join(f"a{number}: nf4\n" for number in range(MOST_RULES + 1)), "from 1 to 1,000 patterns, not 1,001"),
+        ("a: nf4\n*: nf4\n", "map.yaml:2: a pattern that begins with '*' must be quoted"),
+        ("a: nf4\n\n *_proj: nf4\n", "map.yaml:3: a pattern that begins with '*' must be quoted"),
+        ("a: !!python/object:os.system nf4\n", "tags"),
+        ("a: [\n", "bad YAML"),
+        ("a: nf4\x07\n", "U+0007"),
+    ],
+)
+def test_a_file_that_is_no_map_is_refused(tmp_path: Path, content: str, part: str) -> None:
+    path = tmp_path / "map.yaml"
+    path.write_text(content)
+    with pytest.raises(FileError) as caught:
+        read_map(str(path))
+    assert part in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="no such file"):
+        read_map(str(tmp_path / "none.yaml"))
+    with pytest.raises(FileError, match="not a regular file"):
+        read_map(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("a=nf4;b", "'b' gives no pattern its spec"),
+        ("a=nf4;", "'' gives no pattern its spec"),
+        ("a=nf4;a=int8", "the pattern 'a' is there twice"),
+        ("=nf4", "'' is no pattern"),
+        ("a[0]=nf4", r"'a\[0\]' is no pattern"),
+        ("a=", "a variant is missing"),
+        (f"{'a' * 201}=nf4", "is no pattern"),
+    ],
+)
+def test_a_wrong_rule_in_a_spec_is_told(text: str, part: str) -> None:
+    with pytest.raises(SpecError, match=part):
+        read_map(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("downproj=nf4", "no linear layer 'downproj'\n.*did you mean 'down_proj'"),
+        ("layers.3=nf4;*=int8", "no linear layer 'layers.3'"),
+        ("zzz=nf4", "no linear layer 'zzz'\n.*known: down_proj, layers, lm_head, mlp, model"),
+        ("mlp=nf4;down_proj=int8", "'down_proj' matches nothing that the patterns above it"),
+        ("embed_tokens=nf4", "no linear layer 'embed_tokens'"),
+    ],
+)
+def test_a_pattern_that_decides_nothing_is_an_error(text: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        resolved(text)
