@@ -27,6 +27,7 @@ FORM: Final = "http://HOST:PORT/v1#MODEL"
 
 _FIRST_WAIT: Final = 0.5  # seconds
 _AUTHORITY: Final = re.compile(r"//([^/?#]*)")
+_QUERY: Final = re.compile(r"\?[^#]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def split_address(text: str, *, what: str, key: str) -> Address:
     Raises:
         UsageError: The text is not of that form, or holds a user name or password; then the message does not.
     """
-    hint = f"write {FORM}"
+    hint, shown = f"write {FORM}", without_query(text)
     authority = _AUTHORITY.search(text)
     if authority is not None and "@" in authority[1]:
         raise UsageError(f"{what} holds no user name or password", hint=f"put the key into ${key}")
@@ -63,13 +64,18 @@ def split_address(text: str, *, what: str, key: str) -> Address:
         parts = urlsplit(text.strip())
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        raise UsageError(f"{text!r} is not a URL: {error}", hint=hint) from None
+        raise UsageError(f"{shown!r} is not a URL: {error}", hint=hint) from None
     if parts.scheme not in {"http", "https"} or not host:
-        raise UsageError(f"{text!r} is not the URL of an endpoint", hint=hint)
+        raise UsageError(f"{shown!r} is not the URL of an endpoint", hint=hint)
     if not parts.fragment.strip():
-        raise UsageError(f"{text!r} does not name the model", hint=hint)
+        raise UsageError(f"{shown!r} does not name the model", hint=hint)
     url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
     return Address(url, parts.query, parts.fragment.strip())
+
+
+def without_query(address: str) -> str:
+    """An address for messages: what stands behind its question mark may be a key."""
+    return _QUERY.sub("?...", address)
 
 
 def back_off(attempt: int, *, longest: float) -> float:

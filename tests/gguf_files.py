@@ -105,7 +105,7 @@ def _add_tokenizer(writer: gguf.GGUFWriter, template: str | None) -> None:
 
 def _blocks(kind: Kind, draw: np.random.Generator) -> np.ndarray:
     """A matrix, packed."""
-    if kind in QUANTIZED_HERE:
+    if kind in (*QUANTIZED_HERE, Kind.F16):
         return quants.quantize(draw.normal(0, 0.1, (WIDTH, WIDTH)).astype(np.float32), kind)
     length, size = gguf.GGML_QUANT_SIZES[kind]
     blocks = draw.integers(0, 256, (WIDTH * WIDTH // length, size), dtype=np.uint8)

@@ -169,12 +169,12 @@ def _probabilities(text: str, written_in: str, code: str) -> Mapping[str, float]
         total = sum(sums.values())
         return {label: probability / total for label, probability in sums.items()}
 
-    found: Mapping[str, float] = remembered("language", [text, written_in, code], work_out, _are_shares)
+    def are_shares(found: Any) -> bool:
+        asked = _ALIKE.get((written_in, code), code)
+        return isinstance(found, dict) and asked in found and all(isinstance(each, float) for each in found.values())
+
+    found: Mapping[str, float] = remembered("language", [text, written_in, code], work_out, are_shares)
     return found
-
-
-def _are_shares(found: Any) -> bool:
-    return isinstance(found, dict) and all(isinstance(share, float) for share in found.values())
 
 
 def _east_asian(scripts: Counter[str], code: str) -> Mapping[str, float]:

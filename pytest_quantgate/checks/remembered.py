@@ -1,15 +1,17 @@
 """What slow libraries found, kept across runs: where nothing is new, none of them is imported.
 
 math-verify with sympy, jsonschema and the language detector take a second and more to import or to read, and give the
-same for the same arguments. Each entry is bound to its arguments, the versions of the libraries and the state of our
-own files, and sealed with a digest over all of it. Nothing is kept until a run asks for it (`keep_in`). Whatever goes
-wrong with the file means that a thing is worked out again; a damaged one is begun anew.
+same for the same arguments. Each entry is bound to its arguments, the versions of Python and the libraries and the
+state of our own files, and sealed with a digest over all of it, against damage: whoever can write the user's cache can
+write findings, as they can write answers. Nothing is kept until a run asks for it (`keep_in`). Whatever goes wrong with
+the file means that a thing is worked out again; a damaged one is begun anew.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import platform
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -137,13 +139,13 @@ def forget(path: Path) -> None:
 
 @cache
 def _state(kind: Kind) -> str:
-    """The versions of a kind's libraries, and our own files as they are now."""
+    """The versions of Python and of a kind's libraries, and our own files as they are now."""
     folder = Path(__file__).parent
     files = [
         [str(file.relative_to(folder)), (stat := file.stat()).st_size, stat.st_mtime_ns]
         for file in sorted(folder.rglob("*.py"))
     ]
-    return digest_of([[_version(name) for name in LIBRARIES[kind]], files])
+    return digest_of([platform.python_version(), [_version(name) for name in LIBRARIES[kind]], files])
 
 
 def _version(distribution: str) -> str:

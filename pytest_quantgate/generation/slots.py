@@ -142,9 +142,11 @@ class SlotPool(Cache):
 
     def _copy_row(self, source: int, target: int) -> None:
         columns = slice(self.starts[source], self.cursor)
+        left = slice(self.starts[target], self.starts[source])  # of the row that was there: may hold NaN, see add
         for slot in self._slots():
-            slot.keys[target, :, columns] = slot.keys[source, :, columns]
-            slot.values[target, :, columns] = slot.values[source, :, columns]
+            for memory in (slot.keys, slot.values):
+                memory[target, :, left] = 0
+                memory[target, :, columns] = memory[source, :, columns]
         self.starts[target] = self.starts[source]
 
     def _move(self, columns: int) -> None:

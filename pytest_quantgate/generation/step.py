@@ -191,7 +191,7 @@ def _is_plain(name: str, module: nn.Module) -> bool:
     if module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module):  # noqa: SLF001
         return False
     if name.rpartition(".")[2] not in _PRODUCTS:
-        return True
+        return type(module).__module__.startswith(("torch.nn.modules.", "transformers."))
     # Some quantizers keep the module's type and put a tensor of their own into it.
     return type(module) is nn.Linear and type(module.weight.data) is torch.Tensor
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.plugin.backends import model_of, model_of_run
 from pytest_quantgate.plugin.files import is_there
 from pytest_quantgate.plugin.gates import case_nodeid
@@ -138,9 +140,17 @@ def _anchored(run: QuantRun, spec: str, variant: str) -> VariantRecord:
         digest="" if anchor is None else anchor.digest,
         identity={} if anchor is None else dict(anchor.identity),
         problem=None if trouble is None else trouble.reason,
-        bits=None if parse_spec(variant).served else describe(parse_spec(variant)).bits,
+        bits=_bits(variant),
         model=_other_model(run, spec),
     )
+
+
+def _bits(variant: str) -> float | None:
+    """Bits by a spec's own name; None where it names none, or a file that is gone: nothing of it is run."""
+    spec = parse_spec(variant)
+    with suppress(QuantgateError):
+        return None if spec.served else describe(spec).bits
+    return None
 
 
 def _slice(run: QuantRun, name: str) -> SliceRecord:

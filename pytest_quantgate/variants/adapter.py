@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any, Final
 
@@ -181,9 +181,13 @@ def _check_config(config: Mapping[str, Any], path: Path) -> tuple[int, float]:
     rank, alpha = config.get("r"), config.get("lora_alpha")
     if type(rank) is not int or rank < 1:
         raise ModelError(f"r is {quoted(rank)}, not a whole number, 1 or more", where=str(path))
-    if not isinstance(alpha, int | float) or not isfinite(alpha):
+    try:
+        number = float(alpha) if isinstance(alpha, int | float) else nan
+    except OverflowError:
+        number = nan
+    if not isfinite(number):
         raise ModelError(f"lora_alpha is {quoted(alpha)}, not a number", where=str(path))
-    return rank, float(alpha)
+    return rank, number
 
 
 def _weights(folder: Path) -> Path:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from pytest_quantgate.endpoint import split_address
+from pytest_quantgate.endpoint import split_address, without_query
 from pytest_quantgate.errors import SpecError, UsageError, nearest
 
 KEY_VARIABLE: Final = "QUANTGATE_API_KEY"
@@ -85,7 +85,7 @@ def parse_address(text: str) -> ServedAddress:
         found = split_address(text, what="the address of a served model", key=KEY_VARIABLE)
     except UsageError as error:
         raise SpecError(error.what, hint=error.hint) from None
-    where = f"variant {text!r}"
+    where = f"variant {without_query(text)!r}"
     if not _PLAIN.fullmatch(found.url) or not found.model.isprintable() or any(map(str.isspace, found.model)):
         raise SpecError("holds a space or a character that an address cannot have", where=where)
     told = _query(found.query, where)
@@ -106,16 +106,11 @@ def _query(query: str, where: str) -> dict[str, str]:
     for key, value in parse_qsl(query.replace("+", "%2B"), keep_blank_values=True):
         if key not in _KEYS:
             hint = f"{nearest(key, _KEYS)}; a key belongs into ${KEY_VARIABLE}"
-            raise SpecError("asks for something that no address has", where=_hidden(where), hint=hint)
+            raise SpecError("asks for something that no address has", where=where, hint=hint)
         if key in told or not value.strip():
             raise SpecError(f"{key}= is given twice, or empty", where=where)
         told[key] = value
     return told
-
-
-def _hidden(where: str) -> str:
-    """An unknown part of a query may be a key."""
-    return re.sub(r"\?[^#]*", "?...", where)
 
 
 def _concurrency(text: str | None, where: str) -> int | None:

@@ -7,7 +7,6 @@ gptqmodel and vLLM read, under the digest of all that it depends on. It is made 
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -42,7 +41,7 @@ class GptqBackend:
 
     def describe(self, spec: VariantSpec) -> Description:
         """What the spec means."""
-        bits, group = _scheme(spec)
+        bits, group = spec.bits_and_group
         skipped = spec.names("skip")
         left = " and ".join(filter(None, ["the output head", ", ".join(skipped)]))
         stored = bits + (_SCALE_BITS + bits) / group
@@ -67,8 +66,8 @@ class GptqBackend:
             ModelError: The checkpoint cannot be read.
         """
         tensors = checkpoint.read_tensors(folder)
-        widths = [tensor.shape[-1] for tensor in tensors if "embed" in tensor.name] or [0]
-        activations = gptq_calibration.SEQUENCES * gptq_calibration.LENGTH * max(widths)
+        widths = [tensor.shape[-1] for tensor in tensors if "embed" in tensor.name and tensor.shape]
+        activations = gptq_calibration.SEQUENCES * gptq_calibration.LENGTH * max(widths, default=0)
         weights = sum(tensor.count for tensor in tensors)
         needed = _FP16_BYTES * weights + _FLOAT_BYTES * activations
         return replace(self.describe(spec), loading_bytes=needed)
@@ -86,13 +85,14 @@ class GptqBackend:
             SpecError: A skipped module that the model does not have.
             ModelError: It cannot be made, or not be written.
         """
-        bits, group = _scheme(spec)
+        bits, group = spec.bits_and_group
 
-        def write(target: Path) -> None:
+        def write(target: Path) -> dict[str, str]:
             from pytest_quantgate.variants.gptq_making import Plan, make  # imports torch
 
             note(f"{spec.name}:{spec.scheme}: quantizing the model; this happens once and takes minutes or longer")
             make(folder, target, Plan(bits, group, spec.names("skip"), placement.device, note))
+            return {}
 
         recipe = Recipe(
             what="the GPTQ checkpoint",
@@ -125,7 +125,7 @@ class GptqBackend:
             import torch
 
             return load_pretrained(made, dtype=torch.float16, device=placement.device)
-        return load_packed(made, Packing("gptq", _scheme(spec)[0]), placement.device)
+        return load_packed(made, Packing("gptq", spec.bits_and_group[0]), placement.device)
 
     def stored_bytes(self, module: nn.Module) -> int | None:
         """Bytes of a packed layer's weight, zeros, scales and groups."""
@@ -140,14 +140,6 @@ class GptqBackend:
         finish(model, placement)
 
 
-def _scheme(spec: VariantSpec) -> tuple[int, int]:
-    """Bits and group."""
-    match = re.fullmatch(r"(\d)bit-g(\d+)", spec.scheme or "", re.ASCII)
-    if match is None:
-        raise SpecError("gptq needs a scheme", where=f"variant {str(spec)!r}", hint="for example gptq:4bit-g128")
-    return int(match[1]), int(match[2])
-
-
 def _kernels() -> dict[str, str]:
     """What native kernels would be of."""
     try:
@@ -158,7 +150,7 @@ def _kernels() -> dict[str, str]:
 
 def _ingredients(spec: VariantSpec, folder: Path, placement: Placement) -> str:
     """Digest of what a checkpoint depends on: the model, the spec, the text, and what computes."""
-    bits, group = _scheme(spec)
+    bits, group = spec.bits_and_group
     names = (checkpoint.CONFIG, checkpoint.GENERATION_CONFIG, checkpoint.CHAT_TEMPLATE, *checkpoint.TOKENIZER_FILES)
     try:
         files = [*checkpoint.weight_files(folder), *(folder / name for name in names if (folder / name).is_file())]

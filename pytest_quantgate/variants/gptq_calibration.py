@@ -30,6 +30,7 @@ LENGTH: Final = 512
 
 _MODULE: Final = "pydoc_data.topics"
 _PASSAGE: Final = 1200  # characters; a question holds one, its answer the next
+_MOST_PAIRS: Final = 64  # of a sequence: some templates leave out what was said before
 
 Message = Mapping[str, str]
 Encode = Callable[[Sequence[Message]], Sequence[int]]
@@ -48,7 +49,7 @@ def sequences(encode: Encode, length: int, count: int) -> list[list[int]]:
         count: How many.
 
     Raises:
-        ModelError: This Python comes without its manual.
+        ModelError: This Python comes without its manual, or the template leaves out what it is given.
     """
     found: list[list[int]] = []
     pairs = cycle(_pairs())
@@ -56,6 +57,13 @@ def sequences(encode: Encode, length: int, count: int) -> list[list[int]]:
         chat: list[Message] = []
         tokens: Sequence[int] = ()
         while len(tokens) < length:
+            if len(chat) >= 2 * _MOST_PAIRS:
+                raise ModelError(
+                    f"its chat template makes {len(tokens)} tokens of a long chat, where {length} are needed to "
+                    "calibrate GPTQ",
+                    hint="use rtn:, nf4 or quanto:, which need no calibration, or a checkpoint made elsewhere "
+                    "(stored@FOLDER)",
+                )
             question, answer = next(pairs)
             chat += [
                 {"role": "user", "content": f"Go on with this text:\n\n{question}"},

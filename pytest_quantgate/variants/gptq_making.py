@@ -27,6 +27,7 @@ from pytest_quantgate.variants.loading import load_pretrained, load_tokenizer, q
 from pytest_quantgate.variants.modules import check_skips, covers
 from pytest_quantgate.variants.packed import pack_gptq
 from pytest_quantgate.variants.packed_loading import PackedLinear, Packing
+from pytest_quantgate.variants.source import message_of
 
 _BATCH = 4  # sequences at a time: enough for matrix products, few enough for attention's memory
 _NOTES = 10  # lines that tell how far it has come
@@ -114,7 +115,12 @@ def _encode(tokenizer: PreTrainedTokenizerBase, chat: Sequence[Message]) -> list
     """The tokens of a chat; for a model without a chat template those of its texts, a blank line between them."""
     plain: Any = tokenizer
     if tokenizer.chat_template:
-        text = plain.apply_chat_template([dict(message) for message in chat], tokenize=False)
+        try:
+            text = plain.apply_chat_template([dict(message) for message in chat], tokenize=False)
+        except Exception as error:  # templates are the model's own programs and raise what they like
+            raise ModelError(
+                f"its chat template fails at the text that GPTQ is calibrated with: {message_of(error)}", hint=_OTHER
+            ) from error
         return list(plain(text, add_special_tokens=False)["input_ids"])
     return list(plain("\n\n".join(message["content"] for message in chat))["input_ids"])
 

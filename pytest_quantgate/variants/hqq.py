@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -23,7 +22,7 @@ class HqqBackend:
 
     def describe(self, spec: VariantSpec) -> Description:
         """What the spec means."""
-        bits, group = (int(number) for number in re.findall(r"\d+", spec.scheme or ""))
+        bits, group = spec.bits_and_group
         skipped = spec.names("skip")
         left = " and ".join(filter(None, ["the output head", ", ".join(skipped)]))
         return Description(

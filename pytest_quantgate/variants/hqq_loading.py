@@ -6,7 +6,6 @@ the refusal here is written from hqq's interface and has not run.
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,7 +42,7 @@ def load(spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedMod
         ) from error
     if not is_hqq_available():
         raise SpecError("hqq is not installed", where=where, hint="pip install hqq")
-    bits, group = (int(number) for number in re.findall(r"\d+", spec.scheme or ""))
+    bits, group = spec.bits_and_group
     config = _CONFIG(nbits=bits, group_size=group, axis=1, skip_modules=modules_to_skip(spec, folder) or _HEAD)
     return load_pretrained(folder, dtype=torch.float16, device=placement.device, quantization=config)
 

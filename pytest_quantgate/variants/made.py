@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -19,9 +20,12 @@ from pytest_quantgate.errors import ModelError
 from pytest_quantgate.paths import CACHE_VARIABLE, cache_folder
 from pytest_quantgate.variants.digests import file_digest, remember_digest
 
-MANIFEST = "quantgate-made.json"
+MANIFEST = "quantgate-manifest.json"
 
 Note = Callable[[str], None]
+
+Make = Callable[[Path], Mapping[str, Any]]
+"""Writes into an empty folder, and gives what the manifest is to say beside what it always does, as plain JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class Recipe:
         return cache_folder() / self.kind / self.digest[:16]
 
 
-def made_folder(recipe: Recipe, note: Note, make: Callable[[Path], None]) -> Path:
+def made_folder(recipe: Recipe, note: Note, make: Make) -> Path:
     """The folder of a recipe, made when that was not done yet.
 
     Any number of processes may ask at once: one makes it, the others wait for it.
@@ -58,7 +62,7 @@ def made_folder(recipe: Recipe, note: Note, make: Callable[[Path], None]) -> Pat
     Args:
         recipe: What it is made of.
         note: Told when it is waited for or made again; what begins and how far it came is said by ``make``.
-        make: Writes it into an empty folder.
+        make: Writes it.
 
     Raises:
         ModelError: The cache folder cannot be written, or another process takes too long.
@@ -121,15 +125,15 @@ def _set_aside(recipe: Recipe, note: Note) -> None:
         note(f"{recipe.what} in {folder} was damaged: moved to {aside}, making it again")
 
 
-def _build(recipe: Recipe, make: Callable[[Path], None]) -> None:
+def _build(recipe: Recipe, make: Make) -> None:
     folder = recipe.folder
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
     partial.mkdir()
     try:
-        make(partial)
+        facts = make(partial)
         files = {path.name: file_digest(path) for path in sorted(partial.iterdir())}
-        manifest = {"version": recipe.version, "source": recipe.digest, "files": files}
+        manifest = {**facts, "version": recipe.version, "source": recipe.digest, "files": files}
         (partial / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True), encoding="utf-8")
         partial.replace(folder)
     finally:

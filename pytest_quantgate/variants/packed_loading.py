@@ -193,7 +193,17 @@ def _packed_layers(names: Iterable[str]) -> list[str]:
 
 
 def _compare(name: str, layer: PackedLinear, plan: _PackedConfig) -> None:
-    """Refuses tensors of other shapes than the layer has them."""
+    """Refuses tensors of other shapes than the layer has them, and layers that they cannot stand for."""
+    groups, bits = plan.shapes[f"{name}.scales"][0], plan.packing.bits
+    packed = (layer.out_features, *([layer.in_features] if plan.packing.method == "gptq" else []))
+    ordered = f"{name}.g_idx" in plan.shapes
+    if any(each * bits % _WORD for each in packed) or not (ordered or (groups and not layer.in_features % groups)):
+        raise ModelError(
+            f"{name} of {layer.in_features} x {layer.out_features} in {groups} groups is not one that {bits}-bit "
+            f"{plan.packing.method} can hold",
+            where=str(plan.folder),
+            hint=_DAMAGED,
+        )
     for key, tensor in layer.named_buffers():
         found = plan.shapes.get(f"{name}.{key}")
         if found != tuple(tensor.shape):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -70,6 +72,21 @@ def _levels(packed: Any) -> torch.Tensor:
     data, bits = packed._data, packed._bits  # noqa: SLF001
     rows = torch.cat([(data >> shift) & (2**bits - 1) for shift in range(0, 8, bits)])
     return rows[: packed.shape[0]]
+
+
+@contextmanager
+def as_packed() -> Iterator[None]:
+    """Lets quanto's weights be read on a CPU as they are packed.
+
+    It would unpack each, which compiles code first, to lay it out for a GPU's kernels; a CPU has none, and the weight
+    would be packed again as it was.
+    """
+    lay_out = WeightQBitsTensor.optimize
+    WeightQBitsTensor.optimize = lambda weight: weight
+    try:
+        yield
+    finally:
+        WeightQBitsTensor.optimize = lay_out
 
 
 def _make_native(model: PreTrainedModel, placement: Placement, dtype: torch.dtype) -> None:

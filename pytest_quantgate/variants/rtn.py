@@ -8,7 +8,6 @@ dense.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -31,7 +30,7 @@ class RtnBackend:
 
     def describe(self, spec: VariantSpec) -> Description:
         """What the spec means."""
-        bits, group = bits_and_group(spec)
+        bits, group = spec.bits_and_group
         skipped = spec.names("skip")
         left = " and ".join(filter(None, ["the output head", ", ".join(skipped)]))
         stored = bits + _GROUP_BITS / group
@@ -72,9 +71,3 @@ class RtnBackend:
 
 
 BACKEND: Final = RtnBackend()
-
-
-def bits_and_group(spec: VariantSpec) -> tuple[int, int]:
-    """The numbers of a scheme such as ``3bit-g64``, which the registry has checked."""
-    bits, group = re.findall(r"\d+", spec.scheme or "")
-    return int(bits), int(group)

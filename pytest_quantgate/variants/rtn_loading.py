@@ -15,7 +15,6 @@ from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.loading import cast_parameters, dtype_of
 from pytest_quantgate.variants.modules import check_skips, covers
 from pytest_quantgate.variants.rounding import Rounded, store_rounded
-from pytest_quantgate.variants.rtn import bits_and_group
 from pytest_quantgate.variants.spec import VariantSpec
 
 
@@ -41,7 +40,7 @@ def round_layers(model: PreTrainedModel, spec: VariantSpec) -> None:
         SpecError: See ``RtnBackend.load``.
     """
     skips = spec.names("skip")
-    bits, group = bits_and_group(spec)
+    bits, group = spec.bits_and_group
     head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     modules = {name: module for name, module in model.named_modules() if name}
     check_skips(skips, modules, str(spec))

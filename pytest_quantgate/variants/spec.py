@@ -68,6 +68,12 @@ class VariantSpec:
         """Whether a server answers."""
         return self.name in SERVED
 
+    @property
+    def bits_and_group(self) -> tuple[int, int]:
+        """The numbers of a scheme such as ``3bit-g64``; only of a name whose schemes are all such."""
+        bits, group = re.findall(r"\d+", self.scheme or "", re.ASCII)
+        return int(bits), int(group)
+
     def has(self, flag: str) -> bool:
         """Whether the flag is given."""
         return (flag, None) in self.options
@@ -169,8 +175,8 @@ def split_specs(text: str) -> list[str]:
 
     A piece between commas begins a new spec when it begins with a registered variant name or is an address: an option
     that is called like one stands right behind its colon. So does a piece that cannot be an option: one with a colon
-    that does not stand behind an equals sign, or one behind a spec without anything. All others belong to the spec
-    before.
+    that stands neither behind an equals sign nor in an addition, or one behind a spec without anything. All others
+    belong to the spec before.
 
     Args:
         text: What the user wrote.
@@ -181,7 +187,7 @@ def split_specs(text: str) -> list[str]:
     first, *pieces = text.split(",")
     specs = [first]
     for piece in pieces:
-        begin, colon, _ = piece.partition(":")
+        begin, colon, _ = _ADDITION.split(piece)[0].partition(":")
         named = re.split(r"[@+]", begin)[0].strip() in (*variant_names(), *SERVED)
         closed = not any(mark in specs[-1] for mark in ":@")
         if named or (colon and "=" not in begin) or closed:

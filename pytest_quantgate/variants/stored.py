@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pytest_quantgate.errors import ModelError, SpecError
+from pytest_quantgate.errors import AuditError, ModelError, SpecError
 from pytest_quantgate.variants.checkpoint import read_tensors, storage_in
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.digests import file_digest
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 NAME: Final = "stored"
 HALF_BITS: Final = 16
 _COMPUTE: Final = {"F16": "float16", "BF16": "bfloat16"}
-_SLACK = 2  # a checkpoint of 4 bits that takes 8 a weight is none; scales of small groups may well take two
+_MOSTLY_PLAIN: Final = 12  # bits: with the most that GGUF quantizes to, 8.5, half of the weights would be in fp16
+_SLACK: Final = 2  # a checkpoint of 4 bits that takes 8 a weight is none; scales of small groups may well take two
 
 
 class StoredBackend:
@@ -46,12 +47,17 @@ class StoredBackend:
             dense=True,
         )
 
-    def inspect(self, spec: VariantSpec, folder: Path) -> Description:  # noqa: ARG002  (as above)
-        """What the spec means for a checkpoint."""
+    def inspect(self, spec: VariantSpec, folder: Path) -> Description:
+        """What the spec means for a checkpoint.
+
+        Raises:
+            AuditError: A GGUF file calls itself quantized, and most of it is not.
+            ModelError: The checkpoint cannot be read.
+        """
         tensors = read_tensors(folder)
         types = types_in(folder)
         if types is not None:
-            return _of_gguf(types)
+            return _of_gguf(types, spec)
         storage = storage_in(folder)
         if storage is not None:
             return _of_storage(storage, tensors, folder)
@@ -141,7 +147,14 @@ def _of_storage(storage: Storage, tensors: tuple[TensorHeader, ...], folder: Pat
     )
 
 
-def _of_gguf(types: GgufTypes) -> Description:
+def _of_gguf(types: GgufTypes, spec: VariantSpec) -> Description:
+    if types.main_bits is not None and not types.layers.bits < _MOSTLY_PLAIN:
+        raise AuditError(
+            f"the file calls itself {types.name}, and its layers take {types.layers.bits:.2f} bits per weight: most of "
+            "them are not quantized",
+            where=f"variant {str(spec)!r}",
+            hint="quantize it again, or name the file that it was made from",
+        )
     return Description(
         summary=types.summary,
         stored_bits=types.layers.bits,

@@ -204,7 +204,7 @@ def _torchao(fields: Fields) -> Storage:
     if default is None:
         raise fields.wrong("quant_type is not one that torchao writes")
     name = default.text("_type")
-    bits = re.search(r"(?:Int|Float|UInt)(\d)", name)
+    bits = re.search(r"(\d)Weight", name)  # not those of activations, which some names begin with
     data = default.object("_data")
     return Storage(
         "torchao",

@@ -18,8 +18,9 @@ _MOST_BITS = 16
 _MOST_GROUP = 1 << 20
 _MOST_PATTERNS = 10_000
 _MOST_REPEATS = 5
-# transformers and its libraries match these against module names: no pattern may take for ever
-_REPEATED_GROUP = re.compile(r"\([^()]*[*+{][^()]*\)[*+{?]")
+# transformers and its libraries match these against module names: no pattern may take for ever. A group that repeats
+# can, whatever it holds, such as (.|.)*; spaces are nothing in patterns that allow comments.
+_REPEATED_GROUP = re.compile(r"\)\s*[*+{]")
 
 
 class Fields:
@@ -102,11 +103,12 @@ class Fields:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """All texts in lists, however deep."""
+    """All texts in lists, and all keys, however deep."""
     left = [value]
     while left:
         value = left.pop()
         if isinstance(value, dict):
+            yield from value
             left += value.values()
         elif isinstance(value, list):
             yield from (each for each in value if isinstance(each, str))

@@ -68,7 +68,7 @@ def layers_of(storage: Storage, tensors: Iterable[TensorHeader], where: str) -> 
     weights: dict[str, int] = {}
     for tensor in tensors:
         found = data.fullmatch(tensor.name)
-        if found and tensor.dtype not in PLAIN_DTYPES:
+        if found and tensor.dtype not in PLAIN_DTYPES and tensor.nbytes:
             bits = _ANY_BITS if storage.bits is None else storage.bits
             weights[found[1]] = weights.get(found[1], 0) + int(tensor.nbytes * 8 / bits)
     stored = dict.fromkeys(weights, 0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from contextlib import redirect_stderr
+from contextlib import nullcontext, redirect_stderr
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -158,6 +158,8 @@ def _load_quanto(folder: Path, *, dtype: torch.dtype, device: str) -> PreTrained
     from safetensors.torch import load_file
     from transformers import AutoModelForCausalLM
 
+    from pytest_quantgate.variants.quanto_loading import as_packed
+
     known = read_json(folder / QUANTO_MAP)
     auto_model: Any = AutoModelForCausalLM  # its methods carry no or wrong types
     with quiet():
@@ -169,7 +171,8 @@ def _load_quanto(folder: Path, *, dtype: torch.dtype, device: str) -> PreTrained
             tied: dict[str, str] = getattr(model, "all_tied_weights_keys", None) or {}
             missing = [name for name in missing if name not in tied]
             if not missing:
-                requantize(model, weights, known, torch.device(device))
+                with as_packed() if device == "cpu" else nullcontext():
+                    requantize(model, weights, known, torch.device(device))
                 model.tie_weights()
                 missing = [
                     f"parts of {name}" for name in known if not getattr(model.get_submodule(name), "frozen", False)

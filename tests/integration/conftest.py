@@ -32,7 +32,7 @@ from pytest_quantgate.paths import CACHE_VARIABLE
 
 # The inner runs share this process, and pytester forgets modules that they were the first to import: torch
 # cannot be imported twice, scipy takes seconds each time, and our own modules make classes again.
-from pytest_quantgate.plugin import assemble, backends, dryrun, fixture, loop, start, worker  # noqa: F401
+from pytest_quantgate.plugin import assemble, backends, dryrun, fixture, golden_files, loop, start, worker  # noqa: F401
 from pytest_quantgate.report import power as power_table  # noqa: F401
 from pytest_quantgate.report import store, terminal  # noqa: F401
 from pytest_quantgate.variants import rounding, ruin  # noqa: F401
@@ -126,6 +126,7 @@ def started_workers(monkeypatch: pytest.MonkeyPatch) -> None:
 def ship_suites(lab: Lab, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the packaged suites be those in a folder, in workers too."""
     monkeypatch.setattr(suites, "_root", lambda: folder)  # so what the conftest sets in this process is undone
+    golden_files._files.cache_clear()  # noqa: SLF001  (suites do not change while pytest runs, but between tests)
     lab.pytester.makeconftest(
         f"""
         from pathlib import Path

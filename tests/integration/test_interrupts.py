@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
-from transformers import LlamaForCausalLM
 
+from pytest_quantgate.generation.slots import SlotPool
 from tests.integration.conftest import Lab
 
 
 @pytest.mark.usefixtures("empty_cache")
 def test_an_interrupt_while_answers_are_made_keeps_those_that_are_finished(lab: Lab) -> None:
     lab.write("words", lab.of_many_lengths(40))
-    real, calls = LlamaForCausalLM.forward, 0
+    real, steps = SlotPool.advance, 0
 
-    def interrupted(self: LlamaForCausalLM, *arguments: Any, **more: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls > 20:
+    def interrupted(pool: SlotPool) -> None:
+        nonlocal steps
+        steps += 1
+        if steps > 20:
             raise KeyboardInterrupt
-        return real(self, *arguments, **more)
+        real(pool)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LlamaForCausalLM, "forward", interrupted)
+        patch.setattr(SlotPool, "advance", interrupted)
         result = lab.run("--quant-report-json", "run.json")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["quantgate: interrupted: * answers are kept*", "*no tests ran*"])

@@ -46,7 +46,7 @@ def test_a_checkpoint_made_elsewhere_is_gated(lab: Lab, quantized: Path) -> None
     result.stdout.fnmatch_lines(
         [
             f"quantgate: reference fp16 ({lab.tiny.folder}, float32, native kernels), candidate stored@{quantized} (*",
-            f"candidate stored@{quantized} against reference fp16 (*",
+            "candidate stored@* against reference*",
         ]
     )
     report = written(lab)
@@ -110,6 +110,7 @@ def test_two_gguf_files_of_one_model_are_candidates_of_one_run(lab: Lab) -> None
 
 
 @ALONE
+@pytest.mark.usefixtures("at_home")
 def test_its_golden_has_a_name_that_every_file_system_takes(lab: Lab, other: Path) -> None:
     shutil.copytree(other, lab.pytester.path / "models" / "other")
     lab.write("words", lab.of_many_lengths(2))

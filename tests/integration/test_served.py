@@ -19,6 +19,7 @@ from tests.integration.conftest import Lab
 from tests.served import TINY_INSTRUCT, serving
 
 KEY = "sk-very-secret"
+ALONE = pytest.mark.alone(reason="who answers is nothing that workers know of")
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def posted(server: FaultyServer) -> int:
 TURNS = {"turns": [{"prompt": prompt, "checks": ["comply"]} for prompt in ("What is 3 + 4?", "What is 5 + 4?")]}
 
 
-@pytest.mark.alone
+@ALONE
 def test_a_served_model_answers_as_the_same_model_here(lab: Lab, served_tiny: str) -> None:
     sums(lab, 10)
     lab.write("turns", [{"id": "two", **TURNS}])
@@ -80,7 +81,7 @@ def test_a_served_model_answers_as_the_same_model_here(lab: Lab, served_tiny: st
     result.stdout.fnmatch_lines([f"quantgate: reference fp16 (float32, *), candidate {served_tiny} (served)"])
 
 
-@pytest.mark.alone
+@ALONE
 def test_two_served_models_are_gated_and_nothing_runs_here(lab: Lab, served_tiny: str, served_bnb: str) -> None:
     sums(lab, 30)
     result, report = gated(lab, "--quant-ref", served_tiny, "--quant-cand", served_bnb)
@@ -92,7 +93,7 @@ def test_two_served_models_are_gated_and_nothing_runs_here(lab: Lab, served_tiny
     result.stdout.fnmatch_lines([f"quantgate: model {TINY_INSTRUCT}"])
 
 
-@pytest.mark.alone
+@ALONE
 def test_answers_are_kept_when_the_user_says_what_is_served(lab: Lab, served_tiny: str, empty_cache: Path) -> None:
     sums(lab, 4)
     url, model = served_tiny.split("#")
@@ -105,7 +106,7 @@ def test_answers_are_kept_when_the_user_says_what_is_served(lab: Lab, served_tin
     assert empty_cache.is_dir()
 
 
-@pytest.mark.alone
+@ALONE
 @pytest.mark.usefixtures("impatient")
 def test_faults_in_passing_change_nothing(lab: Lab, served_tiny: str) -> None:
     faults = [DROP, of({"error": "busy"}, 429, **{"Retry-After": "0"}), Reply(status=500), Reply(b"<html>"), STALL]
@@ -124,7 +125,7 @@ def test_faults_in_passing_change_nothing(lab: Lab, served_tiny: str) -> None:
     assert texts(report, "fp16") == texts(report, address)
 
 
-@pytest.mark.alone
+@ALONE
 @pytest.mark.usefixtures("impatient")
 def test_a_case_that_cannot_be_had_is_unscored_and_the_gate_inconclusive(
     lab: Lab, served_tiny: str, empty_cache: Path
@@ -149,7 +150,7 @@ def test_a_case_that_cannot_be_had_is_unscored_and_the_gate_inconclusive(
     assert empty_cache.is_dir()
 
 
-@pytest.mark.alone
+@ALONE
 @pytest.mark.usefixtures("impatient")
 def test_a_server_that_dies_in_the_run_loses_no_answer_and_the_run_ends(lab: Lab, served_tiny: str) -> None:
     sums(lab, 20)
@@ -162,7 +163,7 @@ def test_a_server_that_dies_in_the_run_loses_no_answer_and_the_run_ends(lab: Lab
     assert [gate.verdict.value for gate in report.gates] == ["INCONCLUSIVE"]
 
 
-@pytest.mark.alone
+@ALONE
 def test_what_a_server_cannot_do_is_unscored_with_the_reason(lab: Lab, served_tiny: str) -> None:
     begun = {"answer_prefix": "It is", "checks": ["comply"]}
     asked = {"checks": [{"recall": {"answer": "7"}}], "max_new_tokens": 1}
@@ -177,7 +178,7 @@ def test_what_a_server_cannot_do_is_unscored_with_the_reason(lab: Lab, served_ti
     )
 
 
-@pytest.mark.alone
+@ALONE
 def test_a_server_that_is_not_there_is_told_and_the_run_ends(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_quantgate.variants.server_facts.back_off", lambda *_, **__: 0.0)
     sums(lab, 2)
@@ -215,7 +216,7 @@ def test_served_models_are_gated_in_every_way_of_running(lab: Lab, monkeypatch: 
     assert not any(KEY in each for each in (*written, result.stdout.str()))
 
 
-@pytest.mark.alone
+@ALONE
 def test_a_dry_run_says_what_is_served(lab: Lab) -> None:
     lab.write("words", lab.many(3))
     with FaultyServer(answering({})) as server:
@@ -231,7 +232,8 @@ def test_a_dry_run_says_what_is_served(lab: Lab) -> None:
     )
 
 
-@pytest.mark.alone
+@ALONE
+@pytest.mark.usefixtures("at_home")
 def test_goldens_of_a_served_model(lab: Lab) -> None:
     lab.write("words", lab.many(4))
     with FaultyServer(answering(lab.tiny.texts["fp16"])) as server:

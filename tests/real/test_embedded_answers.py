@@ -17,8 +17,8 @@ from pytest_quantgate.variants.variant import load_variant, prepare_variant
 
 pytestmark = pytest.mark.embedded
 
-EVERY = 20  # one case in this many, of all four slices of core
-NEW_TOKENS = 16
+EVERY = 40  # one case in this many, of all four slices of core
+NEW_TOKENS = 12
 STOP_TOKEN = 2
 
 
@@ -29,7 +29,7 @@ def test_in_float32_batch_size_and_order_change_nothing() -> None:
     requests = [Request(case.messages, NEW_TOKENS) for case in cases if len(case.prompt) < 8000]
     prompts, refused = tokenize(loaded.tokenizer, requests, 8192)
     assert not refused
-    assert len(prompts) >= 16
+    assert len(prompts) >= 8
 
     def answers(order: list[Prompt], kv_bytes: int) -> dict[str, tuple[int, ...]]:
         steps = Decoder(loaded.model, frozenset({STOP_TOKEN}), kv_bytes).run(order)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_quantgate.variants.gguf import MANIFEST
+from pytest_quantgate.variants.made import MANIFEST
 from pytest_quantgate.variants.source import ModelSource, resolve_model
 from pytest_quantgate.variants.variant import LoadedModel, load_variant, prepare_variant
 

@@ -9,7 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_quantgate.endpoint import BUSY, FORM, HOPELESS, OK, back_off, retry_after, split_address, verification
+from pytest_quantgate.endpoint import (
+    BUSY,
+    FORM,
+    HOPELESS,
+    OK,
+    back_off,
+    retry_after,
+    split_address,
+    verification,
+    without_query,
+)
 from pytest_quantgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,7 +58,7 @@ class JudgeEndpoint:
         """
         found = split_address(text, what="a judge's URL", key=KEY_VARIABLE)
         if found.query:
-            raise UsageError(f"{text!r} is not the URL of an endpoint", hint=f"write {FORM}")
+            raise UsageError(f"{without_query(text)!r} is not the URL of an endpoint", hint=f"write {FORM}")
         return cls(found.url, found.model)
 
 

@@ -77,6 +77,27 @@ def test_other_libraries_find_anew(path: Path, asked: list[tuple[Any, ...]], mon
     assert len(asked) == 2
 
 
+def test_another_python_finds_anew(path: Path, asked: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
+    for version in ("3.11.1", "3.12.0"):
+        monkeypatch.setattr("platform.python_version", lambda version=version: version)
+        vars(remembered)["_state"].cache_clear()
+        _kept(path)
+    vars(remembered)["_state"].cache_clear()
+    assert len(asked) == 2
+
+
+def test_shares_without_the_language_that_is_asked_for_are_not_believed(path: Path) -> None:
+    text = "Das ist ein ganz gewöhnlicher Satz in einer Sprache, die man hier erkennt."
+    with remembered.keep_in(path):
+        expected = language.judge_language(text, "de")
+    database = sqlite3.connect(path, isolation_level=None)
+    ((key,),) = database.execute("SELECT key FROM found").fetchall()
+    database.execute("UPDATE found SET value = '{}', seal = ?", (digest_of([key, "{}"]),))
+    database.close()
+    with remembered.keep_in(path):
+        assert language.judge_language(text, "de") == expected
+
+
 def _kept(path: Path) -> None:
     with remembered.keep_in(path):
         math_answer("It is 4", value="4")

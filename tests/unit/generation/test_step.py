@@ -77,6 +77,14 @@ def other_layer(model: Any) -> None:
     model.model.layers[1].mlp.up_proj = OtherLinear(64, 96, bias=False)
 
 
+class OtherEmbedding(nn.Embedding):
+    """An embedding that does more than its weights say."""
+
+
+def other_embedding(model: Any) -> None:
+    model.model.embed_tokens = OtherEmbedding(SHAPE["vocab_size"], SHAPE["hidden_size"])
+
+
 class OtherTensor(torch.Tensor):
     """Weights that compute in their own way, as some quantizers put them into ordinary layers."""
 
@@ -103,7 +111,7 @@ def mixed(model: Any) -> None:
     model.model.norm.double()
 
 
-@pytest.mark.parametrize("change", [other_layer, other_weights, hooked, patched, eager, mixed])
+@pytest.mark.parametrize("change", [other_layer, other_embedding, other_weights, hooked, patched, eager, mixed])
 def test_what_is_not_plain_is_left_to_the_model(change: Callable[[Any], None]) -> None:
     model = build("Mistral")
     change(model)

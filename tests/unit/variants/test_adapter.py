@@ -225,6 +225,7 @@ def test_the_tied_output_head_can_have_one(pristine: Path, tmp_path: Path) -> No
         ({"r": 8}, "has ranks 4 and 4, and adapter_config.json says 8"),
         ({"lora_alpha": "16"}, "lora_alpha is '16', not a number"),
         ({"lora_alpha": float("nan")}, "lora_alpha is nan, not a number"),
+        ({"lora_alpha": 10**400}, "lora_alpha is 1000"),
     ],
 )
 def test_a_configuration_that_is_not_understood_is_refused(

@@ -12,7 +12,8 @@ from filelock import FileLock
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.paths import cache_folder
-from pytest_quantgate.variants.gguf import MANIFEST, converted_folder, folder_if_converted
+from pytest_quantgate.variants.gguf import converted_folder, folder_if_converted
+from pytest_quantgate.variants.made import MANIFEST
 
 CHILD = """
 import sys

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import torch
 from gguf import GGMLQuantizationType as Kind
 from safetensors.torch import load_file
 
-from pytest_quantgate.errors import ModelError
-from pytest_quantgate.variants.gguf import MANIFEST, converted_folder, types_in
+from pytest_quantgate.errors import AuditError, ModelError
+from pytest_quantgate.paths import cache_folder
+from pytest_quantgate.variants.gguf import converted_folder, types_in
 from pytest_quantgate.variants.gguf_types import GgufTypes, read_types
+from pytest_quantgate.variants.made import MANIFEST
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import load_variant, prepare_variant
 from tests.gguf_files import ALL_TYPES, LAYERS, MATRICES, write_gguf
@@ -136,8 +139,30 @@ def test_a_file_that_was_cut_is_an_error(tmp_path: Path, cut: int) -> None:
 
 
 @pytest.mark.parametrize("types", [None, [], {"name": 1}, {"name": "x", "types": {"a": "b"}, "layers": [1]}])
-def test_a_damaged_manifest_is_an_error(tmp_path: Path, types: object) -> None:
-    (tmp_path / MANIFEST).write_text(json.dumps({"types": types}))
+def test_a_damaged_manifest_is_an_error(types: object) -> None:
+    folder = cache_folder() / "models" / "x"
+    folder.mkdir(parents=True)
+    (folder / MANIFEST).write_text(json.dumps({"types": types}))
     with pytest.raises(ModelError, match="does not say how its tensors were stored"):
-        types_in(tmp_path)
-    assert types_in(tmp_path / "elsewhere") is None
+        types_in(folder)
+    assert types_in(folder.with_name("elsewhere")) is None
+
+
+def test_plain_weights_cannot_pass_for_a_quantized_gguf_file(tmp_path: Path, pristine: Path) -> None:
+    file = tmp_path / "x.gguf"
+    write_gguf(file, [Kind.Q4_0], gguf.LlamaFileType.MOSTLY_Q4_0)
+    folder = Path(shutil.copytree(pristine, tmp_path / "checkpoint"))
+    (folder / MANIFEST).write_text(json.dumps({"types": read_types(file).to_json()}))
+    assert types_in(folder) is None
+    variant = prepare_variant("stored", resolve_model(str(folder)), device="cpu")
+    assert (variant.summary, variant.description.max_bits) == (
+        "plain weights as the checkpoint stores them (float16), nothing quantized",
+        None,
+    )
+
+
+def test_a_file_of_which_little_is_quantized_cannot_pass_for_what_its_name_says(tmp_path: Path) -> None:
+    file = tmp_path / "x.gguf"
+    write_gguf(file, [Kind.F16] * 3 + [Kind.Q8_0] * 2, gguf.LlamaFileType.MOSTLY_Q8_0, template=TEMPLATE)
+    with pytest.raises(AuditError, match=r"calls itself Q8_0, and its layers take 13\.\d+ bits per weight"):
+        prepare_variant("stored", resolve_model(str(file), note=silent), device="cpu")

@@ -15,11 +15,13 @@ from safetensors.torch import load_file, save_file
 from pytest_quantgate.errors import ModelError, SpecError
 from pytest_quantgate.paths import CACHE_VARIABLE
 from pytest_quantgate.variants import gptq, gptq_calibration, gptq_making
-from pytest_quantgate.variants.checkpoint import WEIGHTS
+from pytest_quantgate.variants.checkpoint import WEIGHTS, read_tensors
 from pytest_quantgate.variants.device import Placement
+from pytest_quantgate.variants.headers import TensorHeader
 from pytest_quantgate.variants.loading import load_pretrained
 from pytest_quantgate.variants.packed_loading import PackedLinear, Packing, finish, load_packed
 from pytest_quantgate.variants.source import resolve_model
+from pytest_quantgate.variants.spec import parse_spec
 from pytest_quantgate.variants.variant import LoadedModel, load_variant, prepare_variant
 
 LINEAR_LAYERS = 14
@@ -185,6 +187,13 @@ def test_layers_that_read_the_tokens_themselves_cannot_be_calibrated(
         (lambda tensors: tensors.update({f"{UP}.scales": torch.ones(1, 3).half()}), r"scales has the shape \(1, 3\)"),
         (lambda tensors: tensors.pop(f"{UP}.qzeros"), "qzeros has the shape None"),
         (
+            lambda tensors: [
+                tensors.pop(f"{UP}.g_idx"),
+                *(tensors.update({f"{UP}.{key}": tensors[f"{UP}.{key}"].repeat(3, 1)}) for key in ("qzeros", "scales")),
+            ],
+            "in 3 groups is not one that 4-bit gptq can hold",
+        ),
+        (
             lambda tensors: tensors.update({"model.norm.qweight": torch.zeros(1, 1, dtype=torch.int32)}),
             "model.norm is packed, and is no linear layer",
         ),
@@ -198,3 +207,19 @@ def test_a_checkpoint_that_is_not_what_it_says_is_one_clear_error(
     save_file(tensors, made / WEIGHTS, metadata={"format": "pt"})
     with pytest.raises(ModelError, match=message):
         load_packed(made, Packing("gptq", 4), "cpu")
+
+
+def test_a_scalar_among_the_embedding_s_tensors_is_no_width(pristine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, tensors = parse_spec(SPECS[4]), read_tensors(pristine)
+    expected = gptq.BACKEND.inspect(spec, pristine)
+    scalar = TensorHeader("model.embed_scale", "F32", ())
+    monkeypatch.setattr("pytest_quantgate.variants.checkpoint.read_tensors", lambda _: (*tensors, scalar))
+    assert gptq.BACKEND.inspect(spec, pristine).loading_bytes == expected.loading_bytes + 2
+
+
+def test_a_chat_template_that_fails_is_one_clear_error(pristine: Path, fresh: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(pristine, tmp_path / "strict"))
+    (folder / "chat_template.jinja").write_text("{{ raise_exception('a system message is needed') }}")
+    with pytest.raises(ModelError, match=r"chat template fails .* a system message is needed[\s\S]*rtn:"):
+        loaded(folder, SPECS[4])
+    assert not list((fresh / "gptq").glob("*/"))

@@ -76,3 +76,8 @@ def test_a_python_without_its_manual_is_one_clear_error(
     monkeypatch.setattr(gptq_calibration, "import_module", missing)
     with pytest.raises(ModelError, match=r"comes without pydoc_data\.topics"):
         digest()
+
+
+def test_a_template_that_leaves_out_what_was_said_before_is_one_clear_error() -> None:
+    with pytest.raises(ModelError, match=r"makes 9 tokens of a long chat, where 512 are needed[\s\S]*rtn:"):
+        sequences(lambda _: [0] * 9, LENGTH, 1)

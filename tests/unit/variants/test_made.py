@@ -22,12 +22,13 @@ class Maker:
         self.count = 0
         self.fault: Exception | None = None
 
-    def __call__(self, folder: Path) -> None:
+    def __call__(self, folder: Path) -> dict[str, str]:
         assert list(folder.iterdir()) == []
         self.count += 1
         (folder / "file").write_text("content")
         if self.fault:
             raise self.fault
+        return {"told": "by its maker", "version": "another"}
 
 
 @pytest.fixture
@@ -40,6 +41,7 @@ def test_it_is_made_once(maker: Maker) -> None:
     assert (folder.parent, folder.name) == (cache_folder() / "things", "a" * 16)
     assert made_folder(RECIPE, print, maker) == folder
     assert maker.count == 1
+    assert json.loads((folder / MANIFEST).read_text())["told"] == "by its maker"
 
 
 @pytest.mark.parametrize("damage", ["change", "remove", "manifest", "not json", "version", "outside"])

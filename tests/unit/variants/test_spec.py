@@ -150,6 +150,8 @@ def test_any_text_is_a_spec_or_an_error_and_specs_survive_their_text(text: str) 
         ("int8@a/b,stored@c.gguf+kv:int8", ["int8@a/b", "stored@c.gguf+kv:int8"]),
         ("nf4,http://localhost:8000/v1#org/name", ["nf4", "http://localhost:8000/v1#org/name"]),
         ("mix:a=nf4:double,skip=b;c=int8,fp16", ["mix:a=nf4:double,skip=b;c=int8", "fp16"]),
+        ("nf4:skip=a,double+kv:int8,int8+kv:fp8", ["nf4:skip=a,double+kv:int8", "int8+kv:fp8"]),
+        ("stored@a,b+lora:p,rtn:4bit", ["stored@a,b+lora:p", "rtn:4bit"]),
     ],
 )
 def test_a_list_of_specs_is_taken_apart(text: str, specs: list[str]) -> None:

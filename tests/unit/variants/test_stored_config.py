@@ -9,12 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_quantgate.errors import ModelError
+from pytest_quantgate.variants.headers import TensorHeader
 from pytest_quantgate.variants.stored_config import storage_of
+from pytest_quantgate.variants.stored_layout import layers_of
 
 GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 128}
 BNB = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
 WEIGHTS = {"num_bits": 4, "group_size": 128, "type": "int"}
 CT = {"quant_method": "compressed-tensors", "config_groups": {"a": {"weights": WEIGHTS, "targets": ["Linear"]}}}
+
+TORCHAO = {"quant_method": "torchao", "quant_type": {"default": {"_type": "Int8DynamicActivationInt4WeightConfig"}}}
 
 
 def read(value: object, quanto_map: Any = None) -> Any:
@@ -37,6 +41,7 @@ def read(value: object, quanto_map: Any = None) -> Any:
         (CT, "compressed-tensors dense, 4 bits in groups of 128"),
         ({"quant_method": "fp8", "weight_block_size": [128, 128]}, "FP8, blocks of 128x128, 8 bits"),
         ({"quant_method": "mxfp4"}, "MXFP4, 4 bits in groups of 32"),
+        (TORCHAO, "torchao Int8DynamicActivationInt4Weight, 4 bits, activations too"),
         (
             {
                 **CT,
@@ -82,6 +87,10 @@ def test_plain_weights_have_no_storage() -> None:
         ({**CT, "sparsity_config": {"format": "sparse-24-bitmask"}}, "sparsity_config, which is not undone"),
         ({**CT, "ignore": ["re:(a+)+$"]}, "could be matched for ever"),
         ({**CT, "ignore": ["re:" + ".*" * 20]}, "could be matched for ever"),
+        ({**CT, "ignore": ["re:(.|.)*!"]}, "could be matched for ever"),
+        ({**CT, "ignore": ["re:((a+))+!"]}, "could be matched for ever"),
+        ({**CT, "ignore": ["re:(?x)(.|.) *!"]}, "could be matched for ever"),
+        ({**TORCHAO, "quant_type": {"default": {"_data": {"re:(.|.)*!": 1}}}}, "could be matched for ever"),
         ({**GPTQ, "modules_to_not_convert": ["x" * 1000]}, "more modules, or longer ones"),
         ({"quant_method": "torchao", "quant_type": "int8"}, "quant_type is not an object"),
         ({"quant_method": "fp8", "weight_block_size": "128"}, "weight_block_size"),
@@ -121,3 +130,11 @@ def test_nothing_in_a_configuration_raises_anything_else(method: str, values: di
             storage_of({"quantization_config": {**values, "quant_method": method}}, quanto_map, "config.json")
         except ModelError:
             continue
+
+
+def test_layers_without_a_weight_are_none() -> None:
+    storage = read(GPTQ)
+    names = ("qweight", "scales", "qzeros")
+    empty = [TensorHeader(f"model.layers.0.mlp.up_proj.{name}", "I32", (0, 8)) for name in names]
+    with pytest.raises(ModelError, match="no tensor of its files is stored so"):
+        layers_of(storage, empty, "m")

@@ -35,6 +35,8 @@ def test_an_endpoint_is_a_url_and_a_model(text: str, url: str, model: str) -> No
         ("http://host/v1", "does not name the model"),
         ("http://host:port/v1#m", "is not a URL"),
         (f"http://me:{KEY}@host/v1#m", "holds no user name or password"),
+        (f"http://host/v1?key={KEY}#m", "not the URL of an endpoint"),
+        (f"http://host/v1?key={KEY}", "does not name the model"),
         ("", "not the URL of an endpoint"),
     ],
 )
