@@ -20,8 +20,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(example: str, *arguments: str, cache: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no", *arguments]
-    # What the surrounding pytest was told does not concern the one that is started.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    # What the surrounding pytest was told does not concern the one that is started: without a cache of its own it finds
+    # the embedded model where the user's runs keep it.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "QUANTGATE_"))}
     if cache is not None:
         environment["QUANTGATE_CACHE_DIR"] = str(cache)
     return subprocess.run(
