@@ -137,8 +137,9 @@ class GoldenReader:
         key = self._text(pairs, "anchor")
         anchors = self._anchors or {}
         if key not in anchors and "anchor" in pairs and self._anchors is not None:  # else the header's own problem
-            hint = nearest(key[: fields.LONGEST_NAME], list(anchors)[:_MOST_HINTS])
-            self._add(f"the header has no anchor {quoted(key)}; {hint}")
+            shown = [name for name in anchors if name.isprintable() and len(name) <= fields.LONGEST_NAME]
+            hint = f"; {nearest(key[: fields.LONGEST_NAME], shown[:_MOST_HINTS])}" if shown else ""
+            self._add(f"the header has no anchor {quoted(key)}{hint}")
         return anchors.get(key, _NO_ANCHOR)
 
     def _result(self, value: object) -> CheckResult:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_quantgate.cases.problems import Problems
@@ -237,6 +237,7 @@ def places(value: Any) -> list[Callable[[Any], None]]:
 
 @settings(deadline=None)
 @given(st.integers(0, len(LINES)), st.integers(0), JSON)
+@example(0, 1273, {"\x1f": None})
 def test_any_value_anywhere_is_read_or_told(line: int, place: int, new: object) -> None:
     document = json.loads(json.dumps([HEADER, *LINES]))
     spots = places(document[line])
