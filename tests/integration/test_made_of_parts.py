@@ -14,7 +14,6 @@ from tests.integration.goldens import record_of, report_of
 
 pytestmark = [
     pytest.mark.usefixtures("at_home", "empty_cache"),
-    pytest.mark.alone(reason="what is tested is that these specs go through a run, however it is distributed"),
 ]
 
 REPORT = "--quant-report-json=run.json"

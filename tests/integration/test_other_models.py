@@ -18,8 +18,6 @@ from tests.integration.conftest import Lab, Tiny
 from tests.stored_checkpoints import gptq
 from tests.tiny_model import TEMPLATE, build_tiny_model
 
-ALONE = pytest.mark.alone(reason="what it tests is the same in all ways of running")
-
 
 @pytest.fixture(scope="module")
 def quantized(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -60,7 +58,6 @@ def test_a_checkpoint_made_elsewhere_is_gated(lab: Lab, quantized: Path) -> None
     assert written(lab)["candidates"][0]["generated"] == 0
 
 
-@ALONE
 def test_another_model_alone_is_the_candidate_as_it_is_stored(lab: Lab, other: Path) -> None:
     lab.write("words", [lab.failing("never"), lab.degraded("lost")])
     result = lab.run(f"--quant-cand-model={other}", "--quant-report-json=run.json", candidates=())
@@ -70,7 +67,6 @@ def test_another_model_alone_is_the_candidate_as_it_is_stored(lab: Lab, other: P
     assert written(lab)["candidates"][0]["audit"] is None
 
 
-@ALONE
 def test_every_candidate_without_its_own_gets_the_model_of_the_ini_file(lab: Lab, other: Path, quantized: Path) -> None:
     shutil.copytree(other, lab.pytester.path / "models" / "other")
     lab.write("words", lab.of_many_lengths(2), file="quant/words.slice.yaml")
@@ -85,7 +81,7 @@ def test_every_candidate_without_its_own_gets_the_model_of_the_ini_file(lab: Lab
     )
 
 
-@ALONE
+@pytest.mark.usefixtures("empty_cache")
 def test_two_gguf_files_of_one_model_are_candidates_of_one_run(lab: Lab) -> None:
     for name, kind, mixture in (
         ("small", Kind.Q4_0, gguf.LlamaFileType.MOSTLY_Q4_0),
@@ -109,7 +105,6 @@ def test_two_gguf_files_of_one_model_are_candidates_of_one_run(lab: Lab) -> None
     assert [each["bits"] for each in written(lab)["candidates"]] == [4, 8]
 
 
-@ALONE
 @pytest.mark.usefixtures("at_home")
 def test_its_golden_has_a_name_that_every_file_system_takes(lab: Lab, other: Path) -> None:
     shutil.copytree(other, lab.pytester.path / "models" / "other")
@@ -124,7 +119,6 @@ def test_its_golden_has_a_name_that_every_file_system_takes(lab: Lab, other: Pat
     result.stdout.fnmatch_lines([f"*drift[[]{spec}[]] PASSED*"])
 
 
-@ALONE
 def test_a_run_of_another_model_runs_again(
     lab: Lab, other: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -136,7 +130,6 @@ def test_a_run_of_another_model_runs_again(
     assert f"--quant-cand-model={other}" in capsys.readouterr().out
 
 
-@ALONE
 def test_a_model_that_is_not_there_is_one_candidates_trouble(lab: Lab, quantized: Path) -> None:
     lab.write("words", lab.of_many_lengths(2))
     result = lab.run("-v", candidates=("stored@gone.gguf", f"stored@{quantized}", f"nf4@{quantized}"))

@@ -19,7 +19,6 @@ from tests.integration.conftest import Lab
 from tests.served import TINY_INSTRUCT, serving
 
 KEY = "sk-very-secret"
-ALONE = pytest.mark.alone(reason="who answers is nothing that workers know of")
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +65,6 @@ def posted(server: FaultyServer) -> int:
 TURNS = {"turns": [{"prompt": prompt, "checks": ["comply"]} for prompt in ("What is 3 + 4?", "What is 5 + 4?")]}
 
 
-@ALONE
 def test_a_served_model_answers_as_the_same_model_here(lab: Lab, served_tiny: str) -> None:
     sums(lab, 10)
     lab.write("turns", [{"id": "two", **TURNS}])
@@ -81,7 +79,6 @@ def test_a_served_model_answers_as_the_same_model_here(lab: Lab, served_tiny: st
     result.stdout.fnmatch_lines([f"quantgate: reference fp16 (float32, *), candidate {served_tiny} (served)"])
 
 
-@ALONE
 def test_two_served_models_are_gated_and_nothing_runs_here(lab: Lab, served_tiny: str, served_bnb: str) -> None:
     sums(lab, 30)
     result, report = gated(lab, "--quant-ref", served_tiny, "--quant-cand", served_bnb)
@@ -93,7 +90,6 @@ def test_two_served_models_are_gated_and_nothing_runs_here(lab: Lab, served_tiny
     result.stdout.fnmatch_lines([f"quantgate: model {TINY_INSTRUCT}"])
 
 
-@ALONE
 def test_answers_are_kept_when_the_user_says_what_is_served(lab: Lab, served_tiny: str, empty_cache: Path) -> None:
     sums(lab, 4)
     url, model = served_tiny.split("#")
@@ -106,7 +102,6 @@ def test_answers_are_kept_when_the_user_says_what_is_served(lab: Lab, served_tin
     assert empty_cache.is_dir()
 
 
-@ALONE
 @pytest.mark.usefixtures("impatient")
 def test_faults_in_passing_change_nothing(lab: Lab, served_tiny: str) -> None:
     faults = [DROP, of({"error": "busy"}, 429, **{"Retry-After": "0"}), Reply(status=500), Reply(b"<html>"), STALL]
@@ -125,7 +120,6 @@ def test_faults_in_passing_change_nothing(lab: Lab, served_tiny: str) -> None:
     assert texts(report, "fp16") == texts(report, address)
 
 
-@ALONE
 @pytest.mark.usefixtures("impatient")
 def test_a_case_that_cannot_be_had_is_unscored_and_the_gate_inconclusive(
     lab: Lab, served_tiny: str, empty_cache: Path
@@ -150,7 +144,6 @@ def test_a_case_that_cannot_be_had_is_unscored_and_the_gate_inconclusive(
     assert empty_cache.is_dir()
 
 
-@ALONE
 @pytest.mark.usefixtures("impatient")
 def test_a_server_that_dies_in_the_run_loses_no_answer_and_the_run_ends(lab: Lab, served_tiny: str) -> None:
     sums(lab, 20)
@@ -163,7 +156,6 @@ def test_a_server_that_dies_in_the_run_loses_no_answer_and_the_run_ends(lab: Lab
     assert [gate.verdict.value for gate in report.gates] == ["INCONCLUSIVE"]
 
 
-@ALONE
 def test_what_a_server_cannot_do_is_unscored_with_the_reason(lab: Lab, served_tiny: str) -> None:
     begun = {"answer_prefix": "It is", "checks": ["comply"]}
     asked = {"checks": [{"recall": {"answer": "7"}}], "max_new_tokens": 1}
@@ -178,7 +170,6 @@ def test_what_a_server_cannot_do_is_unscored_with_the_reason(lab: Lab, served_ti
     )
 
 
-@ALONE
 def test_a_server_that_is_not_there_is_told_and_the_run_ends(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_quantgate.variants.server_facts.back_off", lambda *_, **__: 0.0)
     sums(lab, 2)
@@ -216,7 +207,6 @@ def test_served_models_are_gated_in_every_way_of_running(lab: Lab, monkeypatch: 
     assert not any(KEY in each for each in (*written, result.stdout.str()))
 
 
-@ALONE
 def test_a_dry_run_says_what_is_served(lab: Lab) -> None:
     lab.write("words", lab.many(3))
     with FaultyServer(answering({})) as server:
@@ -232,7 +222,6 @@ def test_a_dry_run_says_what_is_served(lab: Lab) -> None:
     )
 
 
-@ALONE
 @pytest.mark.usefixtures("at_home")
 def test_goldens_of_a_served_model(lab: Lab) -> None:
     lab.write("words", lab.many(4))
