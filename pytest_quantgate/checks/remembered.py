@@ -16,12 +16,12 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from pytest_quantgate.cases.model import digest_of
 from pytest_quantgate.paths import cache_folder
+from pytest_quantgate.versions import version_of
 
 Kind = Literal["math_answer", "json_schema", "schema", "language"]
 
@@ -145,14 +145,7 @@ def _state(kind: Kind) -> str:
         [str(file.relative_to(folder)), (stat := file.stat()).st_size, stat.st_mtime_ns]
         for file in sorted(folder.rglob("*.py"))
     ]
-    return digest_of([platform.python_version(), [_version(name) for name in LIBRARIES[kind]], files])
-
-
-def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return "none"
+    return digest_of([platform.python_version(), [version_of(name) for name in LIBRARIES[kind]], files])
 
 
 def _open(path: Path) -> sqlite3.Connection | None:

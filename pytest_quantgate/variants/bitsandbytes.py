@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.variants.device import Placement
+from pytest_quantgate.variants.modules import quantized_layers
 from pytest_quantgate.variants.registry import Description
 from pytest_quantgate.variants.spec import VariantSpec
 
@@ -40,11 +41,10 @@ class BitsAndBytesBackend:
             "int8": "8-bit integers, activations too (LLM.int8)",
         }
         double = ", scales quantized again" if spec.has("double") else ""
-        left = " and ".join(filter(None, ["the output head", ", ".join(skipped)]))
         eight = spec.name == "int8"
         stored_bits = _BITS_8 if eight else _BITS_4_DOUBLE if spec.has("double") else _BITS_4
         return Description(
-            summary=f"{kinds[spec.name]}{double} (bitsandbytes): all linear layers except {left}",
+            summary=f"{kinds[spec.name]}{double} (bitsandbytes): {quantized_layers(skipped)}",
             stored_bits=stored_bits,
             max_bits=9 if eight else 5,
             # the dtype of the fp16 reference, which leaves less rounding than bfloat16

@@ -1,7 +1,7 @@
 """``gptq:4bit-g128``: GPTQ by its paper's algorithm, calibrated on text that every Python carries.
 
-Quantizing takes minutes and more, so its result is kept in the user's cache folder, as a checkpoint that optimum,
-gptqmodel and vLLM read, under the digest of all that it depends on. It is made when it is first loaded.
+Quantizing takes minutes and more, so its result is kept in the user's cache folder, as a checkpoint in the layout
+that optimum and gptqmodel write, under the digest of all that it depends on. It is made when it is first loaded.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pytest_quantgate.variants import checkpoint, gptq_calibration
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.digests import file_digest
 from pytest_quantgate.variants.made import Recipe, made_folder
+from pytest_quantgate.variants.modules import quantized_layers
 from pytest_quantgate.variants.registry import Description
 from pytest_quantgate.variants.spec import VariantSpec
 
@@ -43,12 +44,11 @@ class GptqBackend:
         """What the spec means."""
         bits, group = spec.bits_and_group
         skipped = spec.names("skip")
-        left = " and ".join(filter(None, ["the output head", ", ".join(skipped)]))
         stored = bits + (_SCALE_BITS + bits) / group
         return Description(
             summary=(
-                f"{bits}-bit GPTQ, one scale for {group} weights, calibrated on {gptq_calibration.SOURCE}: all linear "
-                f"layers except {left}"
+                f"{bits}-bit GPTQ, one scale for {group} weights, calibrated on {gptq_calibration.SOURCE}: "
+                f"{quantized_layers(skipped)}"
             ),
             stored_bits=stored,
             max_bits=stored + _OVER,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.variants.device import Placement
+from pytest_quantgate.variants.modules import quantized_layers
 from pytest_quantgate.variants.registry import Description
 from pytest_quantgate.variants.spec import VariantSpec
+from pytest_quantgate.versions import version_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,9 +25,8 @@ class HqqBackend:
         """What the spec means."""
         bits, group = spec.bits_and_group
         skipped = spec.names("skip")
-        left = " and ".join(filter(None, ["the output head", ", ".join(skipped)]))
         return Description(
-            summary=f"{bits}-bit integers (HQQ) in groups of {group}: all linear layers except {left}",
+            summary=f"{bits}-bit integers (HQQ) in groups of {group}: {quantized_layers(skipped)}",
             stored_bits=bits + _GROUP_BITS / group,
             max_bits=bits + _GROUP_BITS / group + 1,
             cuda_dtype="float16",
@@ -34,7 +34,7 @@ class HqqBackend:
             skipped=skipped,
             bits=bits,
             # not among what the name requires: nobody should install it before transformers can use it
-            identity={"version:hqq": _version()},
+            identity={"version:hqq": version_of("hqq")},
         )
 
     def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
@@ -61,10 +61,3 @@ class HqqBackend:
 
 
 BACKEND: Final = HqqBackend()
-
-
-def _version() -> str:
-    try:
-        return version("hqq")
-    except PackageNotFoundError:
-        return "none"

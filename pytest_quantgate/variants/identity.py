@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 from pytest_quantgate.cases.model import digest_of
@@ -18,6 +18,7 @@ from pytest_quantgate.variants.digests import file_digest
 from pytest_quantgate.variants.registry import Description, Entry
 from pytest_quantgate.variants.source import ModelSource
 from pytest_quantgate.variants.spec import VariantSpec
+from pytest_quantgate.versions import version_of
 
 ENGINE = "2"
 """Version of the decoding; raised whenever answers may change for the same variant and request."""
@@ -96,7 +97,7 @@ def identify(
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
     libraries = (*_LIBRARIES, *entry.requires.values(), *description.requires.values())
-    fields |= {f"version:{name}": _version(name) for name in libraries}
+    fields |= {f"version:{name}": version_of(name) for name in libraries}
     fields |= description.identity
     if template and _CLOCK in template:
         fields["date"] = _today()
@@ -110,7 +111,7 @@ def third_party(target: str) -> dict[str, str]:
     if package == __name__.partition(".")[0]:
         return {}
     if distributions := packages_distributions().get(package):
-        return {f"version:{name}": _version(name) for name in distributions}
+        return {f"version:{name}": version_of(name) for name in distributions}
     file = getattr(import_module(module), "__file__", None)
     return {"backend_file": _files([Path(file)]) if file else _NONE}
 
@@ -127,10 +128,3 @@ def _files(paths: Iterable[Path]) -> str:
     """One digest for those of the files that exist, names included."""
     found = [[path.name, file_digest(path)] for path in paths if path.is_file()]
     return digest_of(found) if found else _NONE
-
-
-def _version(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return _NONE

@@ -50,6 +50,16 @@ def check_skips(skips: Iterable[str], modules: Iterable[str], spec: str) -> None
             raise SpecError(f"the model has no module {skip!r}", where=f"variant {spec!r}", hint=nearest(skip, near))
 
 
+def quantized_layers(skipped: Iterable[str]) -> str:
+    """Which layers a quantizer of transformers replaces, for summaries.
+
+    Args:
+        skipped: Names given to ``skip=``.
+    """
+    left = " and ".join(filter(None, ["the output head", ", ".join(skipped)]))
+    return f"all linear layers except {left}"
+
+
 def modules_of(tensors: Iterable[TensorHeader]) -> frozenset[str]:
     """The model's modules by the names of its tensors; empty where transformers may know them by others.
 

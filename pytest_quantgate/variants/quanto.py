@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.variants.device import Placement
+from pytest_quantgate.variants.modules import quantized_layers
 from pytest_quantgate.variants.registry import Description
 from pytest_quantgate.variants.spec import VariantSpec
 
@@ -36,9 +37,8 @@ class QuantoBackend:
         kind = spec.scheme or ""
         bits = _BITS[kind]
         skipped = spec.names("skip")
-        left = " and ".join(filter(None, ["the output head", ", ".join(skipped)]))
         return Description(
-            summary=f"{_KINDS[kind]} (quanto): all linear layers except {left}",
+            summary=f"{_KINDS[kind]} (quanto): {quantized_layers(skipped)}",
             stored_bits=bits + (_ROW_BITS if bits == _BITS["int8"] else _GROUP_BITS),
             max_bits=bits + 1,
             cuda_dtype="float16",

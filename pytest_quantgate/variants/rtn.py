@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.variants.device import Placement
+from pytest_quantgate.variants.modules import quantized_layers
 from pytest_quantgate.variants.plain import BACKEND as PLAIN
 from pytest_quantgate.variants.registry import Description
 from pytest_quantgate.variants.spec import VariantSpec
@@ -32,10 +33,9 @@ class RtnBackend:
         """What the spec means."""
         bits, group = spec.bits_and_group
         skipped = spec.names("skip")
-        left = " and ".join(filter(None, ["the output head", ", ".join(skipped)]))
         stored = bits + _GROUP_BITS / group
         return Description(
-            summary=f"{bits}-bit integers rounded to nearest, in groups of {group}: all linear layers except {left}",
+            summary=f"{bits}-bit integers rounded to nearest, in groups of {group}: {quantized_layers(skipped)}",
             stored_bits=stored,
             max_bits=stored + _SLACK,
             cuda_dtype="float16",

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.variants.device import ComputeDtype, Placement
+from pytest_quantgate.variants.modules import quantized_layers
 from pytest_quantgate.variants.registry import Description
 from pytest_quantgate.variants.spec import VariantSpec
 
@@ -74,9 +75,8 @@ class TorchaoBackend:
         """What the spec means."""
         kind = KINDS[spec.scheme or ""]
         skipped = spec.names("skip")
-        left = " and ".join(filter(None, ["the output head", ", ".join(skipped)]))
         return Description(
-            summary=f"{kind.summary} (torchao{_SOURCE[kind.source]}): all linear layers except {left}",
+            summary=f"{kind.summary} (torchao{_SOURCE[kind.source]}): {quantized_layers(skipped)}",
             stored_bits=kind.stored_bits,
             max_bits=kind.bits + 1,
             cuda_dtype=kind.source,

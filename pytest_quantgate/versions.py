@@ -1,0 +1,13 @@
+"""Versions of what is installed, for identities and for what is kept."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+
+def version_of(distribution: str) -> str:
+    """The version of a distribution; ``none`` where it is not installed."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "none"
