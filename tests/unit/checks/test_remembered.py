@@ -69,7 +69,7 @@ def test_nothing_is_kept_unless_a_run_asks_for_it(path: Path, asked: list[tuple[
 
 def test_other_libraries_find_anew(path: Path, asked: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
     for version in ("1", "2"):
-        monkeypatch.setattr(remembered, "version", lambda _name, version=version: version)
+        monkeypatch.setattr(remembered, "version_of", lambda _name, version=version: version)
         vars(remembered)["_state"].cache_clear()
         with remembered.keep_in(path):
             math_answer("It is 4", value="4")
