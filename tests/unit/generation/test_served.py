@@ -1,4 +1,4 @@
-"""Asking a server: what is sent, what is believed, what is tried again, and what is given up."""
+"""Asking a server: what is sent, what is believed, and what is kept."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import itertools
 import json
 import math
 import threading
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,80 +19,13 @@ from pytest_quantgate.generation.completion import Completion, Request
 from pytest_quantgate.generation.kept import RunCache
 from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.run import answer
-from pytest_quantgate.generation.served import Served
-from pytest_quantgate.generation.served_client import Limits
 from pytest_quantgate.generation.served_protocol import ReplyError, read_reply
-from pytest_quantgate.variants.address import KEY_VARIABLE, parse_address
-from pytest_quantgate.variants.identity import Identity
-from pytest_quantgate.variants.served import ServedVariant, serve_another_way
-from pytest_quantgate.variants.spec import parse_spec
-from tests.faulty import DROP, STALL, Asked, FaultyServer, Reply, Says, chat, of
+from pytest_quantgate.variants.address import KEY_VARIABLE
+from pytest_quantgate.variants.served import serve_another_way
+from tests.faulty import Asked, FaultyServer, Reply, Says, chat, of
+from tests.unit.generation.served_run import Run, after_probe, requests, variant
 
 KEY = "sk-very-secret"
-PATIENT = Limits(seconds=60.0)
-
-
-def variant(url: str, *, kept: bool = True) -> ServedVariant:
-    address = parse_address(url if "#" in url else f"{url}#big")
-    return ServedVariant(parse_spec(str(address)), address, Identity({"model": "big"}), kept)
-
-
-def requests(count: int, **more: Any) -> list[Request]:
-    return [Request((Message("user", f"What is {number}?"),), 4, **more) for number in range(count)]
-
-
-class Told(SilentProgress):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.done = 0
-
-    def advance(self, cases: int, tokens: int) -> None:
-        del tokens
-        self.done += cases
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
-
-
-class Run:
-    """What came of asking: answers in the order of the requests, in which they were kept, and the waits between."""
-
-    def __init__(
-        self,
-        url: str,
-        asked: Sequence[Request],
-        limits: Limits = PATIENT,
-        *,
-        served: ServedVariant | None = None,
-    ) -> None:
-        self.waits: list[float] = []
-        self.kept: dict[str, Completion] = {}
-        self.told = Told()
-
-        async def wait(seconds: float) -> None:
-            self.waits.append(seconds)
-
-        def keep(fresh: Mapping[str, Completion]) -> None:
-            self.kept.update(fresh)
-
-        Served(served or variant(url), wait, limits).generate(asked, keep, self.told)
-        self.answers = [self.kept[request.digest] for request in asked]
-
-    @property
-    def problems(self) -> list[str | None]:
-        return [each.problem for each in self.answers]
-
-
-def after_probe(*replies: Reply, then: Reply | None = None) -> Says:
-    """The question that finds out what the server takes is answered; then come the replies, the last one for ever."""
-    said = iter([chat(), *replies])
-
-    def says(asked: Asked) -> Reply | None:
-        if asked.method == "GET":
-            return None
-        return next(said, then or (replies[-1] if replies else chat()))
-
-    return says
 
 
 def test_decoding_is_greedy_and_bounded_and_what_the_server_counts_is_kept() -> None:
@@ -149,131 +81,6 @@ def test_a_server_that_does_not_decode_greedily_is_not_asked() -> None:
         run = Run(server.url, requests(3))
     assert len(server.bodies) == 8
     assert all("status 400: temperature must be 1" in str(problem) for problem in run.problems)
-
-
-PASSING = {
-    "dropped": DROP,
-    "busy": of({"error": {"message": "too many"}}, 429),
-    "failed": Reply(b"oops", 500),
-    "gone for a while": Reply(b"<html>", 503),
-    "no JSON": Reply(b"<html>"),
-    "no completion": of({"choices": []}),
-    "not UTF-8": Reply(b'{"choices": "\xff"}'),
-    "nested": Reply(b"[" * 100_000),
-    "a number": chat(7),
-    "no HTTP": Reply(raw=b"hello\r\n\r\n"),
-    "half": Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{"),
-    "compressed": Reply(b"x", headers={"Content-Encoding": "gzip"}),
-    "nothing": Reply(status=204),
-}
-
-
-@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
-def test_what_fails_in_passing_is_asked_again_later_each_time(fault: Reply) -> None:
-    with FaultyServer(after_probe(fault, fault, fault, chat("fine"))) as server:
-        run = Run(server.url, requests(1))
-    assert [each.text for each in run.answers] == ["fine"]
-    assert run.waits == [0.5, 1.0, 2.0]
-
-
-@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
-def test_what_does_not_pass_is_unscored_with_its_reason(fault: Reply) -> None:
-    with FaultyServer(after_probe(fault)) as server:
-        run = Run(server.url, requests(1))
-    (problem,) = run.problems
-    assert problem is not None
-    assert problem.startswith(f"the server at {server.url} ")
-    assert problem.endswith("(5 attempts)")
-    assert run.told.notes == [f"{server.url}#big: 1 of 1 requests have no answer"]
-
-
-@pytest.mark.parametrize(("asked", "waited"), [("7", 7), ("86400", 60), ("soon", 0.5), ("-1", 0.5), ("9" * 400, 60)])
-def test_a_server_says_how_long_to_wait_within_reason(asked: str, waited: float) -> None:
-    with FaultyServer(after_probe(Reply(status=429, headers={"Retry-After": asked}), chat())) as server:
-        run = Run(server.url, requests(1), Limits(seconds=1_000))
-    assert run.waits == [pytest.approx(waited, abs=0.5)]
-    assert run.problems == [None]
-
-
-@pytest.mark.parametrize(
-    ("fault", "then", "attempts"),
-    [(STALL, chat(), 2), (Reply(b"x" * 9, sent=4), Reply(b"x" * 9, sent=4), 1)],
-    ids=["stalled", "trickling"],
-)
-def test_a_reply_that_does_not_come_is_not_waited_for(fault: Reply, then: Reply, attempts: int) -> None:
-    limits = Limits(seconds=4.0, per_token=0.0, attempts=attempts)
-    with FaultyServer(after_probe(fault, then)) as server:
-        (problem,) = Run(server.url, requests(1), limits).problems
-    assert problem in {None, f"the server at {server.url} did not answer in time (1 attempt)"}
-    assert (problem is None) == (attempts > 1)
-
-
-def test_a_reply_without_end_is_not_read_to_its_end() -> None:
-    with FaultyServer(after_probe(Reply(b"x" * 200_000))) as server:
-        (problem,) = Run(server.url, requests(1), Limits(bytes=100_000)).problems
-    assert "longer than 104,096 bytes" in str(problem)
-
-
-def test_a_server_that_stays_dead_is_given_up_and_what_it_answered_is_kept() -> None:
-    number = itertools.count()
-
-    def says(asked: Asked) -> Reply | None:
-        return None if asked.method == "GET" else chat() if next(number) <= 10 else DROP
-
-    with FaultyServer(says) as server:
-        address = f"{server.url}?concurrency=1"
-        run = Run(f"{address}#big", requests(500), Limits(dead_after=3, attempts=2))
-    assert run.problems[:10].count(None) + run.problems[10:].count(None) == 10
-    assert len(server.bodies) == 1 + 10 + 3 * 2
-    assert run.told.done == 500
-    (note,) = run.told.notes
-    assert "490 of 500 requests have no answer: given up after 3 requests in a row" in note
-    assert run.problems.count(note.partition("no answer: ")[2]) == 487
-
-
-def test_single_faults_do_not_add_up() -> None:
-    with FaultyServer(after_probe(*[Reply(status=500), chat()] * 40)) as server:
-        run = Run(f"{server.url}?concurrency=1#big", requests(40), Limits(dead_after=2, attempts=1))
-    assert run.problems.count(None) == 20
-    assert "given up" not in run.told.notes[0]
-
-
-@pytest.mark.parametrize("status", [301, 307, 401, 403, 404])
-def test_what_every_request_would_end_like_is_asked_once(status: int) -> None:
-    with FaultyServer(lambda _: chat()) as elsewhere:
-        there = {"Location": f"{elsewhere.url}/chat/completions"}
-        with FaultyServer(after_probe(Reply(status=status, headers=there))) as server:
-            run = Run(f"{server.url}?concurrency=1#big", requests(9))
-        assert elsewhere.asked == []
-    assert len(server.bodies) == 2
-    assert all(f"status {status}" in str(problem) for problem in run.problems)
-
-
-def test_a_request_that_is_refused_takes_no_other_with_it() -> None:
-    def says(asked: Asked) -> Reply | None:
-        refused = asked.body and asked.body["messages"][0]["content"] == "What is 3?"
-        return of({"error": {"message": "context\nlength"}}, 400) if refused else chat()
-
-    with FaultyServer(says) as server:
-        run = Run(server.url, requests(20))
-    (problem,) = [each for each in run.problems if each]
-    assert problem == f"the server at {server.url} answers with status 400: context\\nlength"
-
-
-@pytest.mark.parametrize(
-    ("reply", "reason"),
-    [
-        (chat(None, finish="tool_calls"), "tool calls"),
-        (of({"choices": [{"message": {"content": "", "tool_calls": [{}]}}]}), "tool calls"),
-        (chat("cut", finish="content_filter"), "content filter"),
-        (of({"choices": [{"message": {"content": "x"}}], "usage": {"completion_tokens": 99}}), "99 tokens where 4"),
-    ],
-)
-def test_an_answer_that_was_tampered_with_is_no_answer(reply: Reply, reason: str) -> None:
-    with FaultyServer(after_probe(reply)) as server:
-        (found,) = Run(server.url, requests(1)).answers
-    assert reason in str(found.problem)
-    assert found.text == ""
 
 
 def test_requests_are_made_several_at_a_time_and_not_more() -> None:
