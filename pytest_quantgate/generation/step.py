@@ -214,15 +214,27 @@ def _layer(module: Any) -> _Layer:
 
 def _joined(modules: Sequence[nn.Linear]) -> _Linear:
     """Layers of the same input as one; each then holds its part of the joined weights, so nothing is held twice."""
-    weight = modules[0].weight.data
-    if len(modules) > 1:
-        weight = torch.cat([module.weight.data for module in modules])
+    weights = [module.weight.data for module in modules]
+    weight = _lying_together(weights)
+    if weight is None:
+        weight = torch.cat(weights)
         first = 0
         for module in modules:
             module.weight.data = weight[first : first + module.out_features]
             first += module.out_features
     biases = [module.bias.data for module in modules if module.bias is not None]
     return _Linear(weight, torch.cat(biases)[:, None] if biases else None)
+
+
+def _lying_together(weights: Sequence[torch.Tensor]) -> torch.Tensor | None:
+    """Weights that were joined before, as for an earlier turn of a chat, as one; None when they were not."""
+    first, place = weights[0], weights[0].storage_offset()
+    for weight in weights:
+        same = weight.untyped_storage().data_ptr() == first.untyped_storage().data_ptr()
+        if not (same and weight.is_contiguous() and weight.storage_offset() == place):
+            return None
+        place += weight.numel()
+    return first.as_strided((sum(len(weight) for weight in weights), first.shape[1]), first.stride())
 
 
 def _mask(starts: torch.Tensor, window: int, cursor: int, like: torch.Tensor) -> torch.Tensor | None:

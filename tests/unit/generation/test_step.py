@@ -67,6 +67,8 @@ def test_joined_weights_are_those_of_the_model_and_held_once(name: str) -> None:
     for key, parameter in model.named_parameters():
         assert torch.equal(parameter, before[key]), key
     assert sum(storages.values()) == sum(each.nbytes for each in before.values())
+    assert short_step(model) is not None  # as for the next turn of a chat
+    assert storages.keys() == {each.untyped_storage().data_ptr() for each in model.parameters()}
 
 
 class OtherLinear(nn.Linear):
