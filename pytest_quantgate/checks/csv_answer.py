@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_quantgate.checks.fences import NoStructureError, structured_text
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
+from pytest_quantgate.csv_text import CsvError, csv_rows
 from pytest_quantgate.errors import nearest
 
 if TYPE_CHECKING:
@@ -104,20 +103,18 @@ def _table(text: str, delimiter: str) -> list[list[str]]:
     Raises:
         _BrokenTableError: It is no CSV, or its rows differ in width.
     """
-    # lines as the csv module wants them: with their ends, and cut at line feeds only
-    reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter, strict=True)
     rows: list[list[str]] = []
     width = 0
     try:
-        for row in reader:
+        for line, row in csv_rows(text, delimiter=delimiter, newline="\n"):
             width = width or len(row)
             if len(row) != width or not row:
                 what = f"{len(row)} cells, {width} expected" if row else "a blank line"
-                msg = f"line {reader.line_num}: {what}"
+                msg = f"line {line}: {what}"
                 raise _BrokenTableError(msg)
             rows.append(row)
-    except csv.Error as error:
-        msg = f"not CSV: line {reader.line_num}: {error}"
+    except CsvError as error:
+        msg = f"not CSV: line {error.line}: {error}"
         raise _BrokenTableError(msg) from None
     return rows
 

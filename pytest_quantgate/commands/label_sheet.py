@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.cases.json_lines import MOST_BAD
 from pytest_quantgate.cases.problems import Problems, quoted
+from pytest_quantgate.csv_text import CsvError, csv_rows
 from pytest_quantgate.errors import FileError, QuantgateError, UsageError, nearest
 from pytest_quantgate.report.text import visible
 
@@ -219,23 +220,12 @@ def _rows(text: str, problems: Problems) -> Iterator[tuple[int, list[str]]]:
     """Each row with the line that it begins on."""
     head = text.lstrip("\r\n").split("\n", 1)[0]
     delimiter = max(_DELIMITERS, key=head.count)
-    before = csv.field_size_limit(LARGEST)  # one setting for all of Python, so it is put back
     try:
-        # unlike splitlines, a StringIO breaks lines at line ends only
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        while True:
-            line = reader.line_num + 1
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                problems.add(line, f"no CSV from here on: {error}")
-                return
+        for line, cells in csv_rows(text, delimiter=delimiter):
             if cells or line == 1:
                 yield line, cells
-    finally:
-        csv.field_size_limit(before)
+    except CsvError as error:
+        problems.add(error.line, f"no CSV from here on: {error}")
 
 
 def _places(head: Sequence[str], problems: Problems) -> dict[str, int]:

@@ -5,7 +5,6 @@ They are untrusted: bounded in size, parsed without running anything, and every 
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import json
@@ -18,6 +17,7 @@ from pytest_quantgate.cases.json_lines import GIVEN_UP, MOST_BAD, read_json_line
 from pytest_quantgate.cases.nodes import MAX_DEPTH, Node, TooDeepError, node_of
 from pytest_quantgate.cases.problems import quoted
 from pytest_quantgate.cases.strict_json import DECODER
+from pytest_quantgate.csv_text import CsvError, csv_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -94,13 +94,11 @@ def _unpacked(data: bytes, problems: Problems) -> bytes | None:
 
 
 def _csv_rows(text: str, problems: Problems, columns: Sequence[str]) -> list[Node]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[Node] = []
     names = list(columns)
-    line, before = 1, len(problems)
+    before = len(problems)
     try:
-        for values in reader:
-            start, line = line, reader.line_num + 1  # a quoted value may hold line breaks
+        for start, values in csv_rows(text):
             if not values:
                 continue
             if not names:
@@ -118,8 +116,8 @@ def _csv_rows(text: str, problems: Problems, columns: Sequence[str]) -> list[Nod
                 problems.add(start, f"a row has {len(values)} values, not {len(names)} ({', '.join(names)[:200]})")
             else:
                 _add(rows, dict(zip(names, values, strict=True)), start, problems)
-    except csv.Error as error:
-        problems.add(line, f"bad CSV: {error}")
+    except CsvError as error:
+        problems.add(error.line, f"bad CSV: {error}")
     return rows
 
 

@@ -65,7 +65,6 @@ def test_a_very_long_answer_is_kept_whole_and_read_past(tmp_path: Path) -> None:
     questions = sheet_of(path, "word " * 200_000)
     path.write_text(path.read_text(encoding="utf-8-sig").removesuffix('"",""\n') + "yes,\n", encoding="utf-8")
     assert read_sheet(path, questions) == dict.fromkeys(questions, Said(label=True, note=""))
-    assert csv.field_size_limit() == 131_072
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t"])
