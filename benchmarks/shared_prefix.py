@@ -28,10 +28,11 @@ def requests(loaded: LoadedModel, tokens: int, new_tokens: int) -> list[Request]
     sentences: list[str] = []
     length = 0
     for text in texts(2000):
-        if length >= tokens:
-            break
-        sentences.append(" ".join(text.split()))
-        length += len(loaded.tokenizer(sentences[-1])["input_ids"])
+        sentence = " ".join(text.split())
+        more = len(loaded.tokenizer(sentence)["input_ids"])
+        if length + more <= tokens:  # some are thousands of tokens long
+            sentences.append(sentence)
+            length += more
     for number in range(QUESTIONS):
         sentences.insert((number + 1) * len(sentences) // (QUESTIONS + 1), f"The code of door {number} is {number}37.")
     text = " ".join(sentences)

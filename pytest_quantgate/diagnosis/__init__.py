@@ -1,1 +1,1 @@
-"""Why an answer changed. Empty until probes and repair are built."""
+"""Why a slice broke under quantization, and what repairs it. Importing the room imports no torch."""
