@@ -180,7 +180,7 @@ MEASURES: Final[dict[str, Measure]] = {
         None,
         None,
         "high",
-        "share of the margin that the reference's residual state restores in the candidate, put in at one layer and place",
+        "share of the margin that the reference's residual state, put in at one layer and place, restores",
     ),
     "ablation": Measure(
         "Lost by zeroing",
@@ -216,7 +216,7 @@ MEASURES: Final[dict[str, Measure]] = {
         0,
         1,
         "high",
-        "share of the cases whose next token is still the reference's when one component is the candidate's in all layers",
+        "share of the cases whose next token is still the reference's when one component is the candidate's",
     ),
 }
 """By key; docs/metrics.md has the formulas."""

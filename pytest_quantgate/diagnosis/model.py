@@ -23,7 +23,7 @@ Place = Literal["parting", "subject", "answer"]
 """Where: the position whose next token is the first to differ, the last token of the subject, the whole answer."""
 
 Stage = Literal["screened", "decoded", "verified"]
-"""How far a trial got: next tokens along known answers; answers decoded and graded; gates of a variant loaded afresh."""
+"""How far a trial got: tokens along known answers; answers decoded and graded; gates of a variant loaded afresh."""
 
 
 class Mode(Enum):
