@@ -26,11 +26,11 @@ import torch
 from speed import requests, seconds, table
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
-from pytest_quantgate.generation.budget import release_memory
 from pytest_quantgate.generation.cache import CompletionCache
 from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.run import answer
+from pytest_quantgate.variants.memory import release_memory
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import prepare_variant
 

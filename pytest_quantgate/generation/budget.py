@@ -1,9 +1,6 @@
-"""How much memory keys and values may take, and giving back what nothing uses any more."""
+"""How much memory keys and values may take."""
 
 from __future__ import annotations
-
-import gc
-import sys
 
 from pytest_quantgate.variants.memory import available_bytes
 
@@ -19,11 +16,3 @@ def key_value_budget(device: str) -> int:
     """
     share = CPU_SHARE if device == "cpu" else CUDA_SHARE
     return int(available_bytes(device) * share)
-
-
-def release_memory() -> None:
-    """Give back what is no longer referred to, CUDA's reserve included; imports nothing."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -15,7 +15,6 @@ import torch
 
 from pytest_quantgate.checks.model import Recall
 from pytest_quantgate.errors import ModelError
-from pytest_quantgate.generation.budget import release_memory
 from pytest_quantgate.generation.completion import FinishReason
 from pytest_quantgate.generation.kv_quant import store_of
 from pytest_quantgate.generation.prefill import Prefilled, Prefiller, Waiting, next_batch, queue_of
@@ -23,6 +22,7 @@ from pytest_quantgate.generation.prompts import Prompt
 from pytest_quantgate.generation.recall import measure
 from pytest_quantgate.generation.slots import Layer, SlotPool, capacity_for
 from pytest_quantgate.generation.step import ShortStep, agrees, short_step, top_two
+from pytest_quantgate.variants.memory import release_memory
 from pytest_quantgate.variants.schedule import USUAL, Schedule
 
 if TYPE_CHECKING:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_quantgate.errors import ModelError, QuantgateError
-from pytest_quantgate.generation.budget import key_value_budget, release_memory
+from pytest_quantgate.generation.budget import key_value_budget
 from pytest_quantgate.generation.cache import CompletionCache
 from pytest_quantgate.generation.completion import Completion, Request
 from pytest_quantgate.generation.kept import RunCache
 from pytest_quantgate.generation.progress import Progress
 from pytest_quantgate.variants.audit import Audit
+from pytest_quantgate.variants.memory import release_memory
 from pytest_quantgate.variants.served import ServedVariant
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant
 
@@ -192,7 +193,7 @@ def generate(
     model, tokenizer = loaded.model, loaded.tokenizer
     config = model.config.get_text_config(decoder=True)
     _refuse_other_state(config, loaded.variant.model.name)
-    prompts, refused = tokenize(tokenizer, requests, _context_length(config))
+    prompts, refused = tokenize(tokenizer, requests, context_length(config))
     _refuse_unknown_tokens(model, prompts, loaded.variant.model.name)
     stops = _stops(loaded)
     if refused:
@@ -248,7 +249,15 @@ def _refuse_unknown_tokens(model: PreTrainedModel, prompts: Iterable[Prompt], na
         )
 
 
-def _context_length(config: PreTrainedConfig) -> int:
+def context_length(config: PreTrainedConfig) -> int:
+    """Most positions that a model can attend to.
+
+    Args:
+        config: Of its decoder.
+
+    Raises:
+        ModelError: It does not say.
+    """
     length = getattr(config, "max_position_embeddings", None)
     if not isinstance(length, int) or length < 1:
         raise ModelError(

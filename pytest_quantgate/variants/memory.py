@@ -1,7 +1,10 @@
-"""Whether a model fits, estimated from file headers before anything is loaded."""
+"""Whether a model fits, estimated from file headers before anything is loaded; and giving back what is not used."""
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -77,6 +80,21 @@ def check_memory(needed: int, device: str, spec: str) -> None:
             where=f"variant {spec!r}",
             hint="free some memory, use a smaller model, or another --quant-device",
         )
+
+
+def release_memory() -> None:
+    """Give back what is no longer referred to, CUDA's reserve included; torch is not imported for it."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    trim_heap()
+
+
+def trim_heap() -> None:
+    """Give back what was freed piece by piece, as plain weights are while they are quantized: glibc keeps it."""
+    with suppress(OSError, AttributeError):  # other C libraries have no such call
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _is_quantized(tensor: TensorHeader, description: Description) -> bool:

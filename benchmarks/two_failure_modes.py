@@ -1,0 +1,292 @@
+"""The two ways in which quantization breaks a model, told apart on a small one: the paper's comparisons, made again.
+
+    python benchmarks/two_failure_modes.py                       # 8, 4, 3 and 2 bits on SmolLM2-135M-Instruct
+    python benchmarks/two_failure_modes.py --gptq                # and by GPTQ, which takes six minutes a variant
+    python benchmarks/two_failure_modes.py --cases 10 nf4 int8   # fewer cases, other variants
+    python benchmarks/two_failure_modes.py --own rtn:2bit        # on the cases that each variant breaks itself
+
+The paper is Zhou et al., From Signal Degradation to Computation Collapse. As in its section 3.1, the facts that the
+reference knows are split by one variant (``--split``): those that it gets wrong and those that it gets right, and every
+variant is looked at on those very cases, so that the columns can be compared. ``--own`` looks at each variant on the
+cases that it breaks itself, as a diagnosis does. Prints Markdown tables: what each variant still knows, the criteria of
+the verdict with their limits, and each curve by quarters of the depth. Everything comes from the functions that a
+diagnosis is made by. Answers are kept in the user's cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from statistics import fmean
+
+from rich.console import Console
+
+from pytest_quantgate.cases.load import load_slice
+from pytest_quantgate.cases.model import Case
+from pytest_quantgate.cases.suites import suite_files
+from pytest_quantgate.checks.builtin import builtin_registry
+from pytest_quantgate.diagnosis.capture import Readings, capture
+from pytest_quantgate.diagnosis.causal import causal_tests
+from pytest_quantgate.diagnosis.classify import CRITERIA, classify
+from pytest_quantgate.diagnosis.measure import measured
+from pytest_quantgate.diagnosis.measured import Measured
+from pytest_quantgate.diagnosis.model import Evidence, Mode
+from pytest_quantgate.diagnosis.points import Chosen, Point, points_of
+from pytest_quantgate.diagnosis.running import Runner
+from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
+from pytest_quantgate.generation.completion import Request
+from pytest_quantgate.generation.progress import RichProgress
+from pytest_quantgate.generation.run import answer
+from pytest_quantgate.outcomes.grading import outcome_of
+from pytest_quantgate.outcomes.model import Comparison, Outcome
+from pytest_quantgate.variants.source import resolve_model
+from pytest_quantgate.variants.variant import LoadedModel, load_variant, prepare_variant
+
+BITS = (8, 4, 3, 2)
+SPECS = (*("int8", "nf4"), *("quanto:int8", "quanto:int4", "quanto:int2"), *(f"rtn:{bits}bit" for bits in BITS))
+RUINS = ("ruin:2bit", "ruin:zeroed-layer", "ruin:shuffled-head")
+GPTQ = tuple(f"gptq:{bits}bit" for bits in BITS)
+QUARTERS = 4
+FIGURES = (
+    ("Figure 3: logit lens, probability of the token", "lens_probability", "parting", ""),
+    ("Figure 3: logit lens, rank of the token", "lens_rank", "parting", ""),
+    ("Figure 6: normalized attention entropy", "attention_entropy", "subject", ""),
+    ("Figure 6: attention divergence, bits", "attention_divergence", "subject", ""),
+    ("Figure 7a: gate sign flips", "gate_sign_flips", "subject", ""),
+    ("Figure 7b: top neurons in common", "neuron_overlap", "subject", ""),
+    ("Figure 7c: cosine of feed-forward outputs", "feed_forward_cosine", "subject", ""),
+    ("Figure 8: CKA of layers", "cka", "subject", "layer"),
+    ("Figure 17: CKA of attention", "cka", "subject", "attention"),
+    ("Figure 17: CKA of feed-forward", "cka", "subject", "feed_forward"),
+    ("Figure 9a: principal subspaces in common", "subspace_similarity", "subject", ""),
+    ("Figure 9b: error in the signal's directions", "error_alignment", "subject", ""),
+    ("Figure 19: cosine of layer outputs", "layer_cosine", "parting", ""),
+)
+"""Of the paper: title, measure, place and part of each curve."""
+
+LIMIT_TOKENS = 100_000
+"""More than any choice of cases here comes to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was measured of one variant.
+
+    Attributes:
+        spec: The variant.
+        mode: The verdict.
+        evidence: Its criteria.
+        numbers: Everything that was measured.
+    """
+
+    spec: str
+    mode: Mode
+    evidence: tuple[Evidence, ...]
+    numbers: Measured
+
+
+class Lab:
+    """One model and its cases.
+
+    Args:
+        model: As ``--quant-model`` takes it.
+        cases: What is asked.
+        reference: Spec of the reference.
+        cache: Where answers are kept.
+    """
+
+    def __init__(self, model: str, cases: Sequence[Case], reference: str, cache: CompletionCache) -> None:
+        self._source = resolve_model(model)
+        self._cases = cases
+        self._cache = cache
+        self._registry = builtin_registry()
+        self.bits: dict[str, float] = {}
+        self.reference = reference
+        self.outcomes = self.answered(reference)
+
+    def answered(self, spec: str) -> list[Outcome]:
+        """The graded answers of a variant, case by case."""
+        variant = prepare_variant(spec, self._source)
+        requests = [Request.of(case) for case in self._cases]
+        answers = answer(variant, requests, self._cache, RichProgress(Console(stderr=True)))
+        if answers.audit is not None:
+            self.bits[spec] = answers.audit.bits_per_weight
+        given = [answers.completions[request.digest] for request in requests]
+        return [outcome_of(case, each, self._registry) for case, each in zip(self._cases, given, strict=True)]
+
+    def compared(self, spec: str) -> list[Comparison]:
+        """The reference's outcomes beside a variant's."""
+        pairs = zip(self._cases, self.outcomes, self.answered(spec), strict=True)
+        return [Comparison(*each) for each in pairs]
+
+    def loaded(self, spec: str) -> LoadedModel:
+        """A variant in memory."""
+        return load_variant(prepare_variant(spec, self._source))
+
+
+def points(chosen: Chosen, runner: Runner) -> tuple[Point, ...]:
+    """The same places for another variant, whose own next token is the rival there."""
+    tokens = [int(runner.trace(point.token_ids).logits.argmax()) for point in chosen.points]
+    pairs = zip(chosen.points, tokens, strict=True)
+    return tuple(replace(point, rival=None if token == point.target else token) for point, token in pairs)
+
+
+def look(spec: str, chosen: Chosen, lab: Lab, reference: Runner, before: Readings, *, own: bool) -> Found:
+    """Measure one variant."""
+    candidate = Runner(lab.loaded(spec).model, name=spec)
+    here = chosen.points if own else points(chosen, candidate)
+    with tempfile.TemporaryDirectory() as folder, capture(candidate, here, Path(folder), ignored) as after:
+        numbers = measured(here, before, after)
+    numbers += causal_tests(reference, candidate, replace(chosen, points=here).causal, ignored)
+    mode, evidence = classify(numbers.values, numbers.curves, numbers.grids)
+    return Found(spec, mode, evidence, numbers)
+
+
+def looked(lab: Lab, specs: Sequence[str], split: str, count: int, *, own: bool) -> Iterator[Found]:
+    """Measure variant by variant; those without a case to look at are told and left out."""
+    loaded = lab.loaded(lab.reference)
+    reference = Runner(loaded.model, name=lab.reference)
+    context = loaded.model.config.max_position_embeddings
+
+    def choice(spec: str) -> Chosen:
+        limits = {"limit_cases": count, "limit_tokens": LIMIT_TOKENS}
+        return points_of(lab.compared(spec), loaded.tokenizer, context, **limits)
+
+    shared = choice(split)
+    for spec in specs:
+        chosen = choice(spec) if own else shared
+        sample = chosen.sample
+        print(f"{spec}: {len(sample.degraded)} degraded, {len(sample.preserved)} preserved", flush=True)
+        if sample.degraded:
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                capture(reference, chosen.points, Path(folder), ignored) as before,
+            ):
+                yield look(spec, chosen, lab, reference, before, own=own)
+            gc.collect()
+
+
+def ignored(_count: int) -> None:
+    """Progress that nobody asked for."""
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [" | ".join(head), " | ".join(["---"] * len(head)), *(" | ".join(row) for row in rows)]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def written(number: float | None) -> str:
+    """A number with two decimals; ranks and the like as they are."""
+    return "-" if number is None else f"{number:.2f}".removesuffix(".00")
+
+
+def cliff(lab: Lab, specs: Sequence[str]) -> str:
+    """What each variant still knows (figure 1)."""
+    known = sum(outcome.passed is True for outcome in lab.outcomes)
+    rows = [[lab.reference, "-", str(known), "-", "-"]]
+    for spec in specs:
+        pairs = lab.compared(spec)
+        kept = sum(pair.reference.passed is True and pair.candidate.passed is True for pair in pairs)
+        passed = sum(pair.candidate.passed is True for pair in pairs)
+        bits = written(lab.bits.get(spec))
+        rows.append([spec, bits, str(passed), f"{kept} of {known}", f"{kept / known:.1%}" if known else "-"])
+    return table(("variant", "bits", "passes", "keeps of the reference's", "share"), rows)
+
+
+def criteria(found: Sequence[Found]) -> str:
+    """The verdicts, and what they rest on."""
+    head = ("criterion", "section", "degradation", "collapse", *(each.spec for each in found))
+    rows = [["**verdict**", "", "", "", *(each.mode.value for each in found)]]
+    for place, criterion in enumerate(CRITERIA):
+        marks = {Mode.DEGRADATION: "", Mode.COLLAPSE: " !", Mode.MIXED: " ~", Mode.INCONCLUSIVE: ""}
+        told = [each.evidence[place] for each in found]
+        cells = [written(each.measured) + marks[each.says] for each in told]
+        limits = (written(criterion.degradation), written(criterion.collapse))
+        rows.append([criterion.name, criterion.section, *limits, *cells])
+    return table(head, rows) + "\n\n`!` speaks for collapse, `~` lies between the limits."
+
+
+def figures(found: Sequence[Found]) -> Iterator[str]:
+    """Each curve of the degraded cases, in the mean over each quarter of the depth."""
+    for title, measure, place, part in FIGURES:
+        rows = []
+        for each in found:
+            for curve in each.numbers.curves:
+                named = (curve.measure, curve.group, curve.place, curve.part)
+                if named != (measure, "degraded", place, part) or (curve.side == "reference" and each is not found[0]):
+                    continue
+                who = "reference" if curve.side == "reference" else each.spec
+                rows.append([who, *(written(number) for number in quarters(curve.values))])
+        yield f"{title}\n\n" + table(("variant", "first quarter", "second", "third", "last"), rows)
+
+
+def quarters(values: Sequence[float | None]) -> list[float | None]:
+    """Means over four stretches of about the same length."""
+    ends = [round(len(values) * quarter / QUARTERS) for quarter in range(QUARTERS + 1)]
+    stretches = [[each for each in values[low:high] if each is not None] for low, high in pairwise(ends)]
+    return [fmean(stretch) if stretch else None for stretch in stretches]
+
+
+def dominoes(found: Sequence[Found]) -> str:
+    """Share of the cases that keep their token behind so many quantized layers (figure 10, table 2)."""
+    curves = {each.spec: curve for each in found for curve in each.numbers.curves if curve.measure == "domino"}
+    at = sorted({layer for curve in curves.values() for layer in curve.at})
+    rows = []
+    for spec, curve in curves.items():
+        points = dict(zip(curve.at, curve.values, strict=True))
+        rows.append([spec, *(written(points.get(layer)) for layer in at)])
+    return "Figure 10, table 2: first layers quantized\n\n" + table(("variant", *map(str, at)), rows)
+
+
+def components(found: Sequence[Found]) -> str:
+    """Share of the cases that keep their token with one component quantized everywhere (table 5)."""
+    values = {each.spec: [v for v in each.numbers.values if v.measure == "one_component"] for each in found}
+    parts = list(dict.fromkeys(value.part for each in values.values() for value in each))
+    rows = []
+    for spec, each in values.items():
+        by_part = {value.part: value.value for value in each}
+        rows.append([spec, *(written(by_part.get(part)) for part in parts)])
+    return "Table 5: one component quantized\n\n" + table(("variant", *parts), rows)
+
+
+def patched(found: Sequence[Found]) -> Iterator[str]:
+    """Share of the margin that the reference's state restores, by layer and place (figure 4)."""
+    for each in found:
+        for grid in each.numbers.grids:
+            if grid.measure == "patching" and not grid.part:
+                rows = [
+                    [column, *(written(row[place]) for row in grid.values)] for place, column in enumerate(grid.columns)
+                ]
+                yield f"Figure 4: {each.spec}, margin restored\n\n" + table(("place", *grid.rows), rows)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("specs", nargs="*", help="variants, instead of those at 8, 4, 3 and 2 bits")
+    parser.add_argument("--model", default="smollm2")
+    parser.add_argument("--ref", default="fp16")
+    parser.add_argument("--slice", type=Path, nargs="*", help="slice files, instead of the suite facts")
+    parser.add_argument("--split", default="rtn:4bit", help="the variant that splits the cases")
+    parser.add_argument("--own", action="store_true", help="look at each variant on the cases that it breaks itself")
+    parser.add_argument("--cases", type=int, default=40, help="most cases that are looked at, half of them degraded")
+    parser.add_argument("--gptq", action="store_true")
+    given = parser.parse_args(words)
+    specs = given.specs or [*SPECS, *(GPTQ if given.gptq else ()), *RUINS]
+    files = given.slice or suite_files("facts")
+    cases = [case for file in files for case in load_slice(file, builtin_registry()).cases]
+    with CompletionCache(default_cache_path()) as cache:
+        lab = Lab(given.model, cases, given.ref, cache)
+        print(cliff(lab, specs), flush=True)
+        found = list(looked(lab, specs, given.split, given.cases, own=given.own))
+    print("\n\n".join(["", criteria(found), *figures(found), dominoes(found), components(found), *patched(found)]))
+
+
+if __name__ == "__main__":
+    main()
