@@ -12,10 +12,10 @@ import json
 import sqlite3
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self, cast, get_args
+from typing import Any, Literal, Self, cast, get_args
 
 from filelock import FileLock, Timeout
 
@@ -35,6 +35,10 @@ CREATE TABLE IF NOT EXISTS completions (
 CREATE TABLE IF NOT EXISTS audits (
     identity TEXT NOT NULL PRIMARY KEY, payload TEXT NOT NULL, seal TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS measures (
+    identity TEXT NOT NULL, key TEXT NOT NULL, payload TEXT NOT NULL, seal TEXT NOT NULL,
+    PRIMARY KEY (identity, key)
+);
 """
 BUSY_SECONDS = 30.0
 ASIDE = ".damaged-"
@@ -94,17 +98,9 @@ class CompletionCache:
         Returns:
             Completions by request digest; what is not stored, or does not match its seal, is left out.
         """
-        wanted = list(requests)
-        found: dict[str, Completion] = {}
-        for start in range(0, len(wanted), CHUNK):
-            part = wanted[start : start + CHUNK]
-            marks = ",".join("?" * len(part))
-            query = f"SELECT request, payload, seal FROM completions WHERE identity = ? AND request IN ({marks})"  # noqa: S608  (only question marks are formatted in)
-            for request, payload, seal in self._read(query, (identity, *part)):
-                completion = _decode(payload) if seal == _seal(identity, request, payload) else None
-                if completion is not None:
-                    found[request] = completion
-        return found
+        stored = self._rows("completions", "request", identity, list(requests))
+        decoded = ((request, _decode(payload)) for request, payload in stored)
+        return {request: completion for request, completion in decoded if completion is not None}
 
     def put(self, identity: str, completions: Mapping[str, Completion]) -> None:
         """Store answers of one variant; when this returns they survive a killed process.
@@ -134,6 +130,35 @@ class CompletionCache:
         row = (identity, payload, _seal(identity, "audit", payload))
         self._write("INSERT OR REPLACE INTO audits VALUES (?, ?, ?)", [row])
 
+    def get_measures(self, identity: str, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """What was measured of a variant beside its answers, as plain JSON.
+
+        Args:
+            identity: Digest of the variant's identity.
+            keys: Digests of everything else that a measure depends on.
+
+        Returns:
+            Measures by key; what is not stored, or does not match its seal, is left out.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        for key, payload in self._rows("measures", "key", identity, list(keys)):
+            with contextlib.suppress(ValueError):
+                value = json.loads(payload)
+                if isinstance(value, dict):
+                    found[key] = value
+        return found
+
+    def put_measures(self, identity: str, measures: Mapping[str, Mapping[str, Any]]) -> None:
+        """Store what was measured of a variant beside its answers.
+
+        Args:
+            identity: Digest of the variant's identity.
+            measures: Plain JSON, by key.
+        """
+        payloads = {key: json.dumps(dict(value), sort_keys=True) for key, value in measures.items()}
+        rows = [(identity, key, payload, _seal(identity, key, payload)) for key, payload in payloads.items()]
+        self._write("INSERT OR REPLACE INTO measures VALUES (?, ?, ?, ?)", rows)
+
     def info(self) -> CacheInfo:
         """Count what is stored."""
         counts = list(self._read("SELECT COUNT(*), COUNT(DISTINCT identity) FROM completions", ()))
@@ -147,12 +172,29 @@ class CompletionCache:
         count = self.info().completions
         self._write("DELETE FROM completions", [()])
         self._write("DELETE FROM audits", [()])
+        self._write("DELETE FROM measures", [()])
         with contextlib.suppress(sqlite3.Error):
             self._database.execute("VACUUM")
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         for aside in self.path.parent.glob(f"{self.path.name}{ASIDE}*"):
             aside.unlink(missing_ok=True)
         return count
+
+    def _rows(
+        self,
+        table: Literal["completions", "measures"],
+        column: Literal["request", "key"],
+        identity: str,
+        keys: list[str],
+    ) -> Iterator[tuple[str, str]]:
+        """Keys and payloads of one variant that match their seals."""
+        for start in range(0, len(keys), CHUNK):
+            part = keys[start : start + CHUNK]
+            marks = ",".join("?" * len(part))
+            query = f"SELECT {column}, payload, seal FROM {table} WHERE identity = ? AND {column} IN ({marks})"  # noqa: S608  (names of ours and question marks are formatted in)
+            for key, payload, seal in self._read(query, (identity, *part)):
+                if seal == _seal(identity, key, payload):
+                    yield key, payload
 
     def _read(self, query: str, parameters: tuple[str, ...]) -> list[tuple[Any, ...]]:
         try:

@@ -8,6 +8,7 @@ from typing import Literal
 from pytest_quantgate.cases.model import Case, Message, digest_of
 from pytest_quantgate.checks.model import Recall
 from pytest_quantgate.checks.recall import asked_of
+from pytest_quantgate.generation.expected import Fidelity
 
 FinishReason = Literal["stop", "length", "context", "invalid", "unknown"]
 
@@ -66,6 +67,8 @@ class Completion:
         recall: What was measured of each text that the request's ``recall`` names; empty when it names none.
         counted: Number of generated tokens, as whoever recorded or served the answer counted them; None for answers
             made here.
+        fidelity: How near the variant's next-token distributions are to the reference's along the reference's answer to
+            the same case; None where that was not measured. It is not stored with the answer.
     """
 
     text: str
@@ -76,6 +79,7 @@ class Completion:
     problem: str | None = None
     recall: tuple[Recall, ...] = ()
     counted: int | None = None
+    fidelity: Fidelity | None = None
 
     @property
     def length(self) -> int | None:

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 LOG_INTERVAL_SECONDS = 30.0
+GENERATING = "to generate"
 
 
 class Progress(Protocol):
     """What the engine tells while it works; every method must be cheap."""
 
-    def start(self, label: str, total: int, cached: int) -> None:
-        """A variant begins: how many cases it must answer, how many of them are cached."""
+    def start(self, label: str, total: int, cached: int, doing: str = GENERATING) -> None:
+        """A variant begins: how many answers it must give or read, and how many of them are cached."""
 
     def advance(self, cases: int, tokens: int) -> None:
         """Some cases were finished and some tokens made since the last call."""
@@ -32,7 +33,7 @@ class Progress(Protocol):
 class SilentProgress:
     """Tells nobody."""
 
-    def start(self, label: str, total: int, cached: int) -> None:
+    def start(self, label: str, total: int, cached: int, doing: str = GENERATING) -> None:
         """Ignored."""
 
     def advance(self, cases: int, tokens: int) -> None:
@@ -60,7 +61,7 @@ class RichProgress:
         self._total = self._done = self._tokens = 0
         self._began = self._logged = 0.0
 
-    def start(self, label: str, total: int, cached: int) -> None:
+    def start(self, label: str, total: int, cached: int, doing: str = GENERATING) -> None:
         """Show the bar, or write the first line."""
         self._label, self._total, self._done, self._tokens = label, total, cached, 0
         self._began = self._logged = time.monotonic()
@@ -68,7 +69,7 @@ class RichProgress:
             self._line(f"{label}: all {total} answers cached")
             return
         if not self._console.is_terminal:
-            self._line(f"{label}: {total - cached} answers to generate, {cached} cached")
+            self._line(f"{label}: {total - cached} answers {doing}, {cached} cached")
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

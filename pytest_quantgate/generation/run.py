@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_quantgate.errors import ModelError, QuantgateError
@@ -55,6 +56,7 @@ def answer(
     more: Callable[[Mapping[str, Completion]], Sequence[Request]] = no_more,
     *,
     elsewhere: Sequence[Variant] = (),
+    then: Callable[[Mapping[str, Completion], Callable[[], LoadedModel]], None] | None = None,
 ) -> Answers:
     """Answer every request, loading the model only when an answer is missing, and only once.
 
@@ -70,6 +72,8 @@ def answer(
         more: Called with everything that was answered, by digest; gives the requests that follow from it (the next
             turn of a chat). It is asked again until it has nothing new.
         elsewhere: The same variant on further devices, which answer their share in processes of their own.
+        then: Called once everything is answered by a variant that runs here, with what it answered, by digest, and with
+            what gives the model, loaded now where it was not; the model is freed when this returns.
 
     Raises:
         QuantgateError: The model cannot be loaded, is not what its spec says, or does not fit in memory.
@@ -102,6 +106,11 @@ def answer(
                 progress.finish()
             generated += len(missing)
             wanted = {request.digest: request for request in more(completions) if request.digest not in completions}
+        if then is not None and isinstance(variant, Variant):
+            if not isinstance(engine, _Here):
+                engine.close()
+                engine = _Here(variant, audited)
+            then(completions, partial(engine.loaded, progress))
     finally:
         engine.close()
     return Answers(completions, _audit(cache, identity), cached=len(completions) - generated, generated=generated)
@@ -134,11 +143,14 @@ class _Here:
     def generate(
         self, requests: Sequence[Request], keep: Callable[[Mapping[str, Completion]], None], progress: Progress
     ) -> None:
+        generate(self.loaded(progress), requests, keep, progress)
+
+    def loaded(self, progress: Progress) -> LoadedModel:
         if self._loaded is None:
             release_memory()  # a variant that failed leaves its memory behind while its error is looked at
             self._loaded = load_variant(self._variant, progress.note)
             self._audited(self._loaded.audit)
-        generate(self._loaded, requests, keep, progress)
+        return self._loaded
 
     def close(self) -> None:
         if self._loaded is not None:

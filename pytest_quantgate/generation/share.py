@@ -71,7 +71,7 @@ class _Listener:
         """Answers that are finished."""
         self.tell(Kept(dict(completions)))
 
-    def start(self, label: str, total: int, cached: int) -> None:
+    def start(self, label: str, total: int, cached: int, doing: str = "") -> None:
         """The parent knows."""
 
     def advance(self, cases: int, tokens: int) -> None:

@@ -26,6 +26,17 @@ def answered(case: Case, completions: Mapping[str, Completion]) -> tuple[Complet
     return tuple(_walk(case, completions)[0])
 
 
+def asked(case: Case, completions: Mapping[str, Completion]) -> tuple[Request, ...]:
+    """What was asked of a case, turn by turn, as far as it was answered.
+
+    Args:
+        case: The case.
+        completions: Everything that the variant answered, by request digest.
+    """
+    texts = [completion.text for completion in answered(case, completions)]
+    return tuple(Request.of(case.turn_after(texts[:turn])) for turn in range(len(texts)))
+
+
 def next_request(case: Case, completions: Mapping[str, Completion]) -> Request | None:
     """The first turn that is not answered yet; None when all are, or when one cannot be."""
     return _walk(case, completions)[1]

@@ -15,6 +15,7 @@ from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.turns import answered, look_up, next_requests
 from pytest_quantgate.outcomes.grading import outcome_of_turns
 from pytest_quantgate.outcomes.model import Comparison
+from pytest_quantgate.plugin.nearness import nearness
 from pytest_quantgate.variants.schedule import another_schedule, name_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pytest_quantgate.generation.run import Answers
     from pytest_quantgate.outcomes.model import Outcome
     from pytest_quantgate.plugin.book import CaseRef
+    from pytest_quantgate.plugin.nearness import Nearness
     from pytest_quantgate.plugin.options import Options
     from pytest_quantgate.variants.served import ServedVariant
     from pytest_quantgate.variants.source import ModelSource
@@ -96,6 +98,7 @@ class AnswerBook:
         self.variants: dict[str, Variant | ServedVariant] = {}
         self.answers: dict[str, Answers] = {}
         self.troubles: dict[str, Trouble] = {}
+        self._nearness: Nearness | None = None
 
     @property
     def beside(self) -> tuple[str, ...]:
@@ -146,6 +149,8 @@ class AnswerBook:
                     fresh.setdefault(spec, []).append(ref.case)
         # all are prepared before one is run: what cannot work is known before minutes are spent on the rest
         self.prepare([spec for spec in self.specs if spec in fresh], progress.note)
+        if self._options.fidelity and self._nearness is None:
+            self._nearness = nearness(reference, self.variants, cache, progress.note)
         for spec in self.specs:
             if self.in_vain:
                 return
@@ -238,7 +243,15 @@ class AnswerBook:
                 if isinstance(variant, Variant)
                 else []
             )
-            found = answer(variant, requests, self._cache(spec, cache), progress, more, elsewhere=elsewhere)
+            found = answer(
+                variant,
+                requests,
+                self._cache(spec, cache),
+                progress,
+                more,
+                elsewhere=elsewhere,
+                then=None if self._nearness is None else self._nearness.then(spec, cases, progress),
+            )
         except Exception as error:  # noqa: BLE001  (libraries raise anything; it must reach the items, not end the run)
             self.troubles[spec] = Trouble.of(error)
             return
@@ -282,7 +295,7 @@ class AnswerBook:
     def receive(self, ref: CaseRef, reference: Outcome, candidate: Outcome) -> None:
         """Know how another process graded a case; what was graded here already stays as it is."""
         for spec, outcome in ((self._options.reference, reference), (ref.candidate, candidate)):
-            self._outcomes.setdefault((spec, ref.slice, ref.case.id), outcome)
+            self._outcomes.setdefault((spec, ref.slice, ref.case.id), self._with_nearness(spec, ref.case, outcome))
 
     def _outcome(self, spec: str, ref: CaseRef, registry: CheckRegistry) -> Outcome:
         key = (spec, ref.slice, ref.case.id)
@@ -294,8 +307,14 @@ class AnswerBook:
                 each if each.problem is None else replace(each, problem=visible(each.problem))
                 for each in self._completions(self._options.reference if spec == self.anew else spec, ref)
             ]
-            self._outcomes[key] = outcome_of_turns(ref.case, completions, registry)
+            self._outcomes[key] = self._with_nearness(spec, ref.case, outcome_of_turns(ref.case, completions, registry))
         return self._outcomes[key]
+
+    def _with_nearness(self, spec: str, case: Case, outcome: Outcome) -> Outcome:
+        before = self.answers.get(self._options.reference)
+        if self._nearness is None or before is None:
+            return outcome
+        return self._nearness.added(spec, case, before.completions, outcome)
 
     def _completions(self, spec: str, ref: CaseRef) -> Sequence[Completion]:
         if self._anchored is not None and spec == self._options.reference:

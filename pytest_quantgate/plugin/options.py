@@ -42,6 +42,7 @@ class Options:
         allow_underpowered: Slices that have too few cases for a verdict are run all the same.
         noise_floor: The reference answers a second time, another way.
         noise_kernels: It does so with other kernels, too.
+        fidelity: How near candidates stay to what the reference expects along its answers is measured.
         controls: Specs of the positive controls, canonical, each once.
         sequential: Cases are asked in looks, until a slice is decided.
         strict: Degraded cases fail.
@@ -50,6 +51,7 @@ class Options:
         reanchor: Which states of cases are anchored anew at the end of the run; ``review`` asks for each.
         accepted: Which cases may be anchored although they are degraded, and why: ``ID=REASON`` each.
         only: Which cases of the last run to run, or None for all.
+        diagnose: Gates that failed are diagnosed at the end.
         report_json: Where to write the run, or None.
         report_html: Where to write it as HTML, or None.
         report_markdown: Where to write it as Markdown, or None.
@@ -72,6 +74,7 @@ class Options:
     allow_underpowered: bool
     noise_floor: bool
     noise_kernels: bool
+    fidelity: bool
     controls: tuple[str, ...]
     sequential: bool
     strict: bool
@@ -80,6 +83,7 @@ class Options:
     reanchor: tuple[str, ...]
     accepted: tuple[str, ...]
     only: Only | None
+    diagnose: bool
     report_json: Path | None
     report_html: Path | None
     report_markdown: Path | None

@@ -177,6 +177,14 @@ SETTINGS = {
             "--quant-noise-floor with other attention kernels too, as another machine or release may have them.",
         ),
         Setting(
+            "quant_fidelity",
+            "bool",
+            "",
+            "Measure how near each candidate's next-token probabilities stay to the reference's along the reference's "
+            "answers: agreement of the most probable token, and Kullback-Leibler divergence. One more pass over each "
+            "prompt and answer, kept like the answers. No gate judges by it.",
+        ),
+        Setting(
             "quant_control",
             "linelist",
             "SPEC",
@@ -245,6 +253,14 @@ SETTINGS = {
             "WHAT",
             "Run only the cases that the last run found degraded, unstable (degraded or improved) or drifted.",
             ini=False,
+        ),
+        Setting(
+            "quant_diagnose",
+            "bool",
+            "",
+            "After a run that failed, say why each gate did, worst first: load reference and candidate, look into both "
+            "where their answers part, and search for a repair that the gate passes (docs/diagnosis.md). Takes minutes "
+            "for each gate, and changes nothing about how the run ends.",
         ),
         Setting(
             "quant_report_json",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from pytest_quantgate.cases.model import Case, CheckSpec, Location, Message, Role, Turn
 from pytest_quantgate.checks.model import CheckResult, Recall
 from pytest_quantgate.generation.completion import Completion, FinishReason
+from pytest_quantgate.generation.expected import Fidelity
 from pytest_quantgate.outcomes.model import Outcome
 from pytest_quantgate.report.records import CaseRecord
 
@@ -56,6 +57,8 @@ def encode_case(case: Case) -> dict[str, Any]:
     }
     if case.answer_prefix:
         value["answer_prefix"] = case.answer_prefix
+    if case.subject:
+        value["subject"] = case.subject
     if case.later:
         value["later"] = [
             {"prompt": turn.prompt, "checks": _encode_checks(turn.checks), "max_new_tokens": turn.max_new_tokens}
@@ -78,6 +81,7 @@ def decode_case(fields: Fields) -> Case:
         cluster=fields.optional_text("cluster"),
         location=Location(fields.text("path"), fields.count("line")),
         answer_prefix=fields.text("answer_prefix") if "answer_prefix" in fields else "",
+        subject=fields.text("subject") if "subject" in fields else "",
         later=tuple(
             Turn(turn.text("prompt"), _decode_checks(turn), turn.count("max_new_tokens"))
             for turn in (fields.each("later") if "later" in fields else ())
@@ -111,6 +115,8 @@ def encode_outcome(outcome: Outcome) -> dict[str, Any]:
     }
     if completion.counted is not None:
         value["counted"] = completion.counted
+    if completion.fidelity is not None:
+        value["fidelity"] = asdict(completion.fidelity)
     if completion.recall:
         value["recall"] = [asdict(each) for each in completion.recall]
     if outcome.turns:
@@ -153,11 +159,19 @@ def _decode_turn(fields: Fields) -> Outcome:
                 for each in (fields.each("recall") if "recall" in fields else ())
             ),
             counted=fields.count("counted") if "counted" in fields else None,
+            fidelity=_decode_fidelity(fields) if "fidelity" in fields else None,
         ),
         results=results,
         passed=passed,
         unscored=fields.optional_text("unscored"),
     )
+
+
+def _decode_fidelity(fields: Fields) -> Fidelity:
+    found = fields.value("fidelity", Fidelity)
+    if not found.tokens or found.agreeing > found.tokens:
+        fields.refuse("fidelity", "of at least one token, of which not more agree than there are")
+    return found
 
 
 def _follows(results: Sequence[CheckResult]) -> bool | None:

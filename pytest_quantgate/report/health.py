@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_quantgate.gate.wording import percent
+from pytest_quantgate.outcomes.fidelity import fidelity_of
 from pytest_quantgate.outcomes.health import Indicators, has_text, health_of, summarize
 from pytest_quantgate.outcomes.indicators import paired
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from pytest_quantgate.generation.expected import Fidelity
     from pytest_quantgate.outcomes.health import Health
     from pytest_quantgate.outcomes.indicators import Name
     from pytest_quantgate.outcomes.model import Comparison
@@ -71,6 +74,12 @@ def encode_healths(report: RunReport) -> list[dict[str, Any]]:
     return [{"slice": each.slice, "variant": each.variant, **asdict(each.indicators)} for each in healths(report)]
 
 
+def fidelity_words(near: Fidelity) -> str:
+    """How near a candidate's distributions are to the reference's, in words."""
+    share = percent(near.agreeing / near.tokens)
+    return f"same top token at {share} of {near.tokens:,}, KL divergence {near.divergence:.3g} nats a token"
+
+
 def health_line(
     found: Sequence[SliceHealth],
     comparisons: Sequence[Comparison],
@@ -106,4 +115,7 @@ def health_line(
         for one, other, word, limit in counts
         if limit not in judged and None not in (one, other) and (one or other)
     ]
+    near = fidelity_of(comparisons)
+    if near is not None:
+        told.append(fidelity_words(near))
     return f"{slice_name}: {', '.join(told)}" if told else None

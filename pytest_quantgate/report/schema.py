@@ -14,8 +14,10 @@ from typing import Any, Final, get_args
 
 from pytest_quantgate.cases.model import CheckSpec, Message
 from pytest_quantgate.checks.model import CheckResult, Recall
+from pytest_quantgate.diagnosis.model import Diagnosis
 from pytest_quantgate.gate.model import GateResult
 from pytest_quantgate.generation.completion import Completion, FinishReason
+from pytest_quantgate.generation.expected import Fidelity
 from pytest_quantgate.outcomes.breakdown import Stratum
 from pytest_quantgate.outcomes.fragility import Fragility
 from pytest_quantgate.outcomes.health import Indicators
@@ -31,9 +33,9 @@ Schema = dict[str, Any]
 
 # written as they are, one JSON key for each of their fields
 _PLAIN: Final = (
-    *(GateResult, VariantRecord, SliceRecord, GateSettings, GoldenRecord),
+    *(GateResult, VariantRecord, SliceRecord, GateSettings, GoldenRecord, Diagnosis),
     *(Cliff, Stratum, Fragility, Margins, Indicator, Indicators),
-    *(CheckResult, CheckSpec, Message, Recall),
+    *(CheckResult, CheckSpec, Fidelity, Message, Recall),
 )
 
 _TEXT: Final[Schema] = {"type": "string"}
@@ -45,6 +47,12 @@ _NUMBERS: Final[Schema] = {"type": "array", "items": {"type": ["number", "null"]
 
 _ADDED: Final = {"VariantRecord": ("model",)}
 """What came to values that are written as they are without a new version, and is written where it says something."""
+
+_ALIKE: Final = {
+    "pytest_quantgate.gate.model.Evidence": "Evidence",
+    "pytest_quantgate.diagnosis.model.Evidence": "DiagnosisEvidence",
+}
+"""What the schema calls classes that share a name, which msgspec tells apart by their modules."""
 
 _JSON: Final = {"None": "null", "True": "true", "False": "false"}
 
@@ -75,6 +83,7 @@ def run_report_schema() -> Schema:
         "controls": gates,
         "goldens": _list(_ref("GoldenRecord")),
         "drifts": gates,
+        "diagnoses": _list(_ref("Diagnosis")),
         "cases": _list(_ref("CaseRecord")),
         "indicators": {**_list(_ref("Indicators")), "description": "What the answers look like; computed."},
         "cliff": {
@@ -97,8 +106,9 @@ def _plain() -> dict[str, Schema]:
     from msgspec.json import schema_components
 
     _, found = schema_components(_PLAIN, ref_template="#/$defs/{name}")
-    kinds = {kind.__name__: kind for kind in _dataclasses_of(_PLAIN)}
-    return {name: _strict(name, schema, kinds.get(name)) for name, schema in found.items()}
+    kinds = {_ALIKE.get(f"{kind.__module__}.{kind.__name__}", kind.__name__): kind for kind in _dataclasses_of(_PLAIN)}
+    named = {_ALIKE.get(name, name): schema for name, schema in found.items()}
+    return {name: _strict(name, schema, kinds.get(name)) for name, schema in named.items()}
 
 
 def _strict(name: str, schema: Schema, kind: type | None) -> Schema:
@@ -121,8 +131,11 @@ def _bounded(schema: Schema, *, measured: bool) -> Schema:
     if schema.get("type") == "number":
         return {"type": ["number", "null"]} if measured else {"type": "number"}
     found = {key: value for key, value in schema.items() if key != "default"}
-    if "items" in found:
-        found["items"] = _bounded(found["items"], measured=measured)
+    if "$ref" in found:
+        name = found["$ref"].removeprefix("#/$defs/")
+        found.update(_ref(_ALIKE.get(name, name)))
+    for key in {"items", "additionalProperties"} & set(found):
+        found[key] = _bounded(found[key], measured=measured)
     if "anyOf" in found:
         found["anyOf"] = [_bounded(each, measured=measured) for each in found["anyOf"]]
     return found
@@ -154,6 +167,7 @@ def _cases() -> dict[str, Schema]:
         "One prompt and the checks that its answer must satisfy.",
         optional={
             "answer_prefix": {**_TEXT, "description": "Text that the answer is made to begin with."},
+            "subject": {**_TEXT, "description": "What the prompt is about, in its own words."},
             "later": {**_list(turn), "description": "The turns after the first."},
         },
     )
@@ -186,7 +200,7 @@ def _outcome() -> Schema:
         "passed": {"type": ["boolean", "null"]},
         "unscored": _TEXT_OR_NULL,
     }
-    sometimes = {"counted": _COUNT, "recall": _list(_ref("Recall")), "turns": _list(_ref("Outcome"))}
+    sometimes = {"counted": _COUNT, "fidelity": _ref("Fidelity"), "recall": _list(_ref("Recall")), "turns": _list(_ref("Outcome"))}
     what = "An answer and its grades; of a case with later turns, its first answer and all grades."
     return _object(_described(always, said), what, optional=_described(sometimes, said))
 
