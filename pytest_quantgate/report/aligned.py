@@ -144,7 +144,7 @@ def _explained(turn: Comparison, candidate: str) -> str:
     margin, other = margin_at(before.margins, index), margin_at(after.margins, index)
     if margin is None:
         return "No decision margin was recorded there."
-    odds = f"{exp(margin):,.3g}" if margin < _CERTAIN else "over a million"
+    odds = _odds(exp(margin)) if margin < _CERTAIN else "over a million"
     text = f"{margin:.2f} nats are odds of {odds} to 1 for the reference's token over its runner-up"
     if margin < NEAR_TIE:
         text += ": both were almost as likely, and any rounding can turn that"
@@ -152,3 +152,8 @@ def _explained(turn: Comparison, candidate: str) -> str:
         text += f". {candidate} preferred its own token by {other:.2f}, so its weights moved the odds between the two "
         text += f"by {margin + other:.2f} nats or more"
     return f"{text}."
+
+
+def _odds(ratio: float) -> str:
+    """Three digits that count: ``1.65``, ``2,360``."""
+    return f"{ratio:.3g}" if ratio < 1000 else f"{round(ratio, -1):,.0f}"  # noqa: PLR2004

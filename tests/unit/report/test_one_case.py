@@ -71,6 +71,11 @@ def test_the_margins_at_the_parting_token_are_explained(letters: Reader) -> None
     assert "nf4 preferred its own token by 0.25, so its weights moved the odds between the two by 0.75 nats or" in text
 
 
+def test_long_odds_are_written_out(letters: Reader) -> None:
+    text = " ".join(show(report_of(outcome("a b", 1, 7.766), outcome("a c", 1, 0.25)), letters).split())
+    assert "7.77 nats are odds of 2,360 to 1 for" in text
+
+
 def test_a_near_tie_is_called_one(letters: Reader) -> None:
     text = show(report_of(outcome("a", 0.01), outcome("b", 0.02)), letters)
     assert "any rounding can turn that" in " ".join(text.split())
