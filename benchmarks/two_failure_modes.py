@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import argparse
 import gc
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from statistics import fmean
+from typing import get_args
 
 from rich.console import Console
 
@@ -35,8 +37,8 @@ from pytest_quantgate.diagnosis.causal import causal_tests
 from pytest_quantgate.diagnosis.classify import CRITERIA, classify
 from pytest_quantgate.diagnosis.measure import measured
 from pytest_quantgate.diagnosis.measured import Measured
-from pytest_quantgate.diagnosis.model import Evidence, Mode
-from pytest_quantgate.diagnosis.points import Chosen, Point, points_of
+from pytest_quantgate.diagnosis.model import Evidence, Group, Mode, Place
+from pytest_quantgate.diagnosis.points import CAUSAL_CASES, Chosen, Point, points_of
 from pytest_quantgate.diagnosis.running import Runner
 from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
 from pytest_quantgate.generation.completion import Request
@@ -53,21 +55,21 @@ RUINS = ("ruin:2bit", "ruin:zeroed-layer", "ruin:shuffled-head")
 GPTQ = tuple(f"gptq:{bits}bit" for bits in BITS)
 QUARTERS = 4
 FIGURES = (
-    ("Figure 3: logit lens, probability of the token", "lens_probability", "parting", ""),
-    ("Figure 3: logit lens, rank of the token", "lens_rank", "parting", ""),
-    ("Figure 6: normalized attention entropy", "attention_entropy", "subject", ""),
-    ("Figure 6: attention divergence, bits", "attention_divergence", "subject", ""),
-    ("Figure 7a: gate sign flips", "gate_sign_flips", "subject", ""),
-    ("Figure 7b: top neurons in common", "neuron_overlap", "subject", ""),
-    ("Figure 7c: cosine of feed-forward outputs", "feed_forward_cosine", "subject", ""),
-    ("Figure 8: CKA of layers", "cka", "subject", "layer"),
-    ("Figure 17: CKA of attention", "cka", "subject", "attention"),
-    ("Figure 17: CKA of feed-forward", "cka", "subject", "feed_forward"),
-    ("Figure 9a: principal subspaces in common", "subspace_similarity", "subject", ""),
-    ("Figure 9b: error in the signal's directions", "error_alignment", "subject", ""),
-    ("Figure 19: cosine of layer outputs", "layer_cosine", "parting", ""),
+    ("Figure 3: logit lens, probability of the token", "lens_probability", ""),
+    ("Figure 3: logit lens, rank of the token", "lens_rank", ""),
+    ("Figure 6: normalized attention entropy", "attention_entropy", ""),
+    ("Figure 6: attention divergence, bits", "attention_divergence", ""),
+    ("Figure 7a: gate sign flips", "gate_sign_flips", ""),
+    ("Figure 7b: top neurons in common", "neuron_overlap", ""),
+    ("Figure 7c: cosine of feed-forward outputs", "feed_forward_cosine", ""),
+    ("Figure 8: CKA of layers", "cka", "layer"),
+    ("Figure 17: CKA of attention", "cka", "attention"),
+    ("Figure 17: CKA of feed-forward", "cka", "feed_forward"),
+    ("Figure 9a: principal subspaces in common", "subspace_similarity", ""),
+    ("Figure 9b: error in the signal's directions", "error_alignment", ""),
+    ("Figure 19: cosine of layer outputs", "layer_cosine", ""),
 )
-"""Of the paper: title, measure, place and part of each curve."""
+"""Of the paper: title, measure and part of each curve."""
 
 LIMIT_TOKENS = 100_000
 """More than any choice of cases here comes to."""
@@ -129,6 +131,16 @@ class Lab:
         return load_variant(prepare_variant(spec, self._source))
 
 
+def facts(count: int) -> Sequence[Case]:
+    """Cases as those of the suite ``facts``."""
+    (path,) = suite_files("facts")
+    text = path.read_text("utf-8")
+    with tempfile.TemporaryDirectory() as folder:
+        fewer = Path(folder) / path.name
+        fewer.write_text(re.sub(r"\bn: \d+", f"n: {count}", text), encoding="utf-8")
+        return load_slice(fewer, builtin_registry()).cases
+
+
 def points(chosen: Chosen, runner: Runner) -> tuple[Point, ...]:
     """The same places for another variant, whose own next token is the rival there."""
     tokens = [int(runner.trace(point.token_ids).logits.argmax()) for point in chosen.points]
@@ -136,39 +148,36 @@ def points(chosen: Chosen, runner: Runner) -> tuple[Point, ...]:
     return tuple(replace(point, rival=None if token == point.target else token) for point, token in pairs)
 
 
-def look(spec: str, chosen: Chosen, lab: Lab, reference: Runner, before: Readings, *, own: bool) -> Found:
+def look(spec: str, chosen: Chosen, lab: Lab, reference: Runner, before: Readings, *, causal: int, own: bool) -> Found:
     """Measure one variant."""
     candidate = Runner(lab.loaded(spec).model, name=spec)
     here = chosen.points if own else points(chosen, candidate)
     with tempfile.TemporaryDirectory() as folder, capture(candidate, here, Path(folder), ignored) as after:
         numbers = measured(here, before, after)
-    numbers += causal_tests(reference, candidate, replace(chosen, points=here).causal, ignored)
+    numbers += causal_tests(reference, candidate, replace(chosen, points=here).causal[:causal], ignored)
     mode, evidence = classify(numbers.values, numbers.curves, numbers.grids)
     return Found(spec, mode, evidence, numbers)
 
 
-def looked(lab: Lab, specs: Sequence[str], split: str, count: int, *, own: bool) -> Iterator[Found]:
-    """Measure variant by variant; those without a case to look at are told and left out."""
+def looked(lab: Lab, specs: Sequence[str], split: str, count: int, causal: int, *, own: bool) -> Iterator[Found]:
+    """Measure variant by variant; one that breaks no case is told and left out."""
     loaded = lab.loaded(lab.reference)
     reference = Runner(loaded.model, name=lab.reference)
     context = loaded.model.config.max_position_embeddings
-
-    def choice(spec: str) -> Chosen:
-        limits = {"limit_cases": count, "limit_tokens": LIMIT_TOKENS}
-        return points_of(lab.compared(spec), loaded.tokenizer, context, **limits)
-
-    shared = choice(split)
-    for spec in specs:
-        chosen = choice(spec) if own else shared
+    for breaks, those in [(spec, [spec]) for spec in specs] if own else [(split, specs)]:
+        pairs = lab.compared(breaks)
+        chosen = points_of(pairs, loaded.tokenizer, context, limit_cases=count, limit_tokens=LIMIT_TOKENS)
         sample = chosen.sample
-        print(f"{spec}: {len(sample.degraded)} degraded, {len(sample.preserved)} preserved", flush=True)
-        if sample.degraded:
-            with (
-                tempfile.TemporaryDirectory() as folder,
-                capture(reference, chosen.points, Path(folder), ignored) as before,
-            ):
-                yield look(spec, chosen, lab, reference, before, own=own)
-            gc.collect()
+        print(f"\n{breaks}: {len(sample.degraded)} degraded, {len(sample.preserved)} preserved", flush=True)
+        if not sample.degraded:
+            continue
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            capture(reference, chosen.points, Path(folder), ignored) as before,
+        ):
+            for spec in those:
+                yield look(spec, chosen, lab, reference, before, causal=causal, own=own)
+                gc.collect()
 
 
 def ignored(_count: int) -> None:
@@ -212,18 +221,18 @@ def criteria(found: Sequence[Found]) -> str:
     return table(head, rows) + "\n\n`!` speaks for collapse, `~` lies between the limits."
 
 
-def figures(found: Sequence[Found]) -> Iterator[str]:
-    """Each curve of the degraded cases, in the mean over each quarter of the depth."""
-    for title, measure, place, part in FIGURES:
-        rows = []
+def figures(found: Sequence[Found], group: Group, place: Place) -> Iterator[str]:
+    """Each curve of the paper's figures, in the mean over each quarter of the depth."""
+    for title, measure, part in FIGURES:
+        rows = {}
         for each in found:
             for curve in each.numbers.curves:
-                named = (curve.measure, curve.group, curve.place, curve.part)
-                if named != (measure, "degraded", place, part) or (curve.side == "reference" and each is not found[0]):
-                    continue
-                who = "reference" if curve.side == "reference" else each.spec
-                rows.append([who, *(written(number) for number in quarters(curve.values))])
-        yield f"{title}\n\n" + table(("variant", "first quarter", "second", "third", "last"), rows)
+                if (curve.measure, curve.part, curve.group, curve.place) == (measure, part, group, place):
+                    who = "reference" if curve.side == "reference" else each.spec
+                    rows[who] = [who, *(written(number) for number in quarters(curve.values))]
+        if rows:
+            head = ("variant", "first quarter", "second", "third", "last")
+            yield f"{title} ({group}, {place})\n\n" + table(head, list(rows.values()))
 
 
 def quarters(values: Sequence[float | None]) -> list[float | None]:
@@ -256,14 +265,15 @@ def components(found: Sequence[Found]) -> str:
 
 
 def patched(found: Sequence[Found]) -> Iterator[str]:
-    """Share of the margin that the reference's state restores, by layer and place (figure 4)."""
+    """What the reference's state restores, by layer and place (figure 4)."""
+    titles = {"": "margin restored", "turned": "share of cases turned back"}
     for each in found:
         for grid in each.numbers.grids:
-            if grid.measure == "patching" and not grid.part:
+            if grid.measure == "patching":
                 rows = [
                     [column, *(written(row[place]) for row in grid.values)] for place, column in enumerate(grid.columns)
                 ]
-                yield f"Figure 4: {each.spec}, margin restored\n\n" + table(("place", *grid.rows), rows)
+                yield f"Figure 4: {each.spec}, {titles[grid.part]}\n\n" + table(("place", *grid.rows), rows)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -272,20 +282,23 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("specs", nargs="*", help="variants, instead of those at 8, 4, 3 and 2 bits")
     parser.add_argument("--model", default="smollm2")
     parser.add_argument("--ref", default="fp16")
-    parser.add_argument("--slice", type=Path, nargs="*", help="slice files, instead of the suite facts")
+    parser.add_argument("--facts", type=int, default=320, help="how many facts are asked, in three phrasings each")
+    parser.add_argument("--slice", type=Path, nargs="*", default=[], help="slice files that are asked instead of facts")
     parser.add_argument("--split", default="rtn:4bit", help="the variant that splits the cases")
     parser.add_argument("--own", action="store_true", help="look at each variant on the cases that it breaks itself")
     parser.add_argument("--cases", type=int, default=40, help="most cases that are looked at, half of them degraded")
+    parser.add_argument("--causal", type=int, default=CAUSAL_CASES, help="most cases of the causal tests")
     parser.add_argument("--gptq", action="store_true")
     given = parser.parse_args(words)
     specs = given.specs or [*SPECS, *(GPTQ if given.gptq else ()), *RUINS]
-    files = given.slice or suite_files("facts")
-    cases = [case for file in files for case in load_slice(file, builtin_registry()).cases]
+    cases = [case for file in given.slice for case in load_slice(file, builtin_registry()).cases] or facts(given.facts)
     with CompletionCache(default_cache_path()) as cache:
         lab = Lab(given.model, cases, given.ref, cache)
         print(cliff(lab, specs), flush=True)
-        found = list(looked(lab, specs, given.split, given.cases, own=given.own))
-    print("\n\n".join(["", criteria(found), *figures(found), dominoes(found), components(found), *patched(found)]))
+        found = list(looked(lab, specs, given.split, given.cases, given.causal, own=given.own))
+    print("\n\n".join(["", criteria(found), dominoes(found), components(found), *patched(found)]))
+    for group, place in product(get_args(Group), get_args(Place)):
+        print("\n\n".join(["", *figures(found, group, place)]))
 
 
 if __name__ == "__main__":

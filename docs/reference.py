@@ -32,7 +32,7 @@ from pytest_quantgate.plugin import hookspecs
 from pytest_quantgate.plugin.settings import SETTINGS
 
 DOCS: Final = Path(__file__).parent
-SCHEMA: Final = DOCS / "schemas" / "run-report-3.schema.json"
+SCHEMA: Final = DOCS / "schemas" / "run-report-4.schema.json"
 _INI: Final = {"linelist": "one per line", "bool": "`true` or `false`"}
 _GENERATED: Final = "<!-- written by docs/reference.py; change the code instead -->"
 
@@ -109,7 +109,7 @@ def slice_format() -> Iterator[str]:
         "system": "A system message for this case; `''` for none.",
         "checks": f"{of_case['checks']} [Checks](checks.md).",
         "max_new_tokens": f"{of_case['max_new_tokens']} {limit}",
-        **{key: of_case[key] for key in ("answer_prefix", "tags", "cluster")},
+        **{key: of_case[key] for key in ("answer_prefix", "subject", "tags", "cluster")},
     }
     yield "## Keys of a case"
     yield _table(("key", "meaning"), ((f"`{key}`", known[key]) for key in CASE_KEYS))

@@ -8,20 +8,27 @@ import io
 import os
 import shutil
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 from pytest_quantgate.commands import help as told
 from pytest_quantgate.commands import options
-from pytest_quantgate.commands.streams import flush, tell, write
-from pytest_quantgate.errors import FileError, QuantgateError, QuantgateWarning, SliceError, UsageError
+from pytest_quantgate.commands.streams import (
+    LAYOUT,
+    agreed,
+    can_ask,
+    flush,
+    plain_warnings,
+    progress,
+    tell,
+    tell_problems,
+    visible,
+    write,
+)
+from pytest_quantgate.errors import FileError, QuantgateError, SliceError, UsageError
 
 OK, PROBLEMS, BAD_USAGE = 0, 1, 2
-
-LAYOUT = "\n\t"
-"""What messages are laid out with; every other control character is somebody else's."""
 
 WIDEST = 1_000
 """Columns that are filled at most: answers side by side are padded to them."""
@@ -57,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     try:
-        with _plain_warnings():
+        with plain_warnings():
             words = sys.argv[1:] if argv is None else argv
             arguments = _parser().parse_args(words, argparse.Namespace(words=words))
             if "SOURCE_DATE_EPOCH" in os.environ:  # libraries read it too, and stumble over what is no number
@@ -75,22 +82,16 @@ def _run(argv: Sequence[str] | None) -> int:
 def _refused(error: QuantgateError) -> int:
     message = str(error)
     if error.where:  # a file's name can hold line breaks, with which it would look like more than a name
-        message = message.replace(error.where, _visible(error.where), 1)
-    tell(f"quantgate: {_visible(message, keep=LAYOUT)}", sys.stderr)
+        message = message.replace(error.where, visible(error.where), 1)
+    tell(f"quantgate: {visible(message, keep=LAYOUT)}", sys.stderr)
     return BAD_USAGE
-
-
-def _visible(text: str, keep: str = "") -> str:
-    from pytest_quantgate.report.text import visible
-
-    return visible(text, keep=keep)
 
 
 class _Parser(argparse.ArgumentParser):
     """Repeats an argument, which may be a file's name, only with its control characters made visible."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(_visible(message, keep=LAYOUT))
+        super().error(visible(message, keep=LAYOUT))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -127,14 +128,11 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("file", metavar="RUN.json", type=Path, help="what --quant-report-json wrote")
     show.add_argument("case", metavar="CASE", help="CASE, SLICE::CASE or a node id, with or without [CANDIDATE]")
 
+    options.add_diagnose(command("diagnose", told.DIAGNOSE, "find out why gates of a stored run failed", _diagnose))
+
     options.add_rerun(command("rerun", told.RERUN, "run cases of a stored run again", _rerun))
 
-    compare = command("compare", told.COMPARE, "put two stored runs side by side", _compare)
-    compare.add_argument("first", metavar="A.json[#CANDIDATE]", help="a stored run, and one of its candidates")
-    compare.add_argument("second", metavar="B.json[#CANDIDATE]", help="another one, or another of its candidates")
-    compare.add_argument(
-        "--format", choices=("terminal", "markdown", "json"), default="terminal", help="default: terminal"
-    )
+    options.add_compare(command("compare", told.COMPARE, "put two stored runs side by side", _compare))
 
     options.add_calibrate(command("calibrate", told.CALIBRATE, "ask people whether checks are right", _calibrate))
 
@@ -170,7 +168,7 @@ class _Version(argparse.Action):
 def _init(arguments: argparse.Namespace) -> int:
     from pytest_quantgate.commands.init import init
 
-    write(_visible(init(arguments.folder), keep=LAYOUT), sys.stdout)
+    write(visible(init(arguments.folder), keep=LAYOUT), sys.stdout)
     return OK
 
 
@@ -180,19 +178,9 @@ def _validate(arguments: argparse.Namespace) -> int:
     try:
         write(validate(arguments.paths), sys.stdout)
     except SliceError as error:
-        _tell_problems(error, sys.stdout)
+        tell_problems(error, sys.stdout)
         return PROBLEMS
     return OK
-
-
-def _tell_problems(error: FileError, out: TextIO | None) -> None:
-    lines = "\n".join(_visible(str(problem)) for problem in error.problems)
-    if out is sys.stderr:
-        tell(lines, out)
-    else:
-        write(lines, sys.stdout)
-    count = len(error.problems)
-    tell(f"{count:,} problem{'s' if count > 1 else ''}", sys.stderr)
 
 
 def _report(arguments: argparse.Namespace) -> int:
@@ -200,7 +188,7 @@ def _report(arguments: argparse.Namespace) -> int:
     from pytest_quantgate.report.terminal import render
 
     report, written = views(arguments.file, html=arguments.html, markdown=arguments.markdown)
-    lines = [*map(_visible, written)]
+    lines = [*map(visible, written)]
     if arguments.breakdown or not written:
         lines.append(render(report, width=_width(), color=_color(), breakdown=arguments.breakdown).rstrip("\n"))
     write("\n".join(lines), sys.stdout)
@@ -212,6 +200,31 @@ def _show(arguments: argparse.Namespace) -> int:
 
     write(show(arguments.file, arguments.case, width=_width(), color=_color()).rstrip("\n"), sys.stdout)
     return OK
+
+
+def _diagnose(arguments: argparse.Namespace) -> int:
+    from pytest_quantgate.commands.diagnose import Asked, diagnose, limits_of
+    from pytest_quantgate.report.diagnosis import diagnosis_text
+
+    limits = limits_of(arguments.max_bits, arguments.minutes)
+    asked = Asked(
+        file=arguments.file,
+        slice=arguments.slice,
+        candidate=arguments.candidate,
+        limits=None if arguments.no_repair else limits,
+        grading=options.grading(arguments),
+        json=arguments.json,
+        html=arguments.html,
+    )
+    statuses = set()
+    for found in diagnose(asked, progress()):
+        if isinstance(found, QuantgateError):
+            statuses.add(_refused(found))
+            continue
+        text = diagnosis_text(found, found.diagnoses[-1], width=_width(), color=_color())
+        statuses.add(_result(text, good=True))
+        flush(sys.stdout)
+    return PROBLEMS if len(statuses) > 1 else statuses.pop()
 
 
 def _rerun(arguments: argparse.Namespace) -> int:
@@ -229,7 +242,7 @@ def _rerun(arguments: argparse.Namespace) -> int:
     with rerun.command_of(planned) as words:
         write(rerun.described(planned, words), sys.stdout)
         flush(sys.stdout)
-        if not (arguments.yes or (_can_ask() and _agreed("Run it? [y/N] "))):
+        if not (arguments.yes or (can_ask() and agreed("Run it? [y/N] "))):
             write("nothing was run: add --yes when the command is as it should be", sys.stdout)
             return PROBLEMS
         return rerun.run(words)
@@ -255,7 +268,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     try:
         text = calibrate(given.file, given.labels, keep=given.keep, form=given.format, width=width, color=color)
     except FileError as error:
-        _tell_problems(error, sys.stderr)
+        tell_problems(error, sys.stderr)
         return PROBLEMS
     return _result(text, good=True)
 
@@ -285,7 +298,7 @@ def _gate(arguments: argparse.Namespace) -> int:
     try:
         report = gate(asked)
     except SliceError as error:
-        _tell_problems(error, sys.stderr)
+        tell_problems(error, sys.stderr)
         tell("nothing was judged", sys.stderr)
         return PROBLEMS
     if asked.report_json is not None:
@@ -310,7 +323,7 @@ def _power(arguments: argparse.Namespace) -> int:
     try:
         rows = power(plan)
     except SliceError as error:
-        _tell_problems(error, sys.stderr)
+        tell_problems(error, sys.stderr)
         return PROBLEMS
     table = power_table(rows, width=_width(), color=_color())
     return _result(table, good=all(row.problem is None for row in rows))
@@ -335,15 +348,15 @@ def _cache(arguments: argparse.Namespace) -> int:
     from pytest_quantgate.commands.cache import clear, info
 
     if arguments.action == "info":
-        write(_visible(info()), sys.stdout)
+        write(visible(info()), sys.stdout)
     else:
         hint = "say yes beforehand: quantgate cache clear --yes"
-        if not (arguments.yes or _can_ask()):
+        if not (arguments.yes or can_ask()):
             raise UsageError("cannot ask without a terminal", hint=hint)
-        if not (arguments.yes or _agreed("Forget all kept answers? [y/N] ")):
+        if not (arguments.yes or agreed("Forget all kept answers? [y/N] ")):
             write("nothing was forgotten", sys.stdout)
             return OK
-        write(_visible(clear()), sys.stdout)
+        write(visible(clear()), sys.stdout)
     return OK
 
 
@@ -363,32 +376,10 @@ def _checks(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _can_ask() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty()
-
-
-def _agreed(question: str) -> bool:
-    try:
-        return input(question).strip().lower() in ("y", "yes")
-    except (EOFError, OSError, UnicodeDecodeError):  # the terminal went away, or said what is no text
-        return False
-
-
 def _grade(arguments: argparse.Namespace) -> int:
     from pytest_quantgate.commands.grade import grade
 
     return OK if grade(arguments.file, sys.stdout, sys.stderr, options.grading(arguments)) else PROBLEMS
-
-
-@contextlib.contextmanager
-def _plain_warnings() -> Iterator[None]:
-    """The project's warnings as one line on standard error, without the source line that Python adds."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", QuantgateWarning)
-        warnings.showwarning = lambda message, *_, **__: tell(
-            f"quantgate: warning: {_visible(str(message), keep=LAYOUT)}", sys.stderr
-        )
-        yield
 
 
 if __name__ == "__main__":

@@ -82,7 +82,9 @@ class Case:
         cluster: Cases that vary one prompt share a cluster; None stands alone.
         location: Where the case is written (for generated cases: its ``generate`` line).
         answer_prefix: Text that the model's answer is made to begin with; no part of the answer that is graded.
-        later: The turns after the first; empty for nearly all cases, and never beside an answer prefix.
+        subject: What the case asks about, as it stands in the prompt or in the answer prefix: a diagnosis looks at
+            its last token too. It changes nothing that is asked or graded. Empty where nothing is marked.
+        later: The turns after the first; empty for nearly all cases, and never beside an answer prefix or a subject.
     """
 
     id: str
@@ -93,6 +95,7 @@ class Case:
     cluster: str | None = None
     location: Location = Location("<unknown>", 1)
     answer_prefix: str = ""
+    subject: str = ""
     later: tuple[Turn, ...] = ()
 
     @property

@@ -12,14 +12,14 @@ from pytest_quantgate.cases.problems import quoted
 from pytest_quantgate.cases.read_messages import read_messages, with_system
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pytest_quantgate.cases.catalog import CheckCatalog
     from pytest_quantgate.cases.problems import Problems
 
 CASE_KEYS: Final = (
     *("id", "prompt", "messages", "turns", "system", "checks"),
-    *("answer_prefix", "max_new_tokens", "tags", "cluster"),
+    *("answer_prefix", "subject", "max_new_tokens", "tags", "cluster"),
 )
 TURN_KEYS: Final = ("prompt", "checks", "max_new_tokens")
 MOST_NEW_TOKENS: Final = 32_768
@@ -72,12 +72,15 @@ class CaseReader:
         case_id = self._id(pairs)
         limit = max_new_tokens(pairs, problems) or self._max_new_tokens
         first, *later = self._turns(pairs, limit) if in_turns else (Turn("", self._checks(pairs), limit),)
+        read = len(problems)
         messages = self._messages(pairs, node.line, first if in_turns else None)
-        tags = self._tags(pairs)
-        cluster = fields.name(pairs["cluster"], "'cluster'", problems) if "cluster" in pairs else None
         prefix = ""
         if "answer_prefix" in pairs:
             prefix = fields.text(pairs["answer_prefix"], "'answer_prefix'", problems) or ""
+        unread = len(problems) > read or not messages
+        subject = self._subject(pairs, None if unread else (messages[-1].content, prefix))
+        tags = self._tags(pairs)
+        cluster = fields.name(pairs["cluster"], "'cluster'", problems) if "cluster" in pairs else None
         if len(problems) > before or case_id is None:
             return None
         return Case(
@@ -89,6 +92,7 @@ class CaseReader:
             cluster=cluster,
             location=Location(problems.path, node.line),
             answer_prefix=prefix,
+            subject=subject,
             later=tuple(later),
         )
 
@@ -99,7 +103,7 @@ class CaseReader:
     def _turns(self, pairs: Mapping[str, Node], limit: int) -> list[Turn]:
         """At least one turn; to throw away when there are problems."""
         problems = self._problems
-        for key in ("prompt", "messages", "checks", "answer_prefix"):
+        for key in ("prompt", "messages", "checks", "answer_prefix", "subject"):
             if key in pairs:
                 problems.add(pairs[key].line, f"a case has {key!r} or 'turns', not both")
         nodes = fields.items(pairs["turns"], "'turns'", problems) or []
@@ -112,6 +116,16 @@ class CaseReader:
         pairs = fields.mapping(node, "a turn", problems, known=TURN_KEYS, required=("prompt", "checks")) or {}
         prompt = fields.text(pairs["prompt"], "'prompt'", problems) if "prompt" in pairs else None
         return Turn(prompt or "", self._checks(pairs), max_new_tokens(pairs, problems) or limit)
+
+    def _subject(self, pairs: Mapping[str, Node], texts: Sequence[str] | None) -> str:
+        """The subject, which stands in one of the texts; None when they could not be read, and nobody can tell."""
+        if "subject" not in pairs or "turns" in pairs:
+            return ""
+        subject = fields.text(pairs["subject"], "'subject'", self._problems)
+        if subject and texts is not None and not any(subject in text for text in texts):
+            message = f"subject {quoted(subject)} stands neither in the prompt nor in 'answer_prefix'"
+            self._problems.add(pairs["subject"].line, message)
+        return subject or ""
 
     def _id(self, pairs: Mapping[str, Node]) -> str | None:
         if "id" not in pairs:

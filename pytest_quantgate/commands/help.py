@@ -41,6 +41,23 @@ instead: one to look at in a browser, one to put under a pull request.
   quantgate report run.json --html run.html --markdown comment.md
 """
 
+DIAGNOSE = """\
+Says why gates of a stored run failed, worst first: loads the reference and the candidate, and
+looks into both at the token where their answers part, on the cases that broke and on as many that
+did not.
+
+Precision that is lost in sound computation (signal degradation) can be had back by keeping a few
+modules in higher precision. Components that no longer work (computation collapse) cannot. The
+verdict is told with its evidence; then the smallest repair within --max-bits is searched for,
+loaded afresh, and judged by the slice's own gate. One that does not pass is not recommended.
+docs/diagnosis.md has it all.
+
+  quantgate diagnose run.json
+  quantgate diagnose run.json --slice people --candidate nf4 --html why.html
+
+exit status: 0 when every diagnosis was made, 1 when one could not be, 2 when none could
+"""
+
 COMPARE = """\
 Puts two stored runs side by side: two models, two candidates, or two dates. Says where they
 differ, and by the paper's tests whether that is more than chance. Of a run with several candidates

@@ -68,6 +68,29 @@ def add_gate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--breakdown", action="store_true", help="show what was measured in every part of each slice")
 
 
+def add_diagnose(parser: argparse.ArgumentParser) -> None:
+    """The options of `quantgate diagnose`."""
+    parser.add_argument("file", metavar="RUN.json", type=Path, help="what --quant-report-json wrote")
+    parser.add_argument("--slice", metavar="NAME", help="only this slice")
+    parser.add_argument("--candidate", metavar="SPEC", help="only this candidate")
+    parser.add_argument("--no-repair", action="store_true", help="look for no repair")
+    bits = "mean bits of a weight that a repair may take. Default: 5.5"
+    parser.add_argument("--max-bits", metavar="BITS", type=float, default=5.5, help=bits)
+    minutes = "minutes that the search for a repair may take. Default: 10"
+    parser.add_argument("--minutes", metavar="MINUTES", type=float, default=10.0, help=minutes)
+    add_grading(parser)
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the run with its diagnoses, to be read back")
+    parser.add_argument("--html", metavar="FILE", type=Path, help="write it as one HTML file, with charts")
+
+
+def add_compare(parser: argparse.ArgumentParser) -> None:
+    """The options of `quantgate compare`."""
+    parser.add_argument("first", metavar="A.json[#CANDIDATE]", help="a stored run, and one of its candidates")
+    parser.add_argument("second", metavar="B.json[#CANDIDATE]", help="another one, or another of its candidates")
+    forms = ("terminal", "markdown", "json")
+    parser.add_argument("--format", choices=forms, default="terminal", help="default: terminal")
+
+
 def add_rerun(parser: argparse.ArgumentParser) -> None:
     """The options of `quantgate rerun`."""
     parser.add_argument("file", metavar="RUN.json", type=Path, help="what --quant-report-json wrote")

@@ -9,6 +9,7 @@ from pytest_quantgate.errors import UsageError
 from pytest_quantgate.report.store import clear, load, write_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pytest_quantgate.report.model import RunReport
@@ -29,19 +30,35 @@ def views(file: Path, *, html: Path | None, markdown: Path | None) -> tuple[RunR
         QuantgateError: The run cannot be read, or a view not be written.
     """
     report = load(file)
-    targets = [(option, path) for option, path in (("--html", html), ("--markdown", markdown)) if path is not None]
+    targets = cleared(file, {"--html": html, "--markdown": markdown})
+    for option, path in targets.items():
+        write_text(page_of(report) if option == "--html" else _markdown(report), path)
+    return report, [f"wrote {path}" for path in targets.values()]
+
+
+def cleared(file: Path, targets: Mapping[str, Path | None]) -> dict[str, Path]:
+    """The files that are to be written, by option, older ones removed.
+
+    Args:
+        file: The stored run.
+        targets: Where each option wants to write; None for nowhere.
+
+    Raises:
+        UsageError: One is the run itself or named twice, or cannot be written.
+    """
+    named = {option: path for option, path in targets.items() if path is not None}
     taken = {os.path.realpath(file): "the run itself"}
-    for option, path in targets:
+    for option, path in named.items():
         other = taken.setdefault(os.path.realpath(path), option)
         if other != option:
             raise UsageError(f"{other} is that file", where=f"{option} {path}", hint="name another")
-    for option, path in targets:
+    for path in named.values():
         clear(path)
-        write_text(_html(report) if option == "--html" else _markdown(report), path)
-    return report, [f"wrote {path}" for _, path in targets]
+    return named
 
 
-def _html(report: RunReport) -> str:
+def page_of(report: RunReport) -> str:
+    """The run as one HTML file."""
     from pytest_quantgate.report.html import page
 
     return page(report)

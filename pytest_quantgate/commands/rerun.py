@@ -77,8 +77,8 @@ def plan(
     """
     options = _options(report, where)
     specs = [each.spec for each in report.candidates]
-    _refuse_unknown("slice", slice_, [each.name for each in report.slices], where)
-    _refuse_unknown("candidate", candidate, specs, where)
+    refuse_unknown("slice", slice_, [each.name for each in report.slices], where)
+    refuse_unknown("candidate", candidate, specs, where)
     moved = None if only is None else _moved(report, only)
     chosen = [
         (record, spec)
@@ -120,7 +120,12 @@ def _can_be_given(word: str) -> bool:
         return False
 
 
-def _refuse_unknown(what: str, name: str | None, known: Sequence[str], where: str) -> None:
+def refuse_unknown(what: str, name: str | None, known: Sequence[str], where: str) -> None:
+    """Refuse the name of a slice or candidate that a run has not.
+
+    Raises:
+        UsageError: With the nearest name that it has.
+    """
     if name is not None and name not in known:
         raise UsageError(f"no {what} {name!r} in this run", where=where, hint=nearest(name, known))
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
+import warnings
 from collections.abc import Iterator
-from typing import TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
-from pytest_quantgate.errors import UsageError
+from pytest_quantgate.errors import FileError, QuantgateWarning, UsageError
+
+if TYPE_CHECKING:
+    from pytest_quantgate.generation.progress import Progress
+
+LAYOUT: Final = "\n\t"
+"""What messages are laid out with; every other control character is somebody else's."""
 
 
 def write(text: str, out: TextIO) -> None:
@@ -43,6 +51,59 @@ def silence(stream: TextIO) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+
+
+def visible(text: str, keep: str = "") -> str:
+    """Text with its control characters made visible, but for those that are kept."""
+    from pytest_quantgate.report.text import visible as made_visible
+
+    return made_visible(text, keep=keep)
+
+
+def tell_problems(error: FileError, out: TextIO | None) -> None:
+    """Write every problem of some files, and beside the result how many there are."""
+    lines = "\n".join(visible(str(problem)) for problem in error.problems)
+    if out is sys.stderr:
+        tell(lines, out)
+    else:
+        write(lines, sys.stdout)
+    count = len(error.problems)
+    tell(f"{count:,} problem{'s' if count > 1 else ''}", sys.stderr)
+
+
+@contextlib.contextmanager
+def plain_warnings() -> Iterator[None]:
+    """The project's warnings as one line on standard error, without the source line that Python adds."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", QuantgateWarning)
+        warnings.showwarning = lambda message, *_, **__: tell(
+            f"quantgate: warning: {visible(str(message), keep=LAYOUT)}", sys.stderr
+        )
+        yield
+
+
+def progress() -> Progress:
+    """Told how far a long command has come, which people read on standard error."""
+    from pytest_quantgate.generation.progress import RichProgress, SilentProgress
+
+    if sys.stderr is None:  # closed before the command started
+        return SilentProgress()
+    from rich.console import Console
+
+    return RichProgress(Console(stderr=True, highlight=False))
+
+
+def can_ask() -> bool:
+    """Whether somebody is there to answer a question."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def agreed(question: str) -> bool:
+    """Ask for a yes."""
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except (EOFError, OSError, UnicodeDecodeError):  # the terminal went away, or said what is no text
+        return False
 
 
 @contextlib.contextmanager

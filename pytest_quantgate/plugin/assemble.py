@@ -39,11 +39,12 @@ NOT_REPEATED = {
     "quant_only",
     "quant_reanchor",
     "quant_accept",
+    "quant_diagnose",
     "quant_report_json",
     "quant_report_html",
     "quant_report_markdown",
 }
-"""Options that a rerun of some cases leaves out: selection, and what writes files."""
+"""Options that a rerun of some cases leaves out: selection, and what comes after the verdicts."""
 
 
 def assemble(run: QuantRun) -> RunReport:

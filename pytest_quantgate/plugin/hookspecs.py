@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pytest_quantgate.cases.sources.registry import SourceRegistry
     from pytest_quantgate.checks.registry import CheckRegistry
+    from pytest_quantgate.diagnosis.architecture import ArchitectureRegistry
     from pytest_quantgate.plugin.backends import BackendRegistry
 
 
@@ -96,4 +97,35 @@ def pytest_quantgate_register_sources(registry: SourceRegistry) -> None:
 
         and in a slice file ``dataset: {name: capitals, limit: 20}`` or ``dataset: {name: capitals, file: mine.csv}``.
         What is no table implements `pytest_quantgate.cases.sources.registry.Source`.
+    """
+
+
+def pytest_quantgate_register_architectures(registry: ArchitectureRegistry) -> None:
+    """Say where the parts of a class of models are, before one of them is diagnosed.
+
+    Args:
+        registry: Layouts by class. Decoders that transformers builds as it builds Llama, Qwen, Gemma or Phi need none:
+            their parts are found by structure.
+
+    Example:
+        GPT-2 has names of its own. In a ``conftest.py`` at the root of your tests, or in a plugin::
+
+            from pytest_quantgate.diagnosis.architecture import Layout
+
+            def pytest_quantgate_register_architectures(registry):
+                registry.register(
+                    "GPT2LMHeadModel",
+                    Layout(
+                        layers="transformer.h",
+                        attention="attn",
+                        feed_forward="mlp",
+                        linear={
+                            "qkv_proj": "attn.c_attn",
+                            "o_proj": "attn.c_proj",
+                            "up_proj": "mlp.c_fc",
+                            "down_proj": "mlp.c_proj",
+                        },
+                        final_norm="transformer.ln_f",
+                    ),
+                )
     """

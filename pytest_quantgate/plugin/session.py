@@ -247,19 +247,6 @@ class QuantRun:
             emit(self.config, gate)
         self.concluded = True
 
-    def _write(self) -> None:
-        """Write the run. A fault in here must not hide the verdicts."""
-        from pytest_quantgate.plugin.assemble import assemble
-
-        try:
-            self.report = assemble(self)
-            if self.options.report_json is not None:
-                self.report_problem = report_file.write(self.report, self.options.report_json)
-            if problems := views.write(self, self.report):
-                self.report_problem = "\n".join(filter(None, [self.report_problem, *problems]))
-        except Exception as error:  # noqa: BLE001  (see above)
-            self.report_problem = f"internal error, the report cannot be made: {type(error).__name__}: {error}"
-
     def from_here(self, nodeid: str) -> str:
         """A node id as the command line takes it in the folder where pytest was started."""
         path, separator, rest = nodeid.partition("::")
@@ -294,7 +281,7 @@ class QuantRun:
             return
         if self.concluded:
             self.goldens.renew(session, exitstatus)
-            self._write()
+            views.finish(self, exitstatus)
         unmet = self.nothing_collected and self.options.explicit and not self.config.option.collectonly
         if session.exitstatus == pytest.ExitCode.OK and (unmet or self.report_problem is not None):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -34,6 +34,10 @@ def install(config: pytest.Config) -> None:
             timestamp()
         register_backends(config)
         settled = resolve(config)
+        if settled.diagnose:
+            from pytest_quantgate.plugin.diagnosis import register_architectures
+
+            register_architectures(config)
         run = QuantRun(config, settled, placements(settled), role)
     except QuantgateError as error:
         raise pytest.UsageError(str(error)) from None

@@ -44,6 +44,33 @@ def clear(run: QuantRun) -> None:
         report_file.clear(path, option)
 
 
+def finish(run: QuantRun, exitstatus: int) -> None:
+    """Write the run, and again when its failing gates are diagnosed. A fault in here must not hide the verdicts.
+
+    Args:
+        run: The session's run; takes the report, and why there is none, or not the file that was asked for.
+        exitstatus: How the session ended.
+    """
+    from pytest_quantgate.plugin.assemble import assemble
+
+    try:
+        run.report = assemble(run)
+        problem = _write_json(run, run.report)
+        if run.options.diagnose and exitstatus == pytest.ExitCode.TESTS_FAILED:
+            from pytest_quantgate.plugin.diagnosis import diagnosed
+
+            run.report = diagnosed(run, run.report)
+            problem = _write_json(run, run.report)
+        run.report_problem = "\n".join(filter(None, [problem, *write(run, run.report)])) or None
+    except Exception as error:  # noqa: BLE001  (see above)
+        run.report_problem = f"internal error, the report cannot be made: {type(error).__name__}: {error}"
+
+
+def _write_json(run: QuantRun, report: RunReport) -> str | None:
+    path = run.options.report_json
+    return None if path is None else report_file.write(report, path)
+
+
 def write(run: QuantRun, report: RunReport) -> list[str]:
     """Write the views that were asked for, and tell GitHub Actions where the run is one of its steps.
 

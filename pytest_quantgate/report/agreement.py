@@ -16,7 +16,7 @@ def refuse_contradictions(report: RunReport) -> None:
     """Refuse a report whose views would leave out a gate, or count a case twice.
 
     Raises:
-        MismatchError: A name stands twice, or a gate is not of a slice and candidate of the report.
+        MismatchError: A name stands twice, or a gate or diagnosis is not of a slice and candidate of the report.
     """
     _refuse_twice("candidate", [each.spec for each in report.candidates])
     _refuse_twice("slice", [each.name for each in report.slices])
@@ -24,10 +24,14 @@ def refuse_contradictions(report: RunReport) -> None:
     _refuse_twice("gate", [(each.slice, each.candidate) for each in report.gates])
     _refuse_twice("golden", [(each.slice, each.variant) for each in report.goldens])
     _refuse_twice("drift gate", [(each.slice, each.candidate) for each in report.drifts])
+    _refuse_twice("diagnosis", [(each.slice, each.candidate) for each in report.diagnoses])
     slices, candidates = {each.name for each in report.slices}, {each.spec for each in report.candidates}
-    for gate in report.gates:
-        if gate.slice not in slices or gate.candidate not in candidates:
-            msg = f"the gate of {gate.candidate!r} on {gate.slice!r} is of no candidate and slice in it"
+    for what, slice_, candidate in (
+        *(("gate", each.slice, each.candidate) for each in report.gates),
+        *(("diagnosis", each.slice, each.candidate) for each in report.diagnoses),
+    ):
+        if slice_ not in slices or candidate not in candidates:
+            msg = f"the {what} of {candidate!r} on {slice_!r} is of no candidate and slice in it"
             raise MismatchError(msg)
     for what, slice_, variant in (
         *(("golden", each.slice, each.variant) for each in report.goldens),

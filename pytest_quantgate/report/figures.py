@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.gate.wording import SMALLEST_P, percent, percent_range
@@ -44,3 +45,20 @@ def probability(p: float | None) -> str:
     if p is None:
         return UNDEFINED
     return f"<{SMALLEST_P}" if p < SMALLEST_P else f"{p:.4f}"
+
+
+def number(value: float | None) -> str:
+    """A measured number in few characters: ``0.831``, ``12.4``, ``1,204``, ``0.0012``."""
+    if value is None or not isfinite(value):
+        return UNDEFINED
+    size = abs(value)
+    if size >= 1e9:  # noqa: PLR2004  (no measure gets there, but a file may hold anything)
+        return f"{value:.3g}"
+    if value == round(value) or size >= 1000:  # noqa: PLR2004  (ranks, lengths)
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if size >= 10 or size < 0.01 else f"{value:.3f}"  # noqa: PLR2004
+
+
+def megabytes(size: int) -> str:
+    """Bytes: ``101.5 MB``."""
+    return f"{size / 1e6:,.1f} MB"

@@ -12,6 +12,7 @@ from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.gate.wording import given, measured, percent_limit
 from pytest_quantgate.outcomes.difference import turns_of
 from pytest_quantgate.report.cliff import cliff, cliff_sheet
+from pytest_quantgate.report.diagnosis import diagnosis_blocks
 from pytest_quantgate.report.difference import changed_checks, excerpts, heading, shortened, shown_answer, telling_turn
 from pytest_quantgate.report.figures import UNDEFINED, ranged
 from pytest_quantgate.report.golden_sheets import golden_blocks, golden_sheet
@@ -117,13 +118,15 @@ def _parts(report: RunReport) -> Iterator[_Part]:
         yield _table("goldens", 3, 10_000, golden_sheet(report))
         if lines := list(golden_blocks(report)):
             yield _blocks("what changed against the goldens", 4, 8_000, "", lines)
+    if blocks := list(diagnosis_blocks(report)):
+        yield _blocks("diagnoses", 5, 10_000, "### diagnosis", blocks)
     if cases := list(_degraded(report, gates)):
-        yield _blocks("degraded cases", 5, PAGE, "### degraded cases", cases)
+        yield _blocks("degraded cases", 6, PAGE, "### degraded cases", cases)
     if (fall := cliff(report)) is not None:
-        yield _table("where the fall begins", 6, 10_000, cliff_sheet(fall))
+        yield _table("where the fall begins", 7, 10_000, cliff_sheet(fall))
     if lines := [f"- {told(line)}\n" for line in (*_indicators(report), *_grounds(report))]:
         yield _Part(
-            "indicators", 7, PAGE, lambda room: _behind(_GROUNDS, _listed("", lines, room - len(_GROUNDS) - 20))
+            "indicators", 8, PAGE, lambda room: _behind(_GROUNDS, _listed("", lines, room - len(_GROUNDS) - 20))
         )
     yield _Part("the command", 2, LONGEST_COMMAND + 400, lambda room: _fitting(_command(report), room))
 

@@ -10,12 +10,14 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 
 from pytest_quantgate.clock import timestamp
+from pytest_quantgate.diagnosis.model import Diagnosis
 from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.gate.model import GateResult, Verdict
 from pytest_quantgate.outcomes.model import Comparison, Transition
 from pytest_quantgate.report.agreement import refuse_contradictions
 from pytest_quantgate.report.breakdown import encode_breakdown
 from pytest_quantgate.report.cliff import cliff, encode_cliff
+from pytest_quantgate.report.diagnosis_encoding import decode_diagnoses, encode_diagnosis
 from pytest_quantgate.report.encoding import (
     decode_record,
     dump,
@@ -48,13 +50,16 @@ __all__ = [
 ]
 
 FORMAT = "pytest-quantgate run report"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
-READABLE = (2, 3)
+READABLE = (2, 3, 4)
 """Versions that are read; what an earlier one did not have yet gets the default that means the same."""
 
 GOLDENS_SINCE = 3
 """The first version with goldens and drift gates."""
+
+DIAGNOSES_SINCE = 4
+"""The first version with diagnoses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,7 @@ class RunReport:
             noise floor.
         goldens: How each variant stands to its golden, slice by slice; variants without a golden have none.
         drifts: The drift gates: one per slice and variant that has a golden.
+        diagnoses: Why slices broke: at most one per slice and candidate.
     """
 
     tool_version: str
@@ -105,6 +111,7 @@ class RunReport:
     floor_variant: VariantRecord | None = None
     goldens: tuple[GoldenRecord, ...] = ()
     drifts: tuple[GateResult, ...] = ()
+    diagnoses: tuple[Diagnosis, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -131,7 +138,7 @@ class RunReport:
         )
 
     def to_json(self) -> str:
-        """The report as ASCII JSON, a case on each line; equal reports give equal bytes."""
+        """The report as ASCII JSON, a case or a diagnosis on each line; equal reports give equal bytes."""
         fall = cliff(self)
         head = {
             "format": FORMAT,
@@ -162,7 +169,11 @@ class RunReport:
         }
         # the head is indented for people; indented cases would make the file several times as large
         parts = [dump(head, indent=1).removesuffix("\n}")]
-        for key, rows in (("breakdown", encode_breakdown(self)), ("cases", map(encode_record, self.cases))):
+        for key, rows in (
+            ("breakdown", encode_breakdown(self)),
+            ("diagnoses", map(encode_diagnosis, self.diagnoses)),
+            ("cases", map(encode_record, self.cases)),
+        ):
             lines = ",\n".join(map(dump, rows))
             parts.append(f' "{key}": [\n{lines}\n ]')
         return ",\n".join(parts) + "\n}\n"
@@ -204,7 +215,8 @@ def _decode(fields: Fields) -> RunReport:
     version = fields.count("schema_version")
     if version not in READABLE:
         what = "a newer pytest-quantgate wrote it" if version > SCHEMA_VERSION else "it is too old"
-        known = " and ".join(map(str, READABLE))
+        *others, last = map(str, READABLE)
+        known = f"{', '.join(others)} and {last}"
         msg = f"it has schema version {version}, and this pytest-quantgate reads versions {known}: {what}"
         raise MismatchError(msg)
     report = RunReport(
@@ -228,6 +240,7 @@ def _decode(fields: Fields) -> RunReport:
         floor_variant=fields.optional_value("floor_variant", VariantRecord),
         goldens=fields.values("goldens", GoldenRecord) if version >= GOLDENS_SINCE else (),
         drifts=fields.values("drifts", GateResult) if version >= GOLDENS_SINCE else (),
+        diagnoses=decode_diagnoses(fields, "diagnoses") if version >= DIAGNOSES_SINCE else (),
     )
     refuse_contradictions(report)
     return report

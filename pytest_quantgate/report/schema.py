@@ -200,7 +200,12 @@ def _outcome() -> Schema:
         "passed": {"type": ["boolean", "null"]},
         "unscored": _TEXT_OR_NULL,
     }
-    sometimes = {"counted": _COUNT, "fidelity": _ref("Fidelity"), "recall": _list(_ref("Recall")), "turns": _list(_ref("Outcome"))}
+    sometimes = {
+        "counted": _COUNT,
+        "fidelity": _ref("Fidelity"),
+        "recall": _list(_ref("Recall")),
+        "turns": _list(_ref("Outcome")),
+    }
     what = "An answer and its grades; of a case with later turns, its first answer and all grades."
     return _object(_described(always, said), what, optional=_described(sometimes, said))
 

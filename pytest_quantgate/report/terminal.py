@@ -10,7 +10,8 @@ from pytest_quantgate.gate.model import GateResult, Verdict
 from pytest_quantgate.gate.wording import given, measured, percent, percent_range
 from pytest_quantgate.report.breakdown import breakdown_sheets
 from pytest_quantgate.report.cliff import cliff, cliff_sheet
-from pytest_quantgate.report.figures import UNDEFINED
+from pytest_quantgate.report.diagnosis import diagnosis_lines
+from pytest_quantgate.report.figures import UNDEFINED, megabytes
 from pytest_quantgate.report.goldens import golden_lines, golden_steps
 from pytest_quantgate.report.grounds import gate_lines, judged_lines, run_lines
 from pytest_quantgate.report.health import SliceHealth, health_line, healths
@@ -56,7 +57,7 @@ def render(report: RunReport, *, width: int, color: bool, breakdown: bool = Fals
             can be copied.
         color: Whether to colour with ANSI escapes.
         breakdown: Whether to add where the changes of each slice are: by tag, category, number of checks, boundary
-            distance and cluster, with fragility, decision margins and indicators.
+            distance and cluster, with fragility, decision margins and indicators; and all that diagnoses measured.
     """
     width = max(width, NARROWEST)
     parts: list[RenderableType] = []
@@ -71,6 +72,7 @@ def render(report: RunReport, *, width: int, color: bool, breakdown: bool = Fals
     if (fall := cliff(report)) is not None:
         parts += drawn(cliff_sheet(fall), width)
     parts += golden_lines(report, width)
+    parts += diagnosis_lines(report, width, verbose=breakdown)
     grounds = [line for told in run_lines(report) for line in indented(told, width, rest="  ")]
     parts += [*grounds, *[""][: len(grounds)], *_next_steps(report, width)]
     return draw(parts, color=color)
@@ -185,13 +187,9 @@ def _audit(audit: AuditRecord) -> str:
     share = f" ({audit.memory_bytes / audit.reference_bytes:.0%})" if audit.reference_bytes else ""
     return (
         f"{audit.modules_replaced} of {audit.modules_total} linear modules quantized, {audit.bits_per_weight:.2f}"
-        f" bits per weight, {_megabytes(audit.memory_bytes)} against {_megabytes(audit.reference_bytes)}{share}"
+        f" bits per weight, {megabytes(audit.memory_bytes)} against {megabytes(audit.reference_bytes)}{share}"
         " in fp16"
     )
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
 
 
 def _next_steps(report: RunReport, width: int) -> Iterator[RenderableType]:

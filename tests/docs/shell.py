@@ -155,12 +155,17 @@ class Shell:
 
     @staticmethod
     def _quantgate(words: list[str]) -> Done:
-        """Run, in this process; the rule evidence is told to take the few cases of these projects."""
-        underpowered = ["--allow-underpowered"] if words[0] == "gate" and "evidence" in words else []
+        """Run, in this process.
+
+        The rule evidence is told to take the few cases of these projects; a diagnosis looks at the candidate that
+        breaks least, and at no repair for long.
+        """
+        more = ["--allow-underpowered"] if words[0] == "gate" and "evidence" in words else []
+        more += ["--minutes", "0.001", "--candidate", "nf4"] if words[0] == "diagnose" else []
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             try:
-                status = cli.main([*words, *underpowered])
+                status = cli.main([*words, *more])
             except SystemExit as left:
                 status = left.code if isinstance(left.code, int) else 1
         assert not (words[0] == "validate" and status), printed.getvalue()
@@ -261,13 +266,14 @@ def _stand_in(words: list[str]) -> Iterator[list[str]]:
 def told(words: list[str], model: Path) -> list[str]:
     """The words for pytest, with what keeps a test of the docs short and off the network.
 
+    - A diagnosis searches for repairs for minutes, so its run is checked by --quant-dry-run.
     - A suite asks hundreds of cases, so it is checked by --quant-dry-run.
     - The rule evidence refuses the few cases of these projects, so it is told to take them.
     - Processes of xdist take seconds to start, so there are none; tests/integration runs them.
     - A model, and a device, is the tiny one on the CPU.
     """
     changed = list(words)
-    if any(word.startswith("--quant-suite") for word in words):
+    if any(word.startswith(("--quant-suite", "--quant-diagnose")) for word in words):
         changed.append("--quant-dry-run")
     if "evidence" in words or "--quant-rule=evidence" in words:
         changed.append("--quant-allow-underpowered")

@@ -104,6 +104,7 @@ def _cases(name: str, subject: str) -> Iterator[Mapping[str, object]]:
             "id": f"{cluster}-{number}",
             "prompt": _filled(question, subject),
             "answer_prefix": _filled(begin, subject),
+            "subject": _filled(_SUBJECT, subject) if begin.startswith(_SUBJECT) else subject,
             "checks": [{"recall": {"answer": list(relation.answers[subject])}}],
             "tags": [name],
             "cluster": cluster,

@@ -114,6 +114,8 @@ def _written(case: Case, name: str, prompt: str, tags: Sequence[str]) -> Mapping
     }
     if case.answer_prefix:
         written["answer_prefix"] = case.answer_prefix
+    if case.subject and (case.subject in prompt or case.subject in case.answer_prefix):  # a typo may have hit it
+        written["subject"] = case.subject
     if not case.later:
         chat = [{"role": message.role, "content": message.content} for message in case.messages[:-1]]
         return {**written, "messages": [*chat, {"role": "user", "content": prompt}], "checks": _checks(case.checks)}

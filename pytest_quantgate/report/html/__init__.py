@@ -13,6 +13,7 @@ from pytest_quantgate.golden.model import State
 from pytest_quantgate.report.figures import ranged, share
 from pytest_quantgate.report.grounds import gate_lines, run_lines
 from pytest_quantgate.report.html.cases import case_data
+from pytest_quantgate.report.html.diagnosis import diagnoses
 from pytest_quantgate.report.html.findings import MOST_DRAWN, finding, summaries, sweep
 from pytest_quantgate.report.html.texts import printed
 from pytest_quantgate.report.rerun import shell_line
@@ -67,6 +68,7 @@ def page(report: RunReport) -> str:
         result=_result(report),
         summaries=summaries(report),
         sweep=sweep(report),
+        diagnoses=diagnoses(report),
         grounds=_grounds(report),
         cases=case_data(report),
         variants=variants,

@@ -28,9 +28,9 @@ _RIGHT: Final = 116
 _ROW: Final = 25
 _AXIS: Final = 26
 _TOP: Final = 4
-_PLOT: Final = 190
+PLOT: Final = 190
 _TEXT: Final = 12
-_SMALL: Final = 11
+SMALL: Final = 11
 _APART: Final = 15  # between labels at the ends of lines
 _STEP: Final = 15  # between rows of names under an axis
 _ABREAST: Final = 3  # names that have room in one row
@@ -145,7 +145,7 @@ def falls(lines: Sequence[Line], steps: Sequence[str], *, title: str) -> Markup:
     """
     with drawing():
         top = max([_LEAST_SCALE, *(1.08 * y for line in lines for _, y in line.points)])
-        figure, axes = _plot(max(_PLOT, _APART * len(lines)), left=48, below=42)
+        figure, axes = plot(max(PLOT, _APART * len(lines)), left=48, below=42)
         axes.set_xlim(-0.15, len(steps) - 0.9)
         axes.set_ylim(0, min(1.0, top))
         names = [line.label for line in lines]
@@ -155,14 +155,14 @@ def falls(lines: Sequence[Line], steps: Sequence[str], *, title: str) -> Markup:
             below = _STEP * (1 + (place % 2 if len(steps) > _ABREAST else 0))
             axes.annotate(
                 f"@{len(names) + place}@", (place, 0), xytext=(0, -below), textcoords="offset points",
-                ha="center", va="baseline", fontsize=_SMALL, color=COLOURS["soft"], annotation_clip=False,
+                ha="center", va="baseline", fontsize=SMALL, color=COLOURS["soft"], annotation_clip=False,
             )  # fmt: skip
         _percent(axes.yaxis)
         for line in lines:
             axes.plot(*zip(*line.points, strict=True), color=COLOURS["soft"], linewidth=1.5)
             for (x, y), verdict in zip(line.points, line.marks, strict=True):
                 _mark(axes, x, y, ROLES[verdict])
-        _ends(axes, lines)
+        name_ends(axes, lines)
         return themed(figure, [*names, *steps], title=title)
 
 
@@ -171,18 +171,18 @@ def curves(lines: Sequence[Line], *, title: str) -> Markup:
     from matplotlib.ticker import MaxNLocator
 
     with drawing():
-        figure, axes = _plot(_PLOT, left=48, below=42)
+        figure, axes = plot(PLOT, left=48, below=42)
         axes.set_xlim(0, max(1.0, *(x for line in lines for x, _ in line.points)))
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_ylim(0, 1)
         _percent(axes.yaxis)
-        axes.set_xlabel("tokens", fontsize=_SMALL, color=COLOURS["soft"], loc="left")
+        axes.set_xlabel("tokens", fontsize=SMALL, color=COLOURS["soft"], loc="left")
         for line in lines:
             dashes = "--" if line.role == "pass" else "-"
             axes.plot(
                 *zip(*line.points, strict=True), dashes, drawstyle="steps-post", color=COLOURS[line.role], linewidth=2
             )
-        _ends(axes, lines)
+        name_ends(axes, lines)
         return themed(figure, [line.label for line in lines], title=title)
 
 
@@ -205,7 +205,8 @@ def _rows(count: int, end: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _plot(inner: float, *, left: int, below: int) -> tuple[Figure, Axes]:
+def plot(inner: float, *, left: int, below: int) -> tuple[Figure, Axes]:
+    """Room for lines, and for their names at the right."""
     from matplotlib.figure import Figure
 
     height = inner + below + 2 * _TOP
@@ -221,7 +222,7 @@ def _bare(axes: Axes) -> None:
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(COLOURS["soft"])
     axes.patch.set_visible(False)
-    axes.tick_params(length=0, labelsize=_SMALL, labelcolor=COLOURS["soft"], pad=5)
+    axes.tick_params(length=0, labelsize=SMALL, labelcolor=COLOURS["soft"], pad=5)
     axes.set_axisbelow(True)
 
 
@@ -245,15 +246,15 @@ def _mark(axes: Axes, x: float, y: float, role: Role) -> None:
     )  # fmt: skip
 
 
-def _ends(axes: Axes, lines: Sequence[Line]) -> None:
+def name_ends(axes: Axes, lines: Sequence[Line]) -> None:
     """Name every line at its end, the names pushed apart."""
-    height = axes.get_window_extent().height
-    (low, high), right = axes.get_ylim(), axes.get_xlim()[1]
+    low, right = axes.get_ylim()[0], axes.get_xlim()[1]
     ends = sorted((line.points[-1][1], number) for number, line in enumerate(lines))
     at = float("-inf")
     for y, number in ends:
+        above = axes.transData.transform((right, y))[1] - axes.transData.transform((right, low))[1]
         # a label that is pushed up pushes the next one
-        at = max(at + _APART, (y - low) / (high - low) * height * 72 / axes.figure.dpi)
+        at = max(at + _APART, above * 72 / axes.figure.dpi)
         axes.annotate(
             f"@{number}@",
             (right, low),

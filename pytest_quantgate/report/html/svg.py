@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+TINTS: Final = 9
+"""Steps of each colour of a heat map, from the palest to the full one."""
+
 COLOURS: Final = {
     "ink": "#010101",
     "soft": "#020202",
@@ -30,6 +33,11 @@ COLOURS: Final = {
     "fail": "#050505",
     "doubt": "#060606",
     "paper": "#070707",
+    **{
+        f"{role}-{step}": f"#{number:02x}{step:02x}00"
+        for number, role in enumerate(("ink", "pass", "fail"), 16)
+        for step in range(TINTS)
+    },
 }
 """What each role is drawn in; the style sheet has its colours."""
 

@@ -9,7 +9,9 @@ import pytest
 
 from pytest_quantgate.cli import main
 
-COMMANDS = ("init", "validate", "power", "gate", "report", "compare", "cache", "sources", "checks", "grade")
+COMMANDS = (
+    *("init", "validate", "power", "gate", "report", "diagnose", "compare", "cache", "sources", "checks", "grade"),
+)
 
 
 def help_of(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:

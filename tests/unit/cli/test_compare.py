@@ -217,9 +217,9 @@ def test_a_run_without_a_candidate_is_told(folder: Path) -> None:
 
 def test_a_report_of_an_older_version_says_how_to_get_a_new_one(folder: Path, both: Path) -> None:
     path = folder / "old.json"
-    path.write_text(both.read_text(encoding="utf-8").replace('"schema_version": 3', '"schema_version": 1'))
+    path.write_text(both.read_text(encoding="utf-8").replace('"schema_version": 4', '"schema_version": 1'))
 
-    told = r"old\.json: .*schema version 1, and .* reads versions 2 and 3: it is too old\n.*--quant-report-json"
+    told = r"old\.json: .*schema version 1, and .* reads versions 2, 3 and 4: it is too old\n.*--quant-report-json"
     with pytest.raises(QuantgateError, match=told):
         compared(path, path)
 

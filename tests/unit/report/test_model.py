@@ -108,7 +108,7 @@ def test_the_terminal_says_the_same_of_a_report_that_was_read_back() -> None:
 def test_a_reader_without_this_package_finds_verdicts_and_rates() -> None:
     document = json.loads(REPORT.to_json())
 
-    assert document["schema_version"] == 3
+    assert document["schema_version"] == 4
     assert document["verdict"] == "FAIL"
     assert document["gates"][0]["verdict"] == "FAIL"
     assert document["gates"][0]["rates"]["pass_to_fail_rate"] == 5 / 60

@@ -19,6 +19,7 @@ from pytest_quantgate.report.model import RunReport
 from pytest_quantgate.report.schema import run_report_schema, text
 from pytest_quantgate.report.store import load
 from tests.unit.report.build import FAILED, PASSED, anchored, full, record, run, sweep, typical
+from tests.unit.report.diagnosed import diagnosis, with_diagnoses
 from tests.unit.report.valid import PUBLISHED, problems, valid
 
 EARLIER = Path(__file__).parents[3] / "fixtures" / "run_reports"
@@ -27,7 +28,7 @@ SMALL = json.loads(run(("format", [record("format", "a", PASSED, FAILED)])).to_j
 
 def test_the_published_schema_is_what_the_code_gives() -> None:
     assert PUBLISHED.read_text(encoding="utf-8") == text(), (
-        "write it again: python -m pytest_quantgate.report.schema > docs/schemas/run-report-3.schema.json"
+        "write it again: python -m pytest_quantgate.report.schema > docs/schemas/run-report-4.schema.json"
     )
 
 
@@ -46,8 +47,9 @@ def test_the_module_writes_the_schema() -> None:
         full(rule="point", seed=None),
         sweep(("int8", 8.0, Verdict.PASS), ("nf4", 4.0, Verdict.FAIL), ("nothing", None, None)),
         anchored(),
+        with_diagnoses(diagnosis(2)),
     ],
-    ids=["empty", "typical", "evidence", "point", "sweep", "anchored"],
+    ids=["empty", "typical", "evidence", "point", "sweep", "anchored", "diagnosed"],
 )
 def test_what_is_written_is_valid_and_reads_back_equal(report: RunReport) -> None:
     assert RunReport.from_json(valid(report.to_json())) == report
@@ -71,7 +73,7 @@ def _changed(path: tuple[str | int, ...], value: object) -> dict[str, Any]:
     ("path", "value"),
     [
         (("format",), "another"),
-        (("schema_version",), 4),
+        (("schema_version",), 5),
         (("verdict",), "GREAT"),
         (("command",), "pytest"),
         (("reference",), None),
@@ -125,17 +127,25 @@ def test_reports_of_earlier_versions_are_read(file: Path) -> None:
 
 def test_version_2_is_read_without_goldens() -> None:
     report = load(EARLIER / "v2.json")
-    assert (report.goldens, report.drifts, report.slices[0].line) == ((), (), 1)
+    assert (report.goldens, report.drifts, report.diagnoses, report.slices[0].line) == ((), (), (), 1)
     assert {gate.policy.max_drift for gate in report.gates} == {0.02}
     assert {gate.policy.min_grader_agreement for gate in report.gates} == {None}
     assert report.verdict is Verdict.FAIL
 
 
-@pytest.mark.parametrize(("version", "why"), [(1, "it is too old"), (4, "a newer pytest-quantgate wrote it")])
+def test_version_3_is_read_with_its_goldens_and_without_diagnoses() -> None:
+    report = load(EARLIER / "v3.json")
+    assert report.diagnoses == ()
+    states = {each.state for golden in report.goldens for each in golden.standings}
+    assert states == {"reworded", "drifted", "expired", "new"}
+    assert {gate.verdict for gate in report.drifts} == {Verdict.FAIL, Verdict.INCONCLUSIVE}
+
+
+@pytest.mark.parametrize(("version", "why"), [(1, "it is too old"), (5, "a newer pytest-quantgate wrote it")])
 def test_other_versions_are_refused_with_what_to_do(version: int, why: str) -> None:
     with pytest.raises(QuantgateError) as caught:
         RunReport.from_json(json.dumps({**SMALL, "schema_version": version}), where="run.json")
-    assert f"schema version {version}, and this pytest-quantgate reads versions 2 and 3: {why}" in str(caught.value)
+    assert f"schema version {version}, and this pytest-quantgate reads versions 2, 3 and 4: {why}" in str(caught.value)
     assert "--quant-report-json" in str(caught.value)
 
 

@@ -1,0 +1,128 @@
+"""What of a run can be diagnosed: its broken gates, and the variants behind them as models on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_quantgate.commands.rerun import refuse_unknown
+from pytest_quantgate.errors import ModelError, UsageError
+from pytest_quantgate.gate.model import Verdict
+from pytest_quantgate.golden.model import REFERENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_quantgate.gate.model import GateResult
+    from pytest_quantgate.report.model import RunReport
+    from pytest_quantgate.report.records import VariantRecord
+    from pytest_quantgate.variants.source import ModelSource
+    from pytest_quantgate.variants.variant import Variant
+
+
+def broken_gates(
+    report: RunReport, *, where: str, slice_: str | None = None, candidate: str | None = None
+) -> tuple[GateResult, ...]:
+    """The gates to diagnose, worst first: those with the largest share of degraded cases.
+
+    Args:
+        report: The run.
+        where: Its file, for errors.
+        slice_: Name of the only slice; None for all.
+        candidate: Spec of the only candidate; None for all.
+
+    Returns:
+        Gates with degraded cases: those that did not pass, and where one is named also those that did.
+
+    Raises:
+        UsageError: There is none.
+    """
+    refuse_unknown("slice", slice_, [each.name for each in report.slices], where)
+    refuse_unknown("candidate", candidate, [each.spec for each in report.candidates], where)
+    named = slice_ is not None or candidate is not None
+    gates = [each for each in report.gates if slice_ in (None, each.slice) and candidate in (None, each.candidate)]
+    broken = [each for each in gates if each.statistics.counts.pf]
+    chosen = [each for each in broken if named or each.verdict is not Verdict.PASS]
+    if not chosen:
+        what = "no case degraded" if not broken else "every gate with degraded cases passed"
+        which = "".join(f" {how} {name}" for how, name in (("of", slice_), ("on", candidate)) if name is not None)
+        hint = (
+            "a diagnosis looks at cases that the reference passes and the candidate fails"
+            if not broken
+            else "name what to look at all the same: --slice, --candidate"
+        )
+        raise UsageError(f"{what}{which}", where=where, hint=hint)
+    return tuple(sorted(chosen, key=lambda each: -(each.statistics.counts.pass_to_fail_rate or 0.0)))
+
+
+def refuse_unseen(report: RunReport, spec: str, where: str) -> None:
+    """Refuse a variant whose activations nobody can see.
+
+    Raises:
+        UsageError: It was not run, or is served; or its answers were recorded elsewhere.
+        SpecError: Its spec is none.
+    """
+    from pytest_quantgate.variants.spec import parse_spec
+
+    if not report.base_command:
+        hint = "run the slices with pytest, which runs the models, and diagnose that run"
+        raise UsageError("its answers were recorded elsewhere: there is no model to look into", where=where, hint=hint)
+    if spec.startswith(REFERENCE):
+        hint = f"run again with --quant-ref {spec.removeprefix(REFERENCE)}, and diagnose that run"
+        raise UsageError(f"nothing of {spec} is run: its answers are anchored ones", where=where, hint=hint)
+    if parse_spec(spec).served:
+        hint = "run the same weights here, and diagnose that run: --quant-model MODEL --quant-cand SPEC"
+        raise UsageError(f"{spec} is served: a server does not show its activations", where=where, hint=hint)
+
+
+def variant_of(report: RunReport, spec: str, note: Callable[[str], None]) -> Variant:
+    """A variant of a stored run, prepared as the run had it; nothing is downloaded for a report of anybody.
+
+    Args:
+        report: The run.
+        spec: Its reference or one of its candidates.
+        note: Told what takes long.
+
+    Raises:
+        ModelError: The model is not on this machine, or not whole.
+        QuantgateError: The variant cannot be had here.
+    """
+    from pytest_quantgate.variants.variant import prepare_variant
+
+    record = record_of(report, spec)
+    source = _source(record.model or report.model, None if record.model else report.revision, note)
+    return prepare_variant(
+        spec,
+        source,
+        device="cpu" if report.device == "cpu" else "auto",
+        compute_dtype=record.identity.get("compute_dtype", "auto"),
+        kernels=record.identity.get("kernels", "auto"),
+    )
+
+
+def record_of(report: RunReport, spec: str) -> VariantRecord:
+    """What a run knows of its reference or of a candidate."""
+    return next(each for each in (report.reference, *report.candidates) if each.spec == spec)
+
+
+def _source(name: str, revision: str | None, note: Callable[[str], None]) -> ModelSource:
+    from pytest_quantgate.variants.checkpoint import check_folder
+    from pytest_quantgate.variants.embedded import EMBEDDED
+    from pytest_quantgate.variants.source import ModelSource, folder_at_hand, resolve_model
+
+    if name in EMBEDDED or _exists(name):
+        return resolve_model(name, note=note)
+    folder = folder_at_hand(name, revision)
+    if folder is None:
+        commit = "" if revision is None else f", or not at commit {revision[:12]}"
+        hint = "nothing is downloaded for a stored run: get the model first, or diagnose in a run: --quant-diagnose"
+        raise ModelError(f"the model is not on this machine{commit}", where=name, hint=hint)
+    check_folder(folder)
+    return ModelSource(name, folder, folder.name)  # the hub's folders are called by their commits
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):  # no such user, or no path at all
+        return False

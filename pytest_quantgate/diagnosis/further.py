@@ -1,0 +1,75 @@
+"""Repairs that no variant can do, tried for what they say. Imports torch: import it only to run models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from pytest_quantgate.diagnosis.amplify import FACTOR, amplify
+from pytest_quantgate.diagnosis.low_rank import compensate, factor_bits, rank_within
+from pytest_quantgate.diagnosis.model import Trial
+from pytest_quantgate.diagnosis.running import Runner
+from pytest_quantgate.diagnosis.screening import Screen, Screened, donor_of
+from pytest_quantgate.diagnosis.sensitivity import is_dense
+from pytest_quantgate.diagnosis.swapping import swapped
+from pytest_quantgate.diagnosis.trials import Trials
+
+_AMPLIFIED: Final = f"most confident layer amplified by {FACTOR:g} (no variant does so)"
+_COMPENSATED: Final = "errors compensated by products of rank {} (no variant does so)"
+
+
+def further(trials: Trials, as_is: Trial, screen: Screen, before: Runner, after: Runner) -> Iterator[Trial]:
+    """Peak-signal amplification, alone and on top of the best protection; and low-rank compensation of all layers.
+
+    Args:
+        trials: What was screened so far.
+        as_is: The candidate without any.
+        screen: Its points. Products are fitted to the preserved ones; without any there is no compensation.
+        before: Runs the reference.
+        after: Runs the candidate.
+
+    Yields:
+        Trials by known answers; each has the spec of the variant that it builds on.
+
+    Raises:
+        TimeUpError: No time is left.
+    """
+    points = (*screen.degraded, *screen.preserved)
+
+    def trial(base: Trial, way: str, found: Screened) -> Trial:
+        return replace(
+            base,
+            turned_back=len(found.turned),
+            degraded=len(screen.degraded),
+            lost=len(found.lost),
+            preserved=len(screen.preserved),
+            stage="screened",
+            way=way,
+        )
+
+    trials.check_time()
+    yield trial(as_is, _AMPLIFIED, amplify(after, points))
+    best = trials.best
+    if best is not None and best.screened.net > 0:
+        trials.check_time()
+        with swapped(after.model, best.keeping.donor(best.names), best.names):
+            found = amplify(after, points)
+        yield trial(best.trial, f"{best.trial.way}, and {_AMPLIFIED}", found)
+    names = [name for layer in after.architecture.layers for name in layer.linear.values()]
+    if not screen.preserved or not all(is_dense(each.model, name) for each in (before, after) for name in names):
+        return
+    weights = {name: after.model.get_parameter(f"{name}.weight") for name in names}
+    shapes = {name: (weight.shape[0], weight.shape[1]) for name, weight in weights.items()}
+    rank = rank_within(shapes, trials.room)
+    if rank is None:
+        return
+    trials.check_time()
+    donor = donor_of(compensate(before.model, after, screen.preserved, names, rank))
+    extra = factor_bits(shapes, rank)
+    base = replace(
+        as_is,
+        bits=as_is.bits + extra / trials.weights,
+        memory_bytes=None if as_is.memory_bytes is None else as_is.memory_bytes + extra // 8,
+    )
+    yield trial(base, _COMPENSATED.format(rank), screen.tried(donor, names))

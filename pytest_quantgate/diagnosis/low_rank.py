@@ -1,0 +1,130 @@
+"""Quantization errors made up for by products of low rank. Imports torch: import it only to run models.
+
+The idea is EoRA's (Liu et al. 2024): of all products of a rank the one that makes up for most of the error of a layer's
+outputs, over inputs as the model sees them. Theirs goes through the eigenspace of the inputs' covariance; the same
+optimum is had from the error of the outputs itself, without inverting anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from pytest_quantgate.diagnosis.points import Point
+from pytest_quantgate.diagnosis.running import Runner
+
+RANKS: Final = (128, 64, 32, 16, 8, 4)
+"""The largest that the budget of bits has room for is taken."""
+
+MOST_TOKENS: Final = 512
+"""Tokens whose inputs are looked at."""
+
+FACTOR_BITS: Final = 16
+"""Bits of a number of either factor."""
+
+_SEED: Final = 0
+_OVERSAMPLING: Final = 8
+_ITERATIONS: Final = 4
+
+
+class Compensated(nn.Module):
+    """A layer, and what a product of low rank adds to it.
+
+    Args:
+        layer: The quantized layer.
+        left: ``(out_features, rank)``.
+        right: ``(rank, in_features)``.
+    """
+
+    def __init__(self, layer: nn.Module, left: torch.Tensor, right: torch.Tensor) -> None:
+        super().__init__()
+        self.layer = layer
+        self.left = left
+        self.right = right
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """The layer's outputs and what is added."""
+        outputs: torch.Tensor = self.layer(states)
+        return outputs + states @ self.right.T @ self.left.T
+
+
+def low_rank(error: torch.Tensor, inputs: torch.Tensor, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The product B A of a rank that minimises |(E - B A) X^T| (Frobenius) over inputs X.
+
+    With U the first left singular vectors of E X^T, B = U and A = U^T E: the best approximation of E X^T of that rank
+    is U U^T E X^T (Eckart and Young), and B A gives it. The vectors are found by random projections, from a fixed seed.
+
+    Args:
+        error: What the quantized weights lack, ``(out_features, in_features)``.
+        inputs: ``(tokens, in_features)``.
+        rank: At least 1; less is given where tokens or rows are fewer.
+
+    Returns:
+        B ``(out_features, rank)`` and A ``(rank, in_features)``, in float32.
+    """
+    error, inputs = error.float(), inputs.float()
+    outputs = error @ inputs.T
+    rank = min(rank, *outputs.shape)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_SEED)
+        sketch = min(rank + _OVERSAMPLING, *outputs.shape)
+        left = torch.svd_lowrank(outputs, q=sketch, niter=_ITERATIONS)[0][:, :rank]
+    return left, left.T @ error
+
+
+def compensate(
+    reference: nn.Module, candidate: Runner, points: Iterable[Point], names: Sequence[str], rank: int
+) -> dict[str, nn.Module]:
+    """Layers of a candidate whose errors are made up for, over the inputs that they have at some points.
+
+    Args:
+        reference: The model that is trusted.
+        candidate: The one that broke; its layers are dense.
+        points: Whose tokens are read, up to ``MOST_TOKENS``; not those that are to be turned back by it.
+        names: Full names of linear layers.
+        rank: Of the products.
+
+    Returns:
+        By name, in the layers' own dtype; they hold the candidate's layers, which stay as they are.
+    """
+    seen: dict[str, list[torch.Tensor]] = {name: [] for name in names}
+
+    def watch(name: str, _: nn.Module, inputs: tuple[Any, ...]) -> None:
+        seen[name].append(inputs[0][0])  # layers that are given the same share it
+
+    left = MOST_TOKENS
+    with ExitStack() as stack:
+        for name in names:
+            stack.callback(candidate.module(name).register_forward_pre_hook(partial(watch, name)).remove)
+        for point in points:
+            tokens = point.token_ids[:left]
+            left -= len(tokens)
+            if tokens:
+                candidate.read(tokens, candidate.memory())
+    found: dict[str, nn.Module] = {}
+    for name in names:
+        layer, inputs = candidate.module(name), torch.cat(seen.pop(name))
+        weight = layer.get_parameter("weight")
+        error = reference.get_parameter(f"{name}.weight") - weight
+        found[name] = Compensated(layer, *(each.to(weight.dtype) for each in low_rank(error, inputs, rank)))
+    return found
+
+
+def rank_within(shapes: Mapping[str, tuple[int, int]], room: float) -> int | None:
+    """The largest of ``RANKS`` whose factors take no more than some bits; None where none does.
+
+    Args:
+        shapes: Rows and columns of each layer.
+        room: Bits that there are for all of them together.
+    """
+    return next((rank for rank in RANKS if factor_bits(shapes, rank) <= room), None)
+
+
+def factor_bits(shapes: Mapping[str, tuple[int, int]], rank: int) -> int:
+    """Bits of the factors of all layers."""
+    return sum(FACTOR_BITS * min(rank, rows, columns) * (rows + columns) for rows, columns in shapes.values())

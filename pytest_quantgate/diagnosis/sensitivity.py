@@ -1,0 +1,201 @@
+"""Which linear layers of a candidate to protect first. Imports torch: import it only to run models.
+
+Early layers and weights of high kurtosis are those of Zhou et al., From Signal Degradation to Computation Collapse
+(section 4.3.1); what its components and layers lose alone is measured by ``diagnosis.causal`` (its appendix C.1); the
+fourth asks the cases themselves, by one gradient each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from pytest_quantgate.diagnosis.architecture import Architecture
+from pytest_quantgate.diagnosis.hooks import leaving
+from pytest_quantgate.diagnosis.measured import Measured
+from pytest_quantgate.diagnosis.points import Point
+from pytest_quantgate.diagnosis.running import Runner
+
+HEADROOM: Final = 1.0
+"""Nats of predicted margin that count for a case: a prediction is not exact, and what is more does not help another."""
+
+LONGEST: Final = 640
+"""Tokens of a point that has a gradient: it takes the activations of all layers at a time."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attribution:
+    """What each linear layer's error does to each case, to the first order.
+
+    Attributes:
+        names: Full names of the layers.
+        margins: The candidate's logit of the reference's token less that of its own, ``(points,)``.
+        effects: What is added to the margin when one layer is the reference's, ``(points, layers)``.
+    """
+
+    names: tuple[str, ...]
+    margins: torch.Tensor
+    effects: torch.Tensor
+
+
+def early_first(architecture: Architecture) -> tuple[str, ...]:
+    """Full names of all linear layers, those of the first decoder layer first."""
+    return tuple(name for layer in architecture.layers for name in layer.linear.values())
+
+
+def kurtosis(weights: torch.Tensor) -> float:
+    """Excess kurtosis, E[(w - mean)^4] / variance^2 - 3: 0 for a normal distribution; 0 where all weights are equal.
+
+    Args:
+        weights: Of any shape and precision; computed in float32.
+    """
+    centered = weights.float() - weights.float().mean()
+    variance = centered.square().mean()
+    if not variance > 0:
+        return 0.0
+    return float((centered / variance.sqrt()).pow(4).mean()) - 3.0
+
+
+def by_kurtosis(reference: nn.Module, names: Sequence[str]) -> tuple[str, ...]:
+    """Layers by the excess kurtosis of the reference's weights, highest first: outliers stretch a quantizer's grid.
+
+    Args:
+        reference: The model that is trusted.
+        names: Full names of the layers; those whose weights are not dense come last.
+    """
+    found = {name: kurtosis(reference.get_parameter(f"{name}.weight")) for name in names if is_dense(reference, name)}
+    return tuple(sorted(names, key=lambda name: -found.get(name, -float("inf"))))
+
+
+def by_effect(architecture: Architecture, causal: Measured) -> tuple[str, ...] | None:
+    """Layers by what their component and their decoder layer lose alone, most first; earlier ones first of equals.
+
+    Args:
+        architecture: Of the models.
+        causal: What ``causal_tests`` gave; a decoder layer that it did not look at stands where the nearest one does.
+
+    Returns:
+        None where nothing was measured.
+    """
+    components = {
+        each.part: 1 - each.value
+        for each in causal.values
+        if each.measure == "one_component" and each.value is not None
+    }
+    layers = {
+        at: 1 - value
+        for curve in causal.curves
+        if curve.measure == "one_layer"
+        for at, value in zip(curve.at, curve.values, strict=True)
+        if value is not None
+    }
+    if not components and not layers:
+        return None
+    lost = {
+        name: components.get(component, 0.0) + (layers[min(layers, key=lambda at: abs(at - number))] if layers else 0.0)
+        for number, layer in enumerate(architecture.layers)
+        for component, name in layer.linear.items()
+    }
+    return tuple(sorted(lost, key=lambda name: -lost[name]))
+
+
+def attribute(
+    reference: nn.Module, candidate: Runner, points: Sequence[Point], names: Sequence[str]
+) -> Attribution | None:
+    """What each layer's quantization error does to the margin of each case, to the first order.
+
+    Of a layer with inputs x_t, the sum over all positions t of <dm/dy_t, (W_reference - W_candidate) x_t>, with m the
+    logit of the reference's token less that of the candidate's (or of its best other token, where it gave none), and
+    y_t the layer's output. One pass and one gradient per point, and one more product with each weight; no gradients of
+    weights. Keys and values are not quantized meanwhile.
+
+    Args:
+        reference: The model that is trusted.
+        candidate: The one that broke.
+        points: Where.
+        names: Full names of the linear layers.
+
+    Returns:
+        Without the points of more than ``LONGEST`` tokens, and those whose logits are not numbers. None where a layer
+        of either model is not dense: the error of weights that only their own kernels know is not to be had.
+    """
+    if not all(is_dense(model, name) for model in (reference, candidate.model) for name in names):
+        return None
+    rows: list[tuple[float, list[float]]] = []
+    for point in points:
+        if len(point.token_ids) > LONGEST:
+            continue
+        margin, effects = _effects(reference, candidate, point, names)
+        if torch.isfinite(torch.tensor([margin, *effects.values()])).all():
+            rows.append((margin, [effects.get(name, 0.0) for name in names]))
+    return Attribution(
+        tuple(names),
+        torch.tensor([margin for margin, _ in rows]),
+        torch.tensor([effects for _, effects in rows]).reshape(len(rows), len(names)),
+    )
+
+
+def by_cover(attribution: Attribution, cost: Mapping[str, float]) -> tuple[str, ...]:
+    """Layers by what each adds to the cases that those before it leave short, most for its cost first.
+
+    A case counts by its predicted margin up to ``HEADROOM``: what turned a case back is not done twice, and what would
+    turn a preserved one is held against a layer.
+
+    Args:
+        attribution: What each layer's error does to each case.
+        cost: What keeping each layer costs, above 0, such as its number of weights; only these are ordered.
+    """
+    names = [name for name in attribution.names if name in cost]
+    effects = attribution.effects[:, [attribution.names.index(name) for name in names]]
+    costs = torch.tensor([cost[name] for name in names])
+    margins = attribution.margins
+    left = torch.ones(len(names), dtype=torch.bool)
+    found: list[str] = []
+    for _ in names:
+        gains = ((margins[:, None] + effects).clamp(max=HEADROOM) - margins[:, None].clamp(max=HEADROOM)).sum(dim=0)
+        best = int(torch.where(left, gains / costs, -torch.inf).argmax())
+        found.append(names[best])
+        left[best] = False
+        margins = margins + effects[:, best]
+    return tuple(found)
+
+
+def _effects(
+    reference: nn.Module, candidate: Runner, point: Point, names: Sequence[str]
+) -> tuple[float, dict[str, float]]:
+    """The margin of one point, and what each layer's error does to it."""
+    effects: dict[str, float] = {}
+
+    def watch(name: str, module: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        output.register_hook(partial(weigh, name, module, inputs[0].detach()))  # type: ignore[no-untyped-call]
+
+    def weigh(name: str, module: nn.Module, inputs: torch.Tensor, gradient: torch.Tensor) -> None:
+        error = reference.get_parameter(f"{name}.weight") - module.get_parameter("weight")
+        effects[name] = float((gradient.float() * nn.functional.linear(inputs, error).float()).sum())
+
+    model: Any = candidate.model
+    ids = torch.tensor([point.token_ids], device=model.device)
+    with ExitStack() as stack, torch.enable_grad():
+        # the first tensor of the pass takes part in gradients, and so does all that follows; no weight does
+        stack.enter_context(leaving(model.get_input_embeddings(), lambda output: output.requires_grad_()))
+        for name in names:
+            module = model.get_submodule(name)
+            stack.callback(module.register_forward_hook(partial(watch, name)).remove)
+        logits = model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1].float()
+        rival = point.rival
+        if rival is None:
+            rival = next(token for token in logits.topk(2).indices.tolist() if token != point.target)
+        margin = logits[point.target] - logits[rival]
+        margin.backward()
+    return float(margin.detach()), effects
+
+
+def is_dense(model: nn.Module, name: str) -> bool:
+    """Whether a layer is an ordinary linear one, whose weights can be read."""
+    return type(model.get_submodule(name)) is nn.Linear

@@ -1,0 +1,207 @@
+"""Protections of a candidate, tried in memory one after another. Imports torch: import it only to run models."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, takewhile
+
+from torch import nn
+
+from pytest_quantgate.cases.model import Case
+from pytest_quantgate.diagnosis.model import Trial
+from pytest_quantgate.diagnosis.protection import Stored, protect
+from pytest_quantgate.diagnosis.screening import Screen, Screened
+from pytest_quantgate.diagnosis.swapping import swapped
+from pytest_quantgate.variants.spec import VariantSpec
+
+
+class TimeUpError(Exception):
+    """No time is left for another trial; what was tried holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """A precision in which layers are kept.
+
+    Attributes:
+        at: As a spec.
+        bits: Of a weight, scales included.
+        donor: Gives a model that holds some layers in it, by their full names.
+    """
+
+    at: VariantSpec
+    bits: float
+    donor: Callable[[Sequence[str]], nn.Module]
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Some layers that are kept, and what came of it.
+
+    Attributes:
+        names: Full names of the layers, the most important first.
+        keeping: How they are kept.
+        trial: What is told of it.
+        screened: What became of each point.
+    """
+
+    names: tuple[str, ...]
+    keeping: Keeping
+    trial: Trial
+    screened: Screened
+
+    @property
+    def merit(self) -> tuple[int, float]:
+        """More is better: cases won less those lost, then fewer bits."""
+        return self.screened.net, -self.trial.bits
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The candidate that is protected.
+
+    Attributes:
+        spec: Its spec.
+        model: It itself, loaded.
+        stored: What its layers take.
+        linear: Full names of all linear layers, the output head among them.
+        head: That of the output head.
+    """
+
+    spec: VariantSpec
+    model: nn.Module
+    stored: Stored
+    linear: tuple[str, ...]
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """The cases that are decoded.
+
+    Attributes:
+        degraded: Those that broke.
+        preserved: Those that pass with both variants.
+        passes: Answers cases with the subject's model as it is now; whether each passes, by id, None where unscored.
+    """
+
+    degraded: tuple[Case, ...]
+    preserved: tuple[Case, ...]
+    passes: Callable[[Sequence[Case]], dict[str, bool | None]]
+
+
+class Trials:
+    """Everything that is tried on one candidate, each protection once.
+
+    Args:
+        subject: The candidate.
+        screen: Its points.
+        cases: What is decoded.
+        max_bits: Mean bits that a protection may take.
+    """
+
+    def __init__(self, subject: Subject, screen: Screen, cases: Cases, max_bits: float) -> None:
+        self._subject = subject
+        self._screen = screen
+        self._cases = cases
+        self._max_bits = max_bits
+        self._screened: dict[tuple[frozenset[str], VariantSpec], Protection] = {}
+        self._decoded: list[Protection] = []
+        self.until = float("inf")
+        """When the time is up, by ``time.monotonic``."""
+
+    @property
+    def screened(self) -> tuple[Protection, ...]:
+        """What was screened, in order."""
+        return tuple(self._screened.values())
+
+    @property
+    def decoded(self) -> tuple[Protection, ...]:
+        """What was decoded, in order."""
+        return tuple(self._decoded)
+
+    @property
+    def best(self) -> Protection | None:
+        """Of what was screened, the one of most merit, the first of equals; None when nothing was."""
+        return max(self.screened, key=lambda each: each.merit, default=None)
+
+    @property
+    def weights(self) -> int:
+        """Number of weights of all linear layers but the output head."""
+        return sum(self._subject.stored.weights.values())
+
+    @property
+    def room(self) -> float:
+        """Bits that may be added to those of all weights together."""
+        return (self._max_bits - self._subject.stored.mean_bits()) * self.weights
+
+    def within_budget(self, order: Iterable[str], keeping: Keeping) -> tuple[str, ...]:
+        """The first layers of an order that the budget of bits has room for, without those that alone are too large."""
+        room, stored = self.room, self._subject.stored
+        costs = {name: cost for name in order if (cost := stored.extra_bits([name], keeping.bits)) <= room}
+        taken = takewhile(lambda each: each[1] <= room, zip(costs, accumulate(costs.values()), strict=True))
+        return tuple(name for name, _ in taken)
+
+    def screen(self, names: Sequence[str], keeping: Keeping, way: str) -> Protection:
+        """What comes of keeping some layers, by known answers.
+
+        Args:
+            names: Full names of the layers, the most important first; at least one.
+            keeping: How they are kept.
+            way: How they were chosen, for people.
+
+        Raises:
+            TimeUpError: No time is left.
+        """
+        key = (frozenset(names), keeping.at)
+        if key not in self._screened:
+            self.check_time()
+            found = self._screen.tried(keeping.donor(names), names)
+            trial = Trial(
+                *self._told(names, keeping),
+                turned_back=len(found.turned),
+                degraded=len(self._screen.degraded),
+                lost=len(found.lost),
+                preserved=len(self._screen.preserved),
+                stage="screened",
+                way=way,
+            )
+            self._screened[key] = Protection(tuple(names), keeping, trial, found)
+        return self._screened[key]
+
+    def decode(self, protection: Protection) -> None:
+        """Answers and grades the cases with a protection; a preserved case that is unscored then is lost.
+
+        Raises:
+            TimeUpError: No time is left.
+        """
+        self.check_time()
+        cases, names = self._cases, protection.names
+        with swapped(self._subject.model, protection.keeping.donor(names), names):
+            passed = cases.passes((*cases.degraded, *cases.preserved))
+        trial = replace(
+            protection.trial,
+            turned_back=sum(passed[case.id] is True for case in cases.degraded),
+            degraded=len(cases.degraded),
+            lost=sum(passed[case.id] is not True for case in cases.preserved),
+            preserved=len(cases.preserved),
+            stage="decoded",
+        )
+        self._decoded.append(replace(protection, trial=trial))
+
+    def _told(self, names: Collection[str], keeping: Keeping) -> tuple[str, tuple[str, ...], float, int]:
+        """Spec, names in it, bits and bytes of a protection."""
+        subject, stored = self._subject, self._subject.stored
+        spec, kept = protect(subject.spec, names, keeping.at, linear=subject.linear, head=subject.head)
+        return str(spec), kept, stored.mean_bits(names, keeping.bits), stored.memory(names, keeping.bits)
+
+    def check_time(self) -> None:
+        """Goes on, or not.
+
+        Raises:
+            TimeUpError: No time is left.
+        """
+        if time.monotonic() > self.until:
+            raise TimeUpError

@@ -1,0 +1,77 @@
+"""``--quant-diagnose``: why the gates of a run failed, looked for when its verdicts stand and its report is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_quantgate.errors import QuantgateError
+from pytest_quantgate.plugin import hooks, terminal
+from pytest_quantgate.report.text import visible
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_quantgate.plugin.session import QuantRun
+    from pytest_quantgate.report.model import RunReport
+    from pytest_quantgate.variants.variant import Variant
+
+OPTION = "--quant-diagnose"
+
+
+def register_architectures(config: pytest.Config) -> None:
+    """Let other plugins describe architectures, before anything is collected.
+
+    Raises:
+        pytest.UsageError: One of them fails at it.
+    """
+    from pytest_quantgate.diagnosis.architecture import ArchitectureRegistry
+
+    hooks.call(config, "pytest_quantgate_register_architectures", ArchitectureRegistry())
+
+
+def diagnosed(run: QuantRun, report: RunReport) -> RunReport:
+    """The report with why each broken gate failed, as far as that could be found out; whatever goes wrong is told.
+
+    Args:
+        run: The session's run, its gates judged.
+        report: The whole run.
+    """
+    from pytest_quantgate.commands.broken import broken_gates
+    from pytest_quantgate.commands.diagnose import Means, diagnosed, with_diagnosis
+    from pytest_quantgate.diagnosis.protection import RepairLimits
+
+    try:
+        means = Means(run.book.registry, RepairLimits(), terminal.progress(run.config))
+        for gate in broken_gates(report, where=OPTION):
+            try:
+                reference, candidate = (_variant(run, report, spec) for spec in (report.reference.spec, gate.candidate))
+                report = with_diagnosis(report, diagnosed(report, gate, reference, candidate, means))
+            except QuantgateError as error:
+                _tell(run, f"no diagnosis of {gate.slice} on {gate.candidate}: {error}")
+    except QuantgateError as error:
+        _tell(run, f"no diagnosis: {error}")
+    except KeyboardInterrupt:
+        _tell(run, "the diagnosis was interrupted; the verdicts stand")
+    except Exception as error:  # noqa: BLE001  (a library's fault in here must not hide the verdicts)
+        _tell(run, f"no diagnosis: internal error: {type(error).__name__}: {error}")
+    return report
+
+
+def _variant(run: QuantRun, report: RunReport, spec: str) -> Variant:
+    """A variant of the run, which is prepared already.
+
+    Raises:
+        QuantgateError: It cannot be looked into.
+    """
+    from pytest_quantgate.commands.broken import refuse_unseen
+    from pytest_quantgate.variants.variant import Variant
+
+    refuse_unseen(report, spec, OPTION)
+    variant = run.answers.variants.get(spec)
+    if not isinstance(variant, Variant):
+        raise QuantgateError("it was not prepared", where=f"variant {spec!r}")
+    return variant
+
+
+def _tell(run: QuantRun, text: str) -> None:
+    terminal.line(run.config, visible(text, keep="\n"))

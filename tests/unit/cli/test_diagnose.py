@@ -1,0 +1,296 @@
+"""`quantgate diagnose`: which gates it takes, what it refuses, and that a repair meets the judge of the candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_quantgate.cases.model import CheckSpec, Rule
+from pytest_quantgate.checks.builtin import builtin_registry
+from pytest_quantgate.cli import BAD_USAGE, OK, PROBLEMS, main
+from pytest_quantgate.commands import broken, diagnose
+from pytest_quantgate.commands.broken import broken_gates
+from pytest_quantgate.diagnosis.model import Diagnosis, Mode, Sample
+from pytest_quantgate.diagnosis.protection import RepairLimits
+from pytest_quantgate.errors import ModelError, UsageError
+from pytest_quantgate.gate.judge import judge
+from pytest_quantgate.gate.model import GateResult
+from pytest_quantgate.gate.policy import GatePolicy
+from pytest_quantgate.generation.progress import SilentProgress
+from pytest_quantgate.report.model import GateSettings, RunReport, VariantRecord
+from pytest_quantgate.report.store import load, write
+from pytest_quantgate.variants import source
+from tests.unit.report.build import FAILED, PASSED, counted, record, run
+
+TINY = Path(__file__).parents[3] / "fixtures" / "tiny_instruct" / "model"
+UNREADABLE = "localhost:9/v1#some-model"
+
+
+def several() -> RunReport:
+    """nf4 on four slices: one is fine, one degrades within its limit, two fail."""
+    return run(
+        ("fine", counted("fine", pp=10)),
+        ("bad", counted("bad", pp=8, pf=2)),
+        ("worse", counted("worse", pp=5, pf=5)),
+        ("tolerable", counted("tolerable", pp=99, pf=1)),
+    )
+
+
+def named(report: RunReport, **which: str | None) -> list[str]:
+    return [each.slice for each in broken_gates(report, where="run.json", **which)]
+
+
+@pytest.fixture
+def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[RunReport], None]:
+    """Keeps a run as run.json in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    return lambda report: write(report, Path("run.json"))
+
+
+@pytest.fixture
+def no_models(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Diagnoses are made without looking; gives the slices and candidates of those that were."""
+    made: list[tuple[str, str]] = []
+
+    def diagnosed(_report: RunReport, gate: GateResult, *_: object) -> Diagnosis:
+        made.append((gate.slice, gate.candidate))
+        return Diagnosis(gate.slice, "fp16", gate.candidate, Mode.MIXED, (), Sample(("case-8",), ()))
+
+    monkeypatch.setattr(diagnose, "diagnosed", diagnosed)
+    monkeypatch.setattr(diagnose, "variant_of", lambda *_: None)
+    return made
+
+
+def test_gates_that_did_not_pass_are_taken_worst_first() -> None:
+    assert named(several()) == ["worse", "bad"]
+
+
+def test_one_that_is_named_may_have_passed() -> None:
+    assert named(several(), slice_="tolerable") == ["tolerable"]
+    assert named(several(), candidate="nf4") == ["worse", "bad", "tolerable"]
+
+
+@pytest.mark.parametrize(
+    ("which", "told"),
+    [
+        ({"slice_": "fine"}, "no case degraded of fine\n"),
+        ({"slice_": "fine", "candidate": "nf4"}, "no case degraded of fine on nf4\n"),
+        ({"slice_": "wors"}, "no slice 'wors' in this run\n  did you mean 'worse'?"),
+        ({"candidate": "nf5"}, "no candidate 'nf5' in this run\n  did you mean 'nf4'?"),
+    ],
+)
+def test_where_nothing_broke_nothing_is_looked_at(which: dict[str, str], told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        named(several(), **which)
+    assert str(caught.value).startswith(f"run.json: {told}")
+
+
+def test_a_run_that_passed_is_looked_at_when_a_gate_is_named() -> None:
+    passed = run(("tolerable", counted("tolerable", pp=99, pf=1)))
+    with pytest.raises(UsageError, match=r"every gate with degraded cases passed\n  name what to look at all the same"):
+        named(passed)
+    assert named(passed, slice_="tolerable") == ["tolerable"]
+
+
+def test_every_broken_gate_is_told_and_written(
+    stored: Callable[[RunReport], None],
+    no_models: list[tuple[str, str]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(diagnose, "page_of", lambda report: f"a page of {len(report.diagnoses)}")  # charts take seconds
+    stored(several())
+    assert main(["diagnose", "run.json", "--json", "why.json", "--html", "why.html"]) == OK
+    assert no_models == [("worse", "nf4"), ("bad", "nf4")]
+    out = capsys.readouterr().out
+    assert out.index("diagnosis of worse on nf4: mixed") < out.index("diagnosis of bad on nf4: mixed")
+    written = load(Path("why.json"))
+    assert [each.slice for each in written.diagnoses] == ["worse", "bad"]
+    assert replace(written, diagnoses=(), report_path=None) == several()
+    assert Path("why.html").read_text() == "a page of 2"
+
+
+def test_a_later_diagnosis_takes_the_place_of_an_earlier_one(
+    stored: Callable[[RunReport], None], no_models: list[tuple[str, str]]
+) -> None:
+    stored(several())
+    main(["diagnose", "run.json", "--json", "why.json"])
+    assert main(["diagnose", "why.json", "--slice", "worse", "--json", "again.json"]) == OK
+    assert len(no_models) == 3
+    assert [each.slice for each in load(Path("again.json")).diagnoses] == ["bad", "worse"]
+
+
+@pytest.mark.usefixtures("no_models")
+def test_what_cannot_be_diagnosed_stops_nothing_else(
+    stored: Callable[[RunReport], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    served = f"http://{UNREADABLE}"
+    records = [
+        replace(each, node_ids={**each.node_ids, served: "x"}, outcomes={**each.outcomes, served: FAILED})
+        for each in counted("words", pp=6, pf=4)
+    ]
+    both = run(("words", records)), run(("words", records), candidate=served)
+    stored(replace(both[0], gates=both[0].gates + both[1].gates, candidates=both[0].candidates + both[1].candidates))
+    assert main(["diagnose", "run.json"]) == PROBLEMS
+    out, err = capsys.readouterr()
+    assert "diagnosis of words on nf4" in out
+    assert f"quantgate: run.json: {served} is served: a server does not show its activations\n  run the same" in err
+    assert main(["diagnose", "run.json", "--candidate", served]) == BAD_USAGE
+
+
+def reference_is(spec: str) -> RunReport:
+    report = several()
+    cases = tuple(replace(each, outcomes={spec: each.outcomes["fp16"], **each.outcomes}) for each in report.cases)
+    return replace(report, reference=VariantRecord(spec, "0a1b"), cases=cases)
+
+
+@pytest.mark.parametrize(
+    ("report", "told"),
+    [
+        (reference_is("golden:fp16"), "nothing of golden:fp16 is run: its answers are anchored ones\n  run again with"),
+        (reference_is(f"http://{UNREADABLE}"), "is served: a server does not show its activations"),
+        (reference_is("fp61"), "did you mean 'fp16'?"),
+        (replace(several(), base_command=()), "its answers were recorded elsewhere: there is no model to look into"),
+        (replace(several(), model="nobody/has-it"), "nobody/has-it: the model is not on this machine\n  nothing is"),
+        (
+            replace(several(), model="nobody/has-it", revision="12ab" * 10),
+            "nobody/has-it: the model is not on this machine, or not at commit 12ab12ab12ab",
+        ),
+        (replace(several(), model="./nowhere"), "./nowhere: the model is not on this machine"),
+        (replace(several(), model="nul\0l"), "the model is not on this machine"),
+    ],
+)
+def test_models_that_cannot_be_looked_into_are_told(
+    report: RunReport,
+    told: str,
+    stored: Callable[[RunReport], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stored(report)
+    assert main(["diagnose", "run.json", "--slice", "bad"]) == BAD_USAGE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert told in err
+
+
+def test_a_model_of_the_hub_is_taken_at_the_commit_that_was_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = tmp_path / ("12ab" * 10)
+    snapshot.symlink_to(TINY)
+    asked = []
+
+    def at_hand(name: str, revision: str | None) -> Path:
+        asked.append((name, revision))
+        return snapshot
+
+    monkeypatch.setattr(source, "folder_at_hand", at_hand)
+    report = replace(several(), model="somebody/has-it", revision=snapshot.name, device="cpu")
+    found = broken.variant_of(report, "nf4", lambda _: None)
+    assert asked == [("somebody/has-it", snapshot.name)]
+    assert (found.model.name, found.model.revision, found.device) == ("somebody/has-it", snapshot.name, "cpu")
+
+
+def test_a_folder_that_is_no_model_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(ModelError):
+        broken.variant_of(replace(several(), model=str(tmp_path)), "nf4", lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--max-bits", "0"], "--max-bits: it is 0\n  give mean bits"),
+        (["--max-bits", "nan"], "--max-bits: it is nan"),
+        (["--max-bits", "17"], "--max-bits: it is 17"),
+        (["--minutes", "-1"], "--minutes: it is -1\n  give minutes"),
+        (["--minutes", "inf"], "--minutes: it is inf"),
+        (["--json", "run.json"], "--json run.json: the run itself is that file"),
+        (["--json", "a", "--html", "./a"], "--html a: --json is that file"),
+        (["--html", "."], "no report can be written there"),
+        (["--judge", "nowhere"], "nowhere"),
+    ],
+)
+def test_options_that_cannot_be_right_are_refused_before_a_model_is_looked_for(
+    options: list[str], told: str, stored: Callable[[RunReport], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored(several())
+    assert main(["diagnose", "run.json", *options]) == BAD_USAGE
+    assert told in capsys.readouterr().err
+    assert load(Path("run.json")) == several()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"format": "pytest-quantgate run report"}'])
+def test_what_is_no_report_is_refused(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "run.json"
+    file.write_text(text)
+    assert main(["diagnose", str(file)]) == BAD_USAGE
+    assert "this is not a run report that can be read" in capsys.readouterr().err
+
+
+RULES: tuple[Rule, ...] = ("point", "evidence")
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_broken_candidate_is_judged_again_as_the_run_judged_it(rule: Rule) -> None:
+    report = run(
+        ("good", counted("good", pp=200)),
+        ("bad", counted("bad", pp=180, pf=20)),
+        policy=GatePolicy(rule=rule, min_cases=1),
+    )
+    for gate in report.gates:
+        court = diagnose._court(report, gate, builtin_registry())  # noqa: SLF001
+        again = court.verdict(gate.candidate, court.gate.comparisons)
+        assert (again.verdict, again.reasons) == (gate.verdict, gate.reasons)
+
+
+def test_a_repair_is_judged_by_the_run_s_noise_floor_and_doubted_by_its_controls() -> None:
+    records = [
+        replace(each, outcomes={**each.outcomes, "again": PASSED, "ruined": PASSED})
+        for each in counted("words", pp=30, pf=10)
+    ]
+    report = run(("words", records))
+    (control,) = run(("words", counted("words", pp=40, candidate="ruined")), candidate="ruined").gates
+    report = replace(
+        report, floor_variant=VariantRecord("again", "77"), controls=(replace(control, role="positive control"),)
+    )
+    court = diagnose._court(report, report.gates[0], builtin_registry())  # noqa: SLF001
+    fixed = [replace(each, candidate=each.reference) for each in court.gate.comparisons]
+    found = court.verdict("nf4:skip=lm_head", fixed)
+    assert found.floor is not None
+    assert found.verdict.value == "INCONCLUSIVE"
+    assert found.reasons[0].startswith("the positive control ruined must FAIL and is PASS")
+
+
+def test_cases_that_a_sequential_run_did_not_ask_are_not_missing() -> None:
+    report = run(("words", counted("words", pp=30, pf=10)))
+    unasked = [replace(each, outcomes={}) for each in counted("words", pp=45)[40:]]
+    slices = (replace(report.slices[0], total=45),)
+    report = replace(report, cases=(*report.cases, *unasked), slices=slices, settings=GateSettings(seed=1))
+    court = diagnose._court(report, report.gates[0], builtin_registry())  # noqa: SLF001
+    assert (court.gate.selected, court.gate.planned, court.gate.total) == (40, 45, 45)
+    fixed = [replace(each, candidate=each.reference) for each in court.gate.comparisons]
+    assert court.verdict("repaired", fixed).verdict.value == "PASS"
+
+
+def test_what_cannot_be_judged_of_a_repair_is_noted() -> None:
+    mine = record("words", "one", PASSED, FAILED)
+    mine = replace(mine, case=replace(mine.case, checks=(CheckSpec("of_a_plugin"),)))
+    report = run(("words", [mine, record("words", "two", PASSED, FAILED)]))
+    gate = replace(report.gates[0], policy=GatePolicy(min_grader_agreement=0.9))
+    means = diagnose.Means(builtin_registry(), RepairLimits(), SilentProgress())
+    assert list(diagnose._unjudged(report, gate, means)) == [  # noqa: SLF001
+        "min_grader_agreement is not judged of a repair: nobody has labelled its answers",
+        "no repair can be judged by of_a_plugin, which is not built in: use pytest --quant-diagnose",
+    ]
+    assert list(diagnose._unjudged(report, gate, replace(means, limits=None))) == []  # noqa: SLF001
+
+
+def test_labels_are_not_asked_of_answers_that_nobody_has_seen() -> None:
+    report = run(("words", [record("words", "one", PASSED, FAILED)]))
+    gate = replace(report.gates[0], policy=GatePolicy(min_cases=1, min_grader_agreement=0.9))
+    court = diagnose._court(replace(report, gates=(gate,)), gate, builtin_registry())  # noqa: SLF001
+    assert court.gate.policy.min_grader_agreement is None
+    assert judge([court.gate], alpha=0.05)[0].verdict.value == "FAIL"

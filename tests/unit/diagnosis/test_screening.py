@@ -1,0 +1,187 @@
+"""Candidates that are broken in known places: what turns when these are the reference's again."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from pytest_quantgate.diagnosis import screening
+from pytest_quantgate.diagnosis.points import Point
+from pytest_quantgate.diagnosis.running import Runner
+from pytest_quantgate.diagnosis.screening import FOLLOWING, Rounded, Screen, Screened, group_of
+from pytest_quantgate.diagnosis.swapping import swapped
+from pytest_quantgate.variants.rounding import store_rounded
+
+BROKEN = ("model.layers.1.mlp.down_proj", "model.layers.2.self_attn.v_proj")
+OTHERS = ("model.layers.0.mlp.up_proj", "model.layers.2.mlp.down_proj")
+VOCABULARY = 64
+TOKENS = 8
+
+
+@pytest.fixture(scope="module")
+def reference() -> Any:
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        initializer_range=0.3,
+        tie_word_embeddings=False,
+    )
+    model: Any = LlamaForCausalLM(config)
+    return model.eval().requires_grad_(requires_grad=False)
+
+
+@pytest.fixture(scope="module")
+def candidate(reference: Any) -> Any:
+    copy = deepcopy(reference)
+    torch.manual_seed(1)
+    for name in BROKEN:
+        copy.get_submodule(name).weight += torch.randn_like(copy.get_submodule(name).weight) * 0.3
+    return copy
+
+
+def chosen(model: Any, texts: list[tuple[int, ...]], count: int) -> list[tuple[int, ...]]:
+    """How a model goes on, for texts of one length."""
+    found = torch.tensor(texts)
+    with torch.no_grad():
+        for _ in range(count):
+            found = torch.cat([found, model(found).logits[:, -1:].argmax(-1)], dim=1)
+    return [tuple(each) for each in found[:, TOKENS:].tolist()]
+
+
+def points_of(reference: Any, candidate: Any, *, following: int = FOLLOWING) -> list[Point]:
+    """Random texts, degraded where the next token differs, preserved where it is the same."""
+    drawn = torch.randint(2, VOCABULARY, (24, TOKENS), generator=torch.Generator().manual_seed(2)).tolist()
+    texts = [tuple(text) for text in drawn]
+    before, after = chosen(reference, texts, 1 + following), chosen(candidate, texts, 1)
+    found = []
+    for number, (text, (target, *behind), (other,)) in enumerate(zip(texts, before, after, strict=True)):
+        rival = None if other == target else other
+        found.append(Point(f"{number:02}", rival is not None, text, target, rival, tuple(behind), TOKENS))
+    assert 4 <= sum(point.degraded for point in found) <= len(found) - 4
+    return found
+
+
+@pytest.fixture(scope="module")
+def points(reference: Any, candidate: Any) -> list[Point]:
+    return points_of(reference, candidate)
+
+
+def screen_of(reference: Any, candidate: Any, points: list[Point]) -> Screen:
+    return Screen(Runner(reference), Runner(candidate), points)
+
+
+def ids(points: list[Point], *, degraded: bool) -> set[str]:
+    return {point.case_id for point in points if point.degraded == degraded}
+
+
+def test_all_cases_turn_back_when_what_is_broken_is_whole_again(
+    reference: Any, candidate: Any, points: list[Point]
+) -> None:
+    screen = screen_of(reference, candidate, points)
+    assert {point.case_id for point in screen.degraded} == ids(points, degraded=True)
+    assert {point.case_id for point in screen.preserved} == ids(points, degraded=False)
+    assert screen.tried(reference, BROKEN) == Screened(frozenset(ids(points, degraded=True)), frozenset())
+
+
+def test_nothing_turns_when_what_is_whole_is_exchanged(reference: Any, candidate: Any, points: list[Point]) -> None:
+    found = screen_of(reference, candidate, points).tried(reference, OTHERS)
+    assert (found, found.net) == (Screened(), 0)
+
+
+def test_what_turns_is_what_whole_passes_of_the_hybrid_say(reference: Any, candidate: Any, points: list[Point]) -> None:
+    broken = ids(points, degraded=True)
+    some = set()
+    for name in BROKEN:
+        with swapped(candidate, reference, [name]):
+            answers = chosen(candidate, [point.token_ids for point in points], 1 + FOLLOWING)
+        known = zip(points, answers, strict=True)
+        right = {point.case_id: (answer[0] == point.target, answer[1:] == point.following) for point, answer in known}
+        turned = {each for each in broken if right[each] == (True, True)}
+        lost = {each for each in right.keys() - broken if not right[each][0]}
+        found = screen_of(reference, candidate, points).tried(reference, [name])
+        assert found == Screened(frozenset(turned), frozenset(lost))
+        some |= turned
+    assert 0 < len(some) < len(broken)
+
+
+def test_preserved_cases_that_a_ruined_layer_breaks_are_lost(
+    reference: Any, candidate: Any, points: list[Point]
+) -> None:
+    donor = deepcopy(reference)
+    donor.get_submodule(OTHERS[1]).weight.mul_(-4)
+    assert screen_of(reference, candidate, points).tried(donor, [OTHERS[1]]).lost
+    donor.get_submodule(OTHERS[1]).weight.fill_(float("nan"))
+    lost = screen_of(reference, candidate, points).tried(donor, [OTHERS[1]])
+    assert lost == Screened(frozenset(), frozenset(ids(points, degraded=False)))
+
+
+def test_a_case_that_goes_on_otherwise_is_not_turned_back(reference: Any, candidate: Any, points: list[Point]) -> None:
+    """The one trial that turns the next token only."""
+    known = points_of(reference, candidate, following=0)
+    first = screen_of(reference, candidate, known).tried(reference, [BROKEN[0]]).turned
+    whole = screen_of(reference, candidate, points).tried(reference, [BROKEN[0]]).turned
+    assert whole < first
+
+
+def test_a_token_that_the_reference_does_not_choose_must_stand_as_high_as_with_it(
+    reference: Any, candidate: Any, points: list[Point]
+) -> None:
+    degraded = next(point for point in points if point.degraded)
+    with torch.no_grad():
+        before, after = (
+            model(torch.tensor([degraded.token_ids])).logits[0, -1].argsort(descending=True).tolist()
+            for model in (reference, candidate)
+        )
+    token = next(each for place, each in enumerate(before) if place and after.index(each) > place)
+    recalled = replace(degraded, target=token, rival=None, following=())
+    screen = screen_of(reference, candidate, [recalled])
+    assert screen.tried(reference, BROKEN).turned == {degraded.case_id}
+    assert screen.tried(reference, OTHERS).turned == set()
+
+
+def test_a_degraded_case_that_is_whole_along_its_answer_shows_nothing(
+    reference: Any, candidate: Any, points: list[Point]
+) -> None:
+    preserved = next(point for point in points if not point.degraded)
+    assert screen_of(reference, candidate, [replace(preserved, degraded=True)]).degraded == ()
+
+
+def test_the_shortest_points_of_each_group_are_looked_at(
+    reference: Any, candidate: Any, points: list[Point], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screening, "MOST_TOKENS", 4 * TOKENS)
+    screen = screen_of(reference, candidate, points)
+    assert [point.case_id for point in screen.degraded] == sorted(ids(points, degraded=True))[:2]
+    assert [point.case_id for point in screen.preserved] == sorted(ids(points, degraded=False))[:2]
+    monkeypatch.setattr(screening, "MOST_TOKENS", 1)
+    assert len(screen_of(reference, candidate, points).degraded) == 1
+
+
+def test_layers_are_rounded_once_and_as_they_would_be_stored(reference: Any, candidate: Any) -> None:
+    assert group_of(reference, BROKEN) == 32
+    assert group_of(reference, BROKEN[:1]) == 64
+    rounded = Rounded(reference, 32)
+    with swapped(candidate, rounded.donor(BROKEN), BROKEN):
+        kept = [candidate.get_submodule(name) for name in BROKEN]
+    for name, layer in zip(BROKEN, kept, strict=True):
+        weight = reference.get_submodule(name).weight
+        assert torch.equal(layer.weight, store_rounded(weight, 8, 32).weight(weight.dtype))
+        assert layer is rounded.donor([name]).get_submodule(name)
+
+
+def test_layers_that_fit_no_group_are_not_rounded(reference: Any) -> None:
+    copy = deepcopy(reference)
+    copy.set_submodule(BROKEN[0], torch.nn.Linear(60, 32))
+    assert group_of(copy, BROKEN) is None
+    copy.set_submodule(BROKEN[0], torch.nn.Identity())
+    assert group_of(copy, BROKEN) is None

@@ -1,0 +1,131 @@
+"""A repair is recommended when the whole slice's gate passes it, loaded afresh, and never else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import pytest
+
+from pytest_quantgate.cases.model import Case, CheckSpec, Message
+from pytest_quantgate.checks.builtin import builtin_registry
+from pytest_quantgate.diagnosis import verification
+from pytest_quantgate.diagnosis.model import Repair, Trial
+from pytest_quantgate.diagnosis.verification import Court, verify
+from pytest_quantgate.errors import ModelError
+from pytest_quantgate.gate.model import GateInput, Verdict
+from pytest_quantgate.gate.policy import GatePolicy
+from pytest_quantgate.generation.completion import Completion, Request
+from pytest_quantgate.generation.progress import SilentProgress
+from pytest_quantgate.generation.run import Answers
+from pytest_quantgate.outcomes.grading import outcome_of
+from pytest_quantgate.outcomes.model import Comparison
+from pytest_quantgate.variants.audit import Audit
+from pytest_quantgate.variants.variant import Variant
+
+REGISTRY = builtin_registry()
+RIGHT, WRONG = "yes", "no"
+AUDIT = Audit(10, 8, 4.5, 1_234, 4_000)
+
+Said = Mapping[str, Sequence[str]]
+
+
+def completion(text: str) -> Completion:
+    return Completion(text, (1,), "stop", 3)
+
+
+def case(number: int) -> Case:
+    return Case(f"case-{number}", (Message("user", f"prompt {number}"),), (CheckSpec("exact", {"text": RIGHT}),), 4)
+
+
+def comparisons(candidate: Sequence[str]) -> list[Comparison]:
+    """Cases that the reference passes."""
+    right = completion(RIGHT)
+    return [
+        Comparison(
+            case(number),
+            outcome_of(case(number), right, REGISTRY),
+            outcome_of(case(number), completion(text), REGISTRY),
+        )
+        for number, text in enumerate(candidate)
+    ]
+
+
+def court(candidate: Sequence[str] = (WRONG, WRONG, RIGHT, RIGHT)) -> Court:
+    policy = GatePolicy(min_cases=1, max_pass_to_fail=0.25, min_robustness=0.5)
+    gate = GateInput("words", "nf4", comparisons(candidate), policy, selected=4, total=4)
+    return Court([gate], 0, (), 0.05, REGISTRY)
+
+
+def trial(spec: str) -> Trial:
+    return Trial(spec, ("lm_head",), 5.0, None, 2, 2, 0, 1, "decoded", "early layers")
+
+
+def repair(*specs: str) -> Repair:
+    before = Trial("nf4", (), 4.5, 1_000, 0, 2, 0, 1, "verified", "as it is")
+    return Repair(before, tuple(map(trial, specs)), None, reason="nothing helped")
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Verify repairs that say what a test tells; gives the result and what was loaded."""
+
+    def run(
+        said: Said, found: Repair, judge: Court | None = None, gone: Sequence[str] = ()
+    ) -> tuple[Repair, list[str]]:
+        loaded: list[str] = []
+
+        def prepare(spec: str) -> Variant:
+            if spec in gone:
+                raise ModelError("it is gone", where=f"variant {spec!r}")
+            return cast("Variant", spec)
+
+        def answer(variant: Any, requests: Sequence[Request], *_: object) -> Answers:
+            loaded.append(variant)
+            texts = dict(zip((each.digest for each in requests), said[variant], strict=True))
+            return Answers({digest: completion(text) for digest, text in texts.items()}, AUDIT, 0, len(texts))
+
+        monkeypatch.setattr(verification, "answer", answer)
+        cache: Any = None
+        judge = judge or court()
+        result = verify(found, found.trials, judge, prepare=prepare, cache=cache, progress=SilentProgress())
+        return result, loaded
+
+    return run
+
+
+def test_the_first_that_passes_is_recommended_with_its_own_counts_and_bytes(verified: Any) -> None:
+    said = {"poor": [RIGHT, WRONG, RIGHT, WRONG], "good": [RIGHT, WRONG, RIGHT, RIGHT], "spare": [RIGHT] * 4}
+    found, loaded = verified(said, repair("poor", "good", "spare"))
+    assert loaded == ["poor", "good"]
+    assert found.chosen == Trial("good", ("lm_head",), 5.0, 1_234, 1, 2, 0, 2, "verified", "early layers")
+    assert found.verdicts == {"words": Verdict.PASS}
+    assert found.reason.startswith("loaded afresh, its gate is PASS: ")
+    assert [(each.spec, each.stage, each.lost) for each in found.trials[3:]] == [
+        ("poor", "verified", 1),
+        ("good", "verified", 0),
+    ]
+
+
+def test_what_does_not_pass_is_not_recommended(verified: Any) -> None:
+    found, loaded = verified({"poor": [WRONG, WRONG, RIGHT, RIGHT]}, repair("poor"))
+    assert loaded == ["poor"]
+    assert found.chosen is None
+    assert found.verdicts == {}
+    assert found.reason.startswith("nothing is recommended: poor turns 0 of 2 degraded cases back")
+    assert "its gate is FAIL: " in found.reason
+    assert found.trials[-1].stage == "verified"
+
+
+def test_what_cannot_be_loaded_afresh_is_passed_over(verified: Any) -> None:
+    found, loaded = verified({"good": [RIGHT] * 4}, repair("lost", "good"), gone=["lost"])
+    assert loaded == ["good"]
+    assert found.chosen is not None
+    found, _ = verified({}, repair("lost"), gone=["lost"])
+    assert found.reason == "nothing is recommended: lost cannot be loaded afresh: it is gone"
+
+
+def test_where_the_search_found_nothing_its_reason_stands(verified: Any) -> None:
+    found, loaded = verified({}, repair())
+    assert loaded == []
+    assert (found.chosen, found.reason) == (None, "nothing helped")
