@@ -219,4 +219,4 @@ MEASURES: Final[dict[str, Measure]] = {
         "share of the cases whose next token is still the reference's when one component is the candidate's",
     ),
 }
-"""By key; docs/metrics.md has the formulas."""
+"""By key; the formulas stand where each is computed, in ``diagnosis.probes`` and ``diagnosis.causal``."""

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from pytest_quantgate.cases.model import full_name
 from pytest_quantgate.gate.model import GateResult, Verdict
 from pytest_quantgate.gate.wording import given, measured, percent, percent_range
+from pytest_quantgate.golden.model import REFERENCE
 from pytest_quantgate.report.breakdown import breakdown_sheets
 from pytest_quantgate.report.cliff import cliff, cliff_sheet
 from pytest_quantgate.report.diagnosis import diagnosis_lines
@@ -203,6 +205,25 @@ def _next_steps(report: RunReport, width: int) -> Iterator[RenderableType]:
     else:
         yield "- to see this report again:"
         yield from _commands([shell_line(["quantgate", "report", report.report_path])])
+        yield from _looks(report, report.report_path)
+
+
+def _looks(report: RunReport, path: str) -> Iterator[RenderableType]:
+    """What looks into a red gate, the one that lost most."""
+    failed = (gate for gate in report.gates if gate.verdict is Verdict.FAIL)
+    red = [(gate, degraded) for gate in failed if (degraded := report.degraded(gate.slice, gate.candidate))]
+    if not red:
+        return
+    worst, cases = max(red, key=lambda each: each[0].statistics.counts.pass_to_fail_rate or 0.0)
+    yield "- to see both answers to a case token by token:"
+    name = full_name(worst.slice, cases[0].case.id, worst.candidate)
+    yield from _commands([shell_line(["quantgate", "show", path, name])])
+    elsewhere = (REFERENCE, "http://", "https://")  # nobody can look into what is not run here
+    specs = (report.reference.spec, worst.candidate)
+    if report.base_command and not report.diagnoses and not any(spec.startswith(elsewhere) for spec in specs):
+        yield "- to learn why a gate failed, and what repairs it:"
+        chosen = ["--slice", worst.slice, "--candidate", worst.candidate]
+        yield from _commands([shell_line(["quantgate", "diagnose", path, *chosen])])
 
 
 def _reruns(report: RunReport, width: int) -> Iterator[RenderableType]:

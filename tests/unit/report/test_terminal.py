@@ -146,6 +146,29 @@ def test_a_run_that_was_not_kept_says_how_to_keep_one() -> None:
     assert "    quantgate report 'my run.json'\n" in kept
 
 
+def test_a_red_gate_is_told_how_to_look_into_it() -> None:
+    records = [record("format", f"case-{n}", PASSED, FAILED) for n in range(40)]
+    kept = run(("format", records), report_path="run.json")
+    renamed = [
+        dataclasses.replace(each, outcomes={"golden:fp16": each.outcomes["fp16"], "nf4": each.outcomes["nf4"]})
+        for each in kept.cases
+    ]
+    anchored = dataclasses.replace(
+        kept, reference=dataclasses.replace(kept.reference, spec="golden:fp16"), cases=tuple(renamed)
+    )
+
+    assert "    quantgate show run.json 'format::case-0[nf4]'\n" in plain(anchored)
+    assert "    quantgate show run.json 'format::case-0[nf4]'\n" in plain(kept)
+    assert "    quantgate diagnose run.json --slice format --candidate nf4\n" in plain(kept)
+    for silent in (
+        run(("format", records)),
+        run(("format", [record("format", f"case-{n}", PASSED, PASSED) for n in range(40)]), report_path="run.json"),
+        dataclasses.replace(kept, base_command=()),
+        anchored,
+    ):
+        assert "quantgate diagnose" not in plain(silent)
+
+
 def test_a_candidate_that_could_not_run_shows_its_problem_and_no_numbers() -> None:
     report = run(("format", []), problem="model.safetensors: the file is truncated\n  download it again", audited=False)
     text = plain(report)
