@@ -41,6 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_quantgate.plugin.start import install
 
         install(config)
+    else:
+        settings.refuse_idle(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

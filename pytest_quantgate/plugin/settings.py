@@ -304,6 +304,18 @@ def wanted(config: pytest.Config) -> bool:
     return any(config.getoption(key) or ini_value(config, key) for key in ("quant_cand", "quant_cand_model"))
 
 
+def refuse_idle(config: pytest.Config) -> None:
+    """Refuses options that do nothing, for want of a candidate; those of the ini file wait for one.
+
+    Raises:
+        pytest.UsageError: The user gave one.
+    """
+    given = next((each for each in map(str, config.invocation_params.args) if each.startswith("--quant-")), None)
+    if given is not None and not config.option.help:
+        msg = f"{given.partition('=')[0]}: no candidate is named, so nothing is gated: add --quant-cand nf4, or another"
+        raise pytest.UsageError(msg)
+
+
 def ini_value(config: pytest.Config, key: str) -> Any:
     """What the ini file says, or None.
 

@@ -13,6 +13,7 @@ from tests.integration.conftest import Lab
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (("--quant-suite=core",), "ERROR: --quant-suite: no candidate is named, so nothing is gated: add --quant*"),
         (("--quant-cand", "nf5"), "ERROR: --quant-cand: variant 'nf5': is not a known variant"),
         (("--quant-cand", "nf4", "--quant-ref", "fp61"), "ERROR: --quant-ref: variant 'fp61': is not a known variant"),
         (("--quant-cand", "nf4", "--quant-cand", "nf4"), "ERROR: --quant-cand nf4 is given 2 times*"),
@@ -192,6 +193,14 @@ def test_a_candidate_in_the_ini_file_says_nothing_beside_ordinary_tests(lab: Lab
     result = lab.pytester.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.OK
     result.stdout.no_fnmatch_line("*no slice was found*")
+
+
+@pytest.mark.alone(reason="no test of quantgate's is run")
+def test_options_of_the_ini_file_wait_for_a_candidate(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\naddopts = --quant-ref fp16\nquant_model = smollm2")
+    pytester.makepyfile("def test_one(): pass")
+    pytester.runpytest_inprocess().assert_outcomes(passed=1)
+    assert pytester.runpytest_inprocess("--quant-ref=fp16", "--help").ret == pytest.ExitCode.OK
 
 
 def test_without_a_candidate_slice_files_are_not_collected(lab: Lab) -> None:
