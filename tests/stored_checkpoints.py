@@ -44,9 +44,12 @@ def quanto_int4(plain: Path, folder: Path) -> None:
     """As optimum-quanto's own ``save_pretrained`` writes it: weights in safetensors, and a map of modules."""
     from optimum.quanto import freeze, qint4, quantization_map, quantize
 
+    from pytest_quantgate.variants.quanto_loading import as_packed
+
     model = _loaded(plain)
     quantize(model, weights=qint4, exclude="lm_head")
-    freeze(model)
+    with as_packed():  # compiling what would lay the weights out for a GPU takes a minute
+        freeze(model)
     model.config.save_pretrained(folder)
     save_file({name: each.clone() for name, each in model.state_dict().items()}, folder / "model.safetensors")
     (folder / "quanto_qmap.json").write_text(json.dumps(quantization_map(model)))

@@ -212,7 +212,7 @@ def test_quantized_keys_and_values_are_what_is_attended_to() -> None:
     assert not torch.allclose(reading.residual[0], reading_of(Runner(model), point()).residual[0], atol=1e-2)
 
 
-@pytest.mark.parametrize("spec", ["nf4", "int8", "quanto:int4"])
+@pytest.mark.parametrize("spec", ["nf4", "int8", "quanto:int8"])
 def test_quantized_layers_are_run_and_read_with_their_own_kernels(tmp_path: Path, spec: str) -> None:
     variant = prepare_variant(spec, resolve_model(str(build_tiny_model(tmp_path))), device="cpu", kernels="native")
     runner = Runner(load_variant(variant).model, name=spec)
