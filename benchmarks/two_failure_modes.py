@@ -4,13 +4,15 @@
     python benchmarks/two_failure_modes.py --gptq                # and by GPTQ, which takes six minutes a variant
     python benchmarks/two_failure_modes.py --cases 10 nf4 int8   # fewer cases, other variants
     python benchmarks/two_failure_modes.py --own rtn:2bit        # on the cases that each variant breaks itself
+    python benchmarks/two_failure_modes.py --own nf4 --repair 10 # and search for a repair, ten minutes a variant
 
 The paper is Zhou et al., From Signal Degradation to Computation Collapse. As in its section 3.1, the facts that the
 reference knows are split by one variant (``--split``): those that it gets wrong and those that it gets right, and every
 variant is looked at on those very cases, so that the columns can be compared. ``--own`` looks at each variant on the
 cases that it breaks itself, as a diagnosis does. Prints Markdown tables: what each variant still knows, the criteria of
-the verdict with their limits, and each curve by quarters of the depth. Everything comes from the functions that a
-diagnosis is made by. Answers are kept in the user's cache.
+the verdict with their limits, each curve by quarters of the depth, and with ``--repair`` the best repair of each
+variant, decoded on those of the cases that it breaks itself, and not loaded afresh. Everything comes from the functions
+that a diagnosis is made by. Answers are kept in the user's cache.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise, product
 from pathlib import Path
 from statistics import fmean
@@ -37,15 +40,18 @@ from pytest_quantgate.diagnosis.causal import causal_tests
 from pytest_quantgate.diagnosis.classify import CRITERIA, classify
 from pytest_quantgate.diagnosis.measure import measured
 from pytest_quantgate.diagnosis.measured import Measured
-from pytest_quantgate.diagnosis.model import Evidence, Group, Mode, Place
+from pytest_quantgate.diagnosis.model import Evidence, Group, Mode, Place, Repair
+from pytest_quantgate.diagnosis.next_token import end_token
 from pytest_quantgate.diagnosis.points import CAUSAL_CASES, Chosen, Point, points_of
 from pytest_quantgate.diagnosis.running import Runner
+from pytest_quantgate.diagnosis.search import RepairLimits, search
 from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
 from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.progress import RichProgress
-from pytest_quantgate.generation.run import answer
+from pytest_quantgate.generation.run import answer, context_length, stops_of
 from pytest_quantgate.outcomes.grading import outcome_of
 from pytest_quantgate.outcomes.model import Comparison, Outcome
+from pytest_quantgate.report.diagnosis_sentences import kept, nearest_trial
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import LoadedModel, load_variant, prepare_variant
 
@@ -84,12 +90,14 @@ class Found:
         mode: The verdict.
         evidence: Its criteria.
         numbers: Everything that was measured.
+        repair: What a search found; None where none was made.
     """
 
     spec: str
     mode: Mode
     evidence: tuple[Evidence, ...]
     numbers: Measured
+    repair: Repair | None = None
 
 
 class Lab:
@@ -106,6 +114,7 @@ class Lab:
         self._source = resolve_model(model)
         self._cases = cases
         self._cache = cache
+        self._progress = RichProgress(Console(stderr=True))
         self._registry = builtin_registry()
         self.bits: dict[str, float] = {}
         self.reference = reference
@@ -115,7 +124,7 @@ class Lab:
         """The graded answers of a variant, case by case."""
         variant = prepare_variant(spec, self._source)
         requests = [Request.of(case) for case in self._cases]
-        answers = answer(variant, requests, self._cache, RichProgress(Console(stderr=True)))
+        answers = answer(variant, requests, self._cache, self._progress)
         if answers.audit is not None:
             self.bits[spec] = answers.audit.bits_per_weight
         given = [answers.completions[request.digest] for request in requests]
@@ -129,6 +138,24 @@ class Lab:
     def loaded(self, spec: str) -> LoadedModel:
         """A variant in memory."""
         return load_variant(prepare_variant(spec, self._source))
+
+    def repaired(
+        self, loaded: tuple[LoadedModel, LoadedModel], runners: tuple[Runner, Runner],
+        *, here: Sequence[Point], mode: Mode, tested: Measured, limits: RepairLimits,
+    ) -> Repair:  # fmt: skip
+        """What a search finds for a candidate; it decodes those of the cases that the candidate breaks or keeps."""
+        cases = {point.case_id for point in here}
+        return search(
+            *loaded,
+            *runners,
+            points=here,
+            comparisons=[pair for pair in self.compared(runners[1].name) if pair.case.id in cases],
+            registry=self._registry,
+            mode=mode,
+            measured=tested,
+            limits=limits,
+            told=self._progress.note,
+        )
 
 
 def facts(count: int) -> Sequence[Case]:
@@ -148,25 +175,44 @@ def points(chosen: Chosen, runner: Runner) -> tuple[Point, ...]:
     return tuple(replace(point, rival=None if token == point.target else token) for point, token in pairs)
 
 
-def look(spec: str, chosen: Chosen, lab: Lab, reference: Runner, before: Readings, *, causal: int, own: bool) -> Found:
+def look(
+    spec: str, chosen: Chosen, lab: Lab, trusted: LoadedModel, before: Readings,
+    *, causal: int, own: bool, limits: RepairLimits | None,
+) -> Found:  # fmt: skip
     """Measure one variant."""
-    candidate = Runner(lab.loaded(spec).model, name=spec)
+    loaded = lab.loaded(spec)
+    reference, candidate = Runner(trusted.model, name=lab.reference), Runner(loaded.model, name=spec)
     here = chosen.points if own else points(chosen, candidate)
     with tempfile.TemporaryDirectory() as folder, capture(candidate, here, Path(folder), ignored) as after:
         numbers = measured(here, before, after)
-    numbers += causal_tests(reference, candidate, replace(chosen, points=here).causal[:causal], ignored)
+    tested = causal_tests(reference, candidate, replace(chosen, points=here).causal[:causal], ignored)
+    numbers += tested
     mode, evidence = classify(numbers.values, numbers.curves, numbers.grids)
-    return Found(spec, mode, evidence, numbers)
+    found = Found(spec, mode, evidence, numbers)
+    if limits is None:
+        return found
+    both = (trusted, loaded), (reference, candidate)
+    return replace(found, repair=lab.repaired(*both, here=here, mode=mode, tested=tested, limits=limits))
 
 
-def looked(lab: Lab, specs: Sequence[str], split: str, count: int, causal: int, *, own: bool) -> Iterator[Found]:
+def looked(
+    lab: Lab,
+    specs: Sequence[str],
+    split: str,
+    count: int,
+    causal: int,
+    *,
+    own: bool,
+    limits: RepairLimits | None = None,
+) -> Iterator[Found]:
     """Measure variant by variant; one that breaks no case is told and left out."""
-    loaded = lab.loaded(lab.reference)
-    reference = Runner(loaded.model, name=lab.reference)
-    context = loaded.model.config.max_position_embeddings
+    trusted = lab.loaded(lab.reference)
+    reference = Runner(trusted.model, name=lab.reference)
+    context = context_length(trusted.model.config.get_text_config(decoder=True))
+    ending = partial(end_token, reference, stops_of(trusted))
     for breaks, those in [(spec, [spec]) for spec in specs] if own else [(split, specs)]:
         pairs = lab.compared(breaks)
-        chosen = points_of(pairs, loaded.tokenizer, context, limit_cases=count, limit_tokens=LIMIT_TOKENS)
+        chosen = points_of(pairs, trusted.tokenizer, context, ending, limit_cases=count, limit_tokens=LIMIT_TOKENS)
         sample = chosen.sample
         print(f"\n{breaks}: {len(sample.degraded)} degraded, {len(sample.preserved)} preserved", flush=True)
         if not sample.degraded:
@@ -176,7 +222,7 @@ def looked(lab: Lab, specs: Sequence[str], split: str, count: int, causal: int, 
             capture(reference, chosen.points, Path(folder), ignored) as before,
         ):
             for spec in those:
-                yield look(spec, chosen, lab, reference, before, causal=causal, own=own)
+                yield look(spec, chosen, lab, trusted, before, causal=causal, own=own, limits=limits)
                 gc.collect()
 
 
@@ -264,6 +310,22 @@ def components(found: Sequence[Found]) -> str:
     return "Table 5: one component quantized\n\n" + table(("variant", *parts), rows)
 
 
+def repairs(found: Sequence[Found]) -> Iterator[str]:
+    """The repair that each search ends with, or what came nearest to one."""
+    rows = []
+    for each in found:
+        if each.repair is not None:
+            best = each.repair.chosen or nearest_trial(each.repair)
+            shares = ("-", "-", "-", "-", "-") if best is None else (
+                written(best.bits), f"{best.turned_back} of {best.degraded}", f"{best.lost} of {best.preserved}",
+                best.stage, kept(best),
+            )  # fmt: skip
+            rows.append([each.spec, written(each.repair.before.bits), *shares, each.repair.reason])
+    if rows:
+        head = ("variant", "bits", "repaired", "turned back", "lost", "how far", "keeps", "came to")
+        yield f"Repairs\n\n{table(head, rows)}"
+
+
 def patched(found: Sequence[Found]) -> Iterator[str]:
     """What the reference's state restores, by layer and place (figure 4)."""
     titles = {"": "margin restored", "turned": "share of cases turned back"}
@@ -289,14 +351,16 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--cases", type=int, default=40, help="most cases that are looked at, half of them degraded")
     parser.add_argument("--causal", type=int, default=CAUSAL_CASES, help="most cases of the causal tests")
     parser.add_argument("--gptq", action="store_true")
+    parser.add_argument("--repair", type=float, metavar="MINUTES", help="search for a repair of each variant so long")
     given = parser.parse_args(words)
+    limits = None if given.repair is None else RepairLimits(minutes=given.repair)
     specs = given.specs or [*SPECS, *(GPTQ if given.gptq else ()), *RUINS]
     cases = [case for file in given.slice for case in load_slice(file, builtin_registry()).cases] or facts(given.facts)
     with CompletionCache(default_cache_path()) as cache:
         lab = Lab(given.model, cases, given.ref, cache)
         print(cliff(lab, specs), flush=True)
-        found = list(looked(lab, specs, given.split, given.cases, given.causal, own=given.own))
-    print("\n\n".join(["", criteria(found), dominoes(found), components(found), *patched(found)]))
+        found = list(looked(lab, specs, given.split, given.cases, given.causal, own=given.own, limits=limits))
+    print("\n\n".join(["", criteria(found), *repairs(found), dominoes(found), components(found), *patched(found)]))
     for group, place in product(get_args(Group), get_args(Place)):
         print("\n\n".join(["", *figures(found, group, place)]))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_quantgate.checks.builtin import builtin_registry
 from pytest_quantgate.commands.broken import broken_gates, record_of, refuse_unseen, variant_of
 from pytest_quantgate.commands.report import cleared, page_of
+from pytest_quantgate.diagnosis.faults import fault_of, without_frames
 from pytest_quantgate.diagnosis.protection import RepairLimits
 from pytest_quantgate.errors import QuantgateError, UsageError
 from pytest_quantgate.gate.model import GateInput
@@ -111,14 +112,24 @@ def diagnose(asked: Asked, progress: Progress) -> Iterator[RunReport | Quantgate
     means = Means(builtin_registry(asked.grading), asked.limits, progress)
     variants = _Variants(report, where, progress.note)
     for gate in gates:
+        failed = None
         try:
             found = diagnosed(report, gate, variants.of(report.reference.spec), variants.of(gate.candidate), means)
-        except QuantgateError as error:
-            yield error
+        except Exception as error:  # noqa: BLE001  (a library's fault in one gate must not stop the others)
+            failed = _failed(error, gate)
+        if failed is not None:
+            yield failed
             continue
         report = with_diagnosis(report, found)
         _write(report, targets)
         yield report
+
+
+def _failed(error: Exception, gate: GateResult) -> QuantgateError:
+    """Why a gate could not be diagnosed, which holds nothing of its models."""
+    if not isinstance(error, QuantgateError):
+        error = QuantgateError(fault_of(error), where=f"{gate.slice} on {gate.candidate}")
+    return without_frames(error)
 
 
 class _Variants:
@@ -176,11 +187,16 @@ def diagnosed(report: RunReport, gate: GateResult, reference: Variant, candidate
     """
     from pytest_quantgate.diagnosis.diagnose import Workshop, diagnose
 
-    workshop = None if means.limits is None else Workshop(means.limits, means.registry, REPAIRS)
+    workshop = None if means.limits is None else Workshop(means.limits, means.registry)
     comparisons = report.comparisons(gate.slice, gate.candidate)
     found = diagnose(gate.slice, comparisons, reference, candidate, workshop=workshop, progress=means.progress)
     if found.repair is not None:
-        found = replace(found, repair=_verified(found.repair, report, gate, candidate, means))
+        try:
+            repair = _verified(found.repair, report, gate, candidate, means)
+        except Exception as error:  # noqa: BLE001  (what was found out so far must not be lost to it)
+            why = f"nothing is recommended: none could be verified: {fault_of(error)}"
+            repair = replace(found.repair, chosen=None, verdicts={}, reason=why)
+        found = replace(found, repair=repair)
     notes = [*_other(report, reference), *_other(report, candidate), *_unjudged(report, gate, means)]
     return replace(found, notes=(*notes, *found.notes))
 
@@ -190,11 +206,10 @@ def _verified(repair: Repair, report: RunReport, gate: GateResult, candidate: Va
     from pytest_quantgate.diagnosis.verification import verify
     from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
 
-    # what was chosen is the first of those that are ranked, by a spec that can be read
-    worth = [] if repair.chosen is None else [repair.chosen, *ranked(repair.trials)[1:MOST_VERIFIED]]
+    worth = ranked(repair.trials)[:MOST_VERIFIED]
     court, prepare = _court(report, gate, means.registry), partial(_like, candidate)
     with CompletionCache(default_cache_path()) as cache:
-        return verify(repair, worth, court, prepare=prepare, cache=cache, progress=means.progress)
+        return verify(repair, worth, court, folder=REPAIRS, prepare=prepare, cache=cache, progress=means.progress)
 
 
 def _like(candidate: Variant, spec: str) -> Variant:

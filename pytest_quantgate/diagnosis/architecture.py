@@ -175,7 +175,8 @@ def _found(model: Any, where: str) -> Layout:
     lists = [name for name in lists if model.get_submodule(name) in decoder and len(model.get_submodule(name))]
     if not lists:
         raise ModelError("the model has no list of layers", where=where, hint=_HINT)
-    layers = max(lists, key=lambda name: len(model.get_submodule(name)))
+    outermost = [name for name in lists if not any(name.startswith(f"{other}.") for other in lists)]  # no experts
+    layers = max(outermost, key=lambda name: len(model.get_submodule(name)))
     first = model.get_submodule(layers)[0]
     attention = _block(first, _ATTENTION, _WHOLE_ATTENTION)
     feed_forward = _block(first, _FEED_FORWARD, _WHOLE_FEED_FORWARD)

@@ -33,15 +33,17 @@ def causal_tests(
     """Put parts of one variant into the other, and see what becomes of the degraded cases' next token.
 
     h is the residual stream behind a layer, t the reference's token, r the candidate's (its most probable other token
-    where that is not known), and m the margin log p(t) - log p(r).
+    where that is not known), and m the margin log p(t) - log p(r). t is right where it stands no lower than with the
+    reference: where that says it, first; a text that a case should recall may rank third with anybody.
 
     - ``patching``: the reference's h in the candidate, at one position or all of them. Share of the margin restored,
       sum(m_patched - m_candidate) / sum(m_reference - m_candidate) over the cases, so that a case which parts on a near
-      tie does not outweigh the others; part ``turned``: share of the cases whose next token is t again.
+      tie does not outweigh the others; part ``turned``: share of the cases in which t is right again.
     - ``ablation``: h is zero at one position. Fall of log p(t), of either variant by itself, in the mean.
-    - ``domino``: share of t when the first n layers are the candidate's; so is the embedding, also for n = 0.
-    - ``one_layer``: share of t when one layer of the reference is the candidate's.
-    - ``one_component``: share of t when one kind of linear layer is, everywhere.
+    - ``domino``: share of the cases in which t is right when the first n layers are the candidate's; so is the
+      embedding, also for n = 0.
+    - ``one_layer``: the same when one layer of the reference is the candidate's.
+    - ``one_component``: the same when one kind of linear layer is, everywhere.
 
     A case costs about 30 passes over its tokens and up to 20 more, by the share of them that stands behind its
     subject; layers are begun in the middle, from states that are known. Memory holds one case's states of both.

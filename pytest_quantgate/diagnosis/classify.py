@@ -1,14 +1,14 @@
 """The verdict on how a candidate fails, from what was measured of its degraded cases; pure, no torch.
 
 Which numbers tell the two ways of failing apart is Zhou et al.'s, *From Signal Degradation to Computation Collapse*.
-Their figures are of models of 7 to 9 billion weights, so the limits are round numbers between the two kinds of known
-cases that benchmarks/two_failure_modes.py measures; docs/failure-modes.md shows them.
+They give no limits: these are round numbers, chosen from what they say of 4 and 2 bits. Which numbers became criteria
+was settled with the known cases of benchmarks/two_failure_modes.py in view; docs/failure-modes.md shows them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isfinite
 from statistics import fmean
@@ -20,6 +20,9 @@ from pytest_quantgate.gate.wording import given, measured
 FEWEST: Final = 4
 """Measured criteria that a verdict needs; fewer are no pattern."""
 
+FEWEST_CASES: Final = 3
+"""Degraded cases that a number must rest on to be a criterion; fewer are anecdotes."""
+
 SHARE: Final = Fraction(2, 3)
 """Of the measured criteria, so many must speak for one mode; one between its limits counts half for either."""
 
@@ -27,12 +30,13 @@ FIRST_LAYERS: Final = 2
 """Quantized layers behind which the first domino is looked at (section 4.3.2, table 2)."""
 
 _DIGITS: Final = 2
-_NOTHING: Final = "it was not measured, or is undefined, on the degraded cases"
+_NOTHING: Final = f"it was not measured on at least {FEWEST_CASES} degraded cases, or is undefined"
+_HERE: Final = "parting"  # column of a grid of causal tests: the token at which the answers part
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was measured of the degraded cases where the answers part, found by name.
+    """What was measured of at least ``FEWEST_CASES`` degraded cases where the answers part, found by name.
 
     Attributes:
         values: Numbers of a diagnosis.
@@ -66,14 +70,14 @@ class Seen:
         points = self.points(measure, side, part)
         return _mean(value for at, value in points if 2 * at >= points[-1][0])
 
-    def early_cells(self, measure: str, part: str) -> list[float]:
-        """The defined cells of a grid over layers in the first half of them, over all its columns."""
+    def halfway(self, measure: str, part: str) -> float | None:
+        """The cell of a grid over layers at the last one of their first half, where the answers part."""
         grid = next((grid for grid in self.grids if _is_it(grid, measure, "candidate", part)), None)
-        if grid is None:
-            return []
-        layers = [int(row) for row in grid.rows]
-        early = (row for layer, row in zip(layers, grid.values, strict=True) if 2 * layer < layers[-1])
-        return [value for row in early for value in _defined(row)]
+        if grid is None or _HERE not in grid.columns:
+            return None
+        layers, column = [int(row) for row in grid.rows], grid.columns.index(_HERE)
+        early = [row[column] for layer, row in zip(layers, grid.values, strict=True) if 2 * layer < layers[-1]]
+        return next(iter(_defined(early[-1:])), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ class Criterion:
             ``collapse``.
         collapse: Limit on the side of computation collapse, itself included.
         section: Of the paper, which has the same number.
+        falls: Sentence about a number below 0 whose size counts, with a place for it; empty where the sign counts.
     """
 
     name: str
@@ -96,12 +101,15 @@ class Criterion:
     degradation: float
     collapse: float
     section: str
+    falls: str = ""
 
     def judged(self, seen: Seen) -> Evidence:
         """The criterion, applied."""
         number = self.read(seen)
         if number is None:
             return self._evidence(None, Mode.INCONCLUSIVE, _NOTHING)
+        if self.falls and number < 0:
+            return replace(self, says=self.falls, read=lambda _: -number).judged(seen)
         lower, upper = Mode.DEGRADATION, Mode.COLLAPSE
         low, high = self.degradation, self.collapse
         if low > high:
@@ -128,7 +136,8 @@ def classify(
 
     Every criterion of ``CRITERIA`` is applied to the degraded cases. A mode is the verdict when at least ``SHARE`` of
     the measured criteria speak for it, where one between its limits counts half for either side; else the verdict
-    is mixed. With fewer than ``FEWEST`` measured criteria it is inconclusive, whatever they say.
+    is mixed. With fewer than ``FEWEST`` measured criteria it is inconclusive, whatever they say; a number that rests on
+    fewer than ``FEWEST_CASES`` cases is none.
 
     Args:
         values: Numbers of a diagnosis; others than the criteria's are passed over.
@@ -160,13 +169,9 @@ def _peak_of_lens(seen: Seen) -> float | None:
     return peaks[1] / peaks[0] if peaks[0] > 0 and seen.points("lens_probability", "candidate") else None
 
 
-def _lost_focus(seen: Seen) -> float | None:
+def _change_of_focus(seen: Seen) -> float | None:
     before, after = (seen.late("attention_entropy", side) for side in ("reference", "candidate"))
     return None if before is None or after is None else after - before
-
-
-def _turned_back(seen: Seen) -> float | None:
-    return max(seen.early_cells("patching", "turned"), default=None)
 
 
 def _first_domino(seen: Seen) -> float | None:
@@ -190,11 +195,12 @@ CRITERIA: Final[tuple[Criterion, ...]] = (
         "3.3",
     ),
     Criterion(
-        "attention entropy gained",
-        _lost_focus,
+        "change of attention entropy",
+        _change_of_focus,
         "normalized attention entropy in the second half of the layers is {} above the reference's",
         *(0.05, 0.2),
         "4.1.1",
+        falls="normalized attention entropy in the second half of the layers is {} below the reference's",
     ),
     Criterion(
         "attention divergence",
@@ -239,9 +245,9 @@ CRITERIA: Final[tuple[Criterion, ...]] = (
         "4.2.2",
     ),
     Criterion(
-        "turned back by early patching",
-        _turned_back,
-        "the reference's state, put in at the best place of the first half of the layers, turns back {} of the cases",
+        "turned back by patching half-way",
+        lambda seen: seen.halfway("patching", "turned"),
+        "the reference's state where the answers part, put in half-way through the layers, turns back {} of the cases",
         *(0.5, 0.1),
         "3.4",
     ),
@@ -255,6 +261,9 @@ CRITERIA: Final[tuple[Criterion, ...]] = (
 )
 """Each with its limits: degradation, collapse.
 
+Attention entropy counts by the size of its change: the paper sees it rise, and in some broken models it falls. Patching
+is read at one layer and one place, since the best of many is high by chance.
+
 Three numbers near those of the paper are left out, since damage does not move them one way. The overlap of the error
 with the signal's directions is 1 when activations vanish, 1/2 when they have nothing to do with the reference's, and
 chance when they are much larger besides. CKA of the residual stream stays high, for that carries the embedding along
@@ -265,7 +274,7 @@ better.
 
 def _is_it(each: Value | Curve | Grid, measure: str, side: Side, part: str = "") -> bool:
     named = (each.measure, each.group, each.side, each.place, each.part)
-    return named == (measure, "degraded", side, "parting", part)
+    return named == (measure, "degraded", side, "parting", part) and each.count >= FEWEST_CASES
 
 
 def _defined(numbers: Iterable[float | None]) -> list[float]:

@@ -15,10 +15,16 @@ from pytest_quantgate.variants.variant import LoadedModel
 
 
 class _Notes(SilentProgress):
-    """Tells only what the user should read."""
+    """Tells only what the user should read, and asks with each step whether to go on."""
 
-    def __init__(self, told: Callable[[str], None]) -> None:
+    def __init__(self, told: Callable[[str], None], check: Callable[[], None]) -> None:
         self._told = told
+        self._check = check
+
+    def advance(self, cases: int, tokens: int) -> None:
+        """Goes on, or not."""
+        del cases, tokens
+        self._check()
 
     def note(self, message: str) -> None:
         """Passed on."""
@@ -26,7 +32,11 @@ class _Notes(SilentProgress):
 
 
 def passes(
-    loaded: LoadedModel, cases: Sequence[Case], registry: CheckRegistry, told: Callable[[str], None]
+    loaded: LoadedModel,
+    cases: Sequence[Case],
+    registry: CheckRegistry,
+    told: Callable[[str], None],
+    check: Callable[[], None] = lambda: None,
 ) -> dict[str, bool | None]:
     """Whether each case passes, all its turns answered anew; nothing is cached, since the model is no variant's.
 
@@ -35,11 +45,12 @@ def passes(
         cases: What is asked.
         registry: The checks by name.
         told: Given lines for people.
+        check: Called with each step; what it raises goes through.
 
     Returns:
         By case id; None for a case that is unscored.
     """
     known: dict[str, Completion] = {}
     while wanted := {request.digest: request for request in next_requests(cases, known)}:
-        generate(loaded, list(wanted.values()), known.update, _Notes(told))
+        generate(loaded, list(wanted.values()), known.update, _Notes(told, check))
     return {case.id: outcome_of_turns(case, answered(case, known), registry).passed for case in cases}

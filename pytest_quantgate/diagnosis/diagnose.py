@@ -11,15 +11,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, Literal
 
-import torch
-
 from pytest_quantgate.diagnosis.capture import Reading, Readings, capture
 from pytest_quantgate.diagnosis.causal import causal_tests
 from pytest_quantgate.diagnosis.classify import classify
-from pytest_quantgate.diagnosis.entropy_steps import entropy_steps
+from pytest_quantgate.diagnosis.entropy_steps import entropy_curves, entropy_steps
+from pytest_quantgate.diagnosis.faults import fault_of
 from pytest_quantgate.diagnosis.measure import measured
 from pytest_quantgate.diagnosis.measured import Measured
 from pytest_quantgate.diagnosis.model import Diagnosis, Repair, Sample
+from pytest_quantgate.diagnosis.next_token import end_token, takes_target
 from pytest_quantgate.diagnosis.pair import fit_together, refuse_others, with_loaded
 from pytest_quantgate.diagnosis.points import Chosen, Point, points_of
 from pytest_quantgate.diagnosis.probes.answers import measured_answers
@@ -27,10 +27,13 @@ from pytest_quantgate.diagnosis.running import Runner
 from pytest_quantgate.diagnosis.search import search
 from pytest_quantgate.diagnosis.stage import Stage
 from pytest_quantgate.errors import ModelError, UsageError
-from pytest_quantgate.generation.run import context_length
+from pytest_quantgate.generation.run import context_length, stops_of
 from pytest_quantgate.outcomes.model import Comparison, Transition
+from pytest_quantgate.variants.memory import is_out_of_memory
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from pytest_quantgate.checks.registry import CheckRegistry
     from pytest_quantgate.diagnosis.protection import RepairLimits
     from pytest_quantgate.generation.progress import Progress
@@ -52,12 +55,10 @@ class Workshop:
     Attributes:
         limits: What it may take.
         registry: The checks by name.
-        folder: Where a mix is written that is too long for a spec.
     """
 
     limits: RepairLimits
     registry: CheckRegistry
-    folder: Path
 
 
 def diagnose(
@@ -102,7 +103,9 @@ def diagnose(
                 with_loaded(study.look_first, reference, note=progress.note)
                 with_loaded(study.look_next, candidate, note=progress.note)
                 found = _Found(study.compared() + Measured(notes=(APART,)))
-        except (MemoryError, torch.OutOfMemoryError) as error:
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
             hint = "free some memory, or diagnose a slice of shorter prompts"
             raise ModelError("memory ran out while the models were looked into", where=where, hint=hint) from error
     return Diagnosis(
@@ -151,6 +154,7 @@ class _Study:
     Attributes:
         chosen: What was chosen to look at; empty until the reference is in memory.
         readings: The reference's, then the candidate's.
+        taken: The cases in which the reference of today may take the target.
         points: What is looked at: fewer than was chosen when both were looked at.
         sample: The same for people.
     """
@@ -162,21 +166,25 @@ class _Study:
         self._kept, self._progress = kept, progress
         self.chosen = Chosen((), Sample((), ()), {}, frozenset())
         self.readings: list[Readings] = []
-        self._measured = Measured()
+        self.taken: frozenset[str] = frozenset()
+        self._steps: dict[Literal["reference", "candidate"], dict[str, Tensor]] = {}
         self.points: tuple[Point, ...] = ()
         self.sample = Sample((), ())
 
     def look_first(self, reference: LoadedModel) -> None:
         """Choose what is looked at, and look at the reference."""
         length = context_length(reference.model.config.get_text_config(decoder=True))
-        self.chosen = points_of(self._comparisons, reference.tokenizer, length)
+        runner = _runner(reference)
+        ending = partial(end_token, runner, stops_of(reference))
+        self.chosen = points_of(self._comparisons, reference.tokenizer, length, ending)
         self.points, self.sample = self.chosen.points, self.chosen.sample
         self._refuse_nothing()
-        self._look(reference, "reference")
+        self.taken = frozenset(each.case_id for each in self.points if each.degraded and takes_target(runner, each))
+        self._look(runner, "reference")
 
     def look_next(self, candidate: LoadedModel) -> None:
         """Look at the candidate."""
-        self._look(candidate, "candidate")
+        self._look(_runner(candidate), "candidate")
 
     def compared(self) -> Measured:
         """What follows from looking at both.
@@ -186,9 +194,10 @@ class _Study:
         """
         before, after = self.readings
         self._refuse_other_layers(before, after)
-        self._leave_out(_not_as_recorded(self.chosen, before, after))
+        self._leave_out(_not_as_recorded(self.chosen, self.taken, before, after))
         self._refuse_nothing()
-        return measured(self.points, before, after) + measured_answers(self.points, self._comparisons) + self._measured
+        found = measured(self.points, before, after) + measured_answers(self.points, self._comparisons)
+        return sum((entropy_curves(self.points, steps, side) for side, steps in self._steps.items()), found)
 
     def together(self, workshop: Workshop | None, reference: LoadedModel, candidate: LoadedModel) -> _Found:
         """Everything, with both in memory."""
@@ -202,28 +211,29 @@ class _Study:
         if workshop is not None:
             self._progress.note(f"{self._where}: {found.mode.value}; searching for a repair")
             looked_at = {*self.sample.degraded, *self.sample.preserved}
-            found.repair = search(
-                reference,
-                candidate,
-                before,
-                after,
-                points=self.points,
-                comparisons=[each for each in self._comparisons if each.case.id in looked_at],
-                registry=workshop.registry,
-                mode=found.mode,
-                measured=tested,
-                limits=workshop.limits,
-                folder=workshop.folder,
-                told=self._progress.note,
-            )
+            try:
+                found.repair = search(
+                    reference,
+                    candidate,
+                    before,
+                    after,
+                    points=self.points,
+                    comparisons=[each for each in self._comparisons if each.case.id in looked_at],
+                    registry=workshop.registry,
+                    mode=found.mode,
+                    measured=tested,
+                    limits=workshop.limits,
+                    told=self._progress.note,
+                )
+            except Exception as error:  # noqa: BLE001  (what was found out so far must not be lost to it)
+                found.measured += Measured(notes=(f"the search for a repair broke off: {fault_of(error)}",))
         return found
 
-    def _look(self, loaded: LoadedModel, side: Literal["reference", "candidate"]) -> None:
-        runner = _runner(loaded)
+    def _look(self, runner: Runner, side: Literal["reference", "candidate"]) -> None:
         told = self._told(f"activations of {runner.name}", len(self.points))
         self.readings.append(self._kept.enter_context(closing(capture(runner, self.points, self._folder, told))))
         told = self._told(f"answers of {runner.name}", len(self.points))
-        self._measured += entropy_steps(runner, self.chosen, side, told)
+        self._steps[side] = entropy_steps(runner, self.chosen, side, told)
 
     def _told(self, what: str, cases: int) -> Stage:
         return Stage(self._progress, f"{self._where}: {what}", cases)
@@ -268,17 +278,20 @@ def _runner(loaded: LoadedModel) -> Runner:
     return Runner(loaded.model, kv=loaded.variant.spec.kv, name=loaded.variant.label)
 
 
-def _not_as_recorded(chosen: Chosen, before: Mapping[str, Reading], after: Mapping[str, Reading]) -> set[str]:
+def _not_as_recorded(
+    chosen: Chosen, taken: Collection[str], before: Mapping[str, Reading], after: Mapping[str, Reading]
+) -> set[str]:
     """Degraded cases in which today's models do not part as recorded: another machine, another release.
 
-    There the reference's token ranks first with the reference, and not with the candidate. A recalled text need not
-    rank first with anybody, and of a reading with numbers that are none nothing is said.
+    There no token has a greater logit than the reference's with the reference (``taken``), and one has as great a one
+    with the candidate. A recalled text need not rank first with anybody, and of a reading with numbers that are none
+    nothing is said.
     """
     found = set()
     for point in chosen.points:
         if not point.degraded or point.case_id in chosen.recalled:
             continue
         ranks = [float(readings[point.case_id].lens[-1, RANK]) for readings in (before, after)]
-        if not any(isnan(rank) for rank in ranks) and not (ranks[0] == 1 and ranks[1] > 1):
+        if not any(isnan(rank) for rank in ranks) and not (point.case_id in taken and ranks[1] > 1):
             found.add(point.case_id)
     return found

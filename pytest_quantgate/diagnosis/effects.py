@@ -11,6 +11,7 @@ import torch
 
 from pytest_quantgate.diagnosis.points import Point
 from pytest_quantgate.diagnosis.running import Runner
+from pytest_quantgate.diagnosis.standing import standing
 from pytest_quantgate.diagnosis.swapping import swapped
 
 PLACES: Final = ("parting", "subject", "prompt end")
@@ -29,13 +30,14 @@ class Effects:
     Attributes:
         lacking: Margin of the reference less that of the candidate, nats.
         regained: ``(layers, places + 1)``: margin of the patched candidate less that of the candidate, nats.
-        turned: ``(layers, places + 1)``: 1 where the patched candidate says the reference's token.
+        turned: ``(layers, places + 1)``: 1 where the reference's token is right again in the patched candidate: it
+            stands no lower than with the reference, which for most cases says it.
         fall_reference: ``(layers, places)``: log-probability of the reference's token that zeroing takes away, nats.
         fall_candidate: Likewise.
-        domino: ``(layers + 1,)``: 1 where the reference still says its token with none of the candidate's layers, and
+        domino: ``(layers + 1,)``: 1 where the reference's token is still right with none of the candidate's layers, and
             with those up to each.
-        one_layer: ``(layers,)``: 1 where it does with one layer of the candidate.
-        one_component: ``(components,)``: 1 where it does with one component of the candidate in all layers.
+        one_layer: ``(layers,)``: 1 where it is with one layer of the candidate.
+        one_component: ``(components,)``: 1 where it is with one component of the candidate in all layers.
     """
 
     lacking: float
@@ -118,7 +120,7 @@ def places_of(point: Point) -> dict[str, int]:
 class _Said(NamedTuple):
     """What comes next; each ``(B,)`` on the CPU, NaN where logits are not numbers."""
 
-    right: torch.Tensor  # 1 where it is the reference's token
+    right: torch.Tensor  # 1 where the reference's token stands as high as with the reference
     margin: torch.Tensor
     log_probability: torch.Tensor  # of the reference's token
 
@@ -136,13 +138,14 @@ class _Case:
         self.reference, self.candidate = reference, candidate
         self.intact, self.broken = reference.trace(point.token_ids), candidate.trace(point.token_ids)
         self._target = point.target
+        self._good = float(standing(self.intact.logits, point.target))
         others = (token for token in self.broken.logits.topk(2).indices.tolist() if token != point.target)
         self._rival: int = next(others) if point.rival is None else point.rival
 
     def said(self, logits: torch.Tensor) -> _Said:
         """What follows from logits ``(B, vocabulary)``."""
         log = logits.log_softmax(-1).cpu()
-        right = (log.argmax(-1) == self._target).float()
+        right = (standing(logits, self._target) <= self._good).float().cpu()
         target = log[:, self._target]
         return _Said(right.masked_fill(target.isnan(), nan), target - log[:, self._rival], target)
 

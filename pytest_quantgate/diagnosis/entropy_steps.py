@@ -5,7 +5,7 @@ Imports torch: import it only to diagnose.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isnan
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
@@ -18,7 +18,7 @@ from pytest_quantgate.diagnosis.model import Curve, Group
 from pytest_quantgate.diagnosis.probes.attention import normalized_entropy
 
 if TYPE_CHECKING:
-    from pytest_quantgate.diagnosis.points import Chosen
+    from pytest_quantgate.diagnosis.points import Chosen, Point
     from pytest_quantgate.diagnosis.running import Runner
 
 STEPS: Final = 64
@@ -29,13 +29,12 @@ _MEASURE: Final = "attention_entropy_steps"
 
 def entropy_steps(
     runner: Runner, chosen: Chosen, side: Literal["reference", "candidate"], told: Callable[[int], None]
-) -> Measured:
+) -> dict[str, Tensor]:
     """Normalized attention entropy of the newest token, at each step of what a variant itself answered.
 
     Each answer is read again in one pass behind its prompt (teacher forcing), and attention is that of the token that
-    the step's token was chosen behind: at step 1 the prompt's last one. A value is the mean over heads, layers and
-    answers (Zhou et al., section 4.1.1, along the generation). A curve goes as far as at least half of the answers do,
-    so that its end does not rest on a few long ones.
+    the step's token was chosen behind: at step 1 the prompt's last one. A number is the mean over heads and layers
+    (Zhou et al., section 4.1.1, along the generation).
 
     Args:
         runner: The variant.
@@ -44,26 +43,45 @@ def entropy_steps(
         told: Called with 1 after each case.
 
     Returns:
+        By case id ``(steps,)`` in float32, of no step where the answer is empty.
+    """
+    found = {}
+    for point in chosen.points:
+        answers = chosen.answers[point.case_id]
+        answer = (answers.reference if side == "reference" else answers.candidate)[:STEPS]
+        prompt = point.token_ids[: point.prompt_tokens]
+        found[point.case_id] = _along(runner, prompt, answer) if answer else torch.empty(0)
+        told(1)
+    return found
+
+
+def entropy_curves(
+    points: Sequence[Point], steps: Mapping[str, Tensor], side: Literal["reference", "candidate"]
+) -> Measured:
+    """The means over answers at each step, as far as at least half of them go: no end rests on a few long ones.
+
+    Args:
+        points: The cases that count.
+        steps: What ``entropy_steps`` gave; may hold others too.
+        side: Whose answers they are.
+
+    Returns:
         A curve for each group that has an answer.
     """
     along: dict[Group, list[Tensor]] = {group: [] for group in get_args(Group)}
     broken = empty = 0
-    for point in chosen.points:
-        answers = chosen.answers[point.case_id]
-        answer = (answers.reference if side == "reference" else answers.candidate)[:STEPS]
-        if answer:
-            steps = _along(runner, point.token_ids[: point.prompt_tokens], answer)
-            if steps[point.prompt_tokens == 1 :].isfinite().all():  # what sees itself alone has no entropy
-                along["degraded" if point.degraded else "preserved"].append(steps)
-            else:
-                broken += 1
-        else:
+    for point in points:
+        found = steps[point.case_id]
+        if not len(found):
             empty += 1
-        told(1)
+        elif found[point.prompt_tokens == 1 :].isfinite().all():  # what sees itself alone has no entropy
+            along["degraded" if point.degraded else "preserved"].append(found)
+        else:
+            broken += 1
     return Measured(
-        curves=tuple(_curve(group, side, steps) for group, steps in along.items() if steps),
+        curves=tuple(_curve(group, side, each) for group, each in along.items() if each),
         notes=tuple(
-            f"attention entropy along the answer: {count} of {len(chosen.points)} answers of the {side} {why}"
+            f"attention entropy along the answer: {count} of {len(points)} answers of the {side} {why}"
             for count, why in ((empty, "are empty"), (broken, "have attention that is no number"))
             if count
         ),

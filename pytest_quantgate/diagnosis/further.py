@@ -7,16 +7,17 @@ from dataclasses import replace
 from typing import Final
 
 from pytest_quantgate.diagnosis.amplify import FACTOR, amplify
+from pytest_quantgate.diagnosis.donors import donor_of
 from pytest_quantgate.diagnosis.low_rank import compensate, factor_bits, rank_within
-from pytest_quantgate.diagnosis.model import Trial
+from pytest_quantgate.diagnosis.model import NO_VARIANT, Trial
 from pytest_quantgate.diagnosis.running import Runner
-from pytest_quantgate.diagnosis.screening import Screen, Screened, donor_of
+from pytest_quantgate.diagnosis.screening import Screen, Screened
 from pytest_quantgate.diagnosis.sensitivity import is_dense
 from pytest_quantgate.diagnosis.swapping import swapped
 from pytest_quantgate.diagnosis.trials import Trials
 
-_AMPLIFIED: Final = f"most confident layer amplified by {FACTOR:g} (no variant does so)"
-_COMPENSATED: Final = "errors compensated by products of rank {} (no variant does so)"
+_AMPLIFIED: Final = f"most confident layer amplified by {FACTOR:g} {NO_VARIANT}"
+_COMPENSATED: Final = f"errors compensated by products of rank {{}} {NO_VARIANT}"
 
 
 def further(trials: Trials, as_is: Trial, screen: Screen, before: Runner, after: Runner) -> Iterator[Trial]:
@@ -35,7 +36,7 @@ def further(trials: Trials, as_is: Trial, screen: Screen, before: Runner, after:
     Raises:
         TimeUpError: No time is left.
     """
-    points = (*screen.degraded, *screen.preserved)
+    check = trials.clock.check
 
     def trial(base: Trial, way: str, found: Screened) -> Trial:
         return replace(
@@ -48,14 +49,14 @@ def further(trials: Trials, as_is: Trial, screen: Screen, before: Runner, after:
             way=way,
         )
 
-    trials.check_time()
-    yield trial(as_is, _AMPLIFIED, amplify(after, points))
-    best = trials.best
-    if best is not None and best.screened.net > 0:
-        trials.check_time()
-        with swapped(after.model, best.keeping.donor(best.names), best.names):
-            found = amplify(after, points)
-        yield trial(best.trial, f"{best.trial.way}, and {_AMPLIFIED}", found)
+    if after.n_layers > 1:
+        yield trial(as_is, _AMPLIFIED, amplify(after, screen.good, check))
+        best = trials.best
+        if best is not None and best.screened.net > 0:
+            check()
+            with swapped(after.model, best.keeping.donor(best.names), best.names):
+                found = amplify(after, screen.good, check)
+            yield trial(best.trial, f"{best.trial.way}, and {_AMPLIFIED}", found)
     names = [name for layer in after.architecture.layers for name in layer.linear.values()]
     if not screen.preserved or not all(is_dense(each.model, name) for each in (before, after) for name in names):
         return
@@ -64,12 +65,13 @@ def further(trials: Trials, as_is: Trial, screen: Screen, before: Runner, after:
     rank = rank_within(shapes, trials.room)
     if rank is None:
         return
-    trials.check_time()
-    donor = donor_of(compensate(before.model, after, screen.preserved, names, rank))
+    layers = compensate(before.model, after, screen.preserved, names, rank, check=check)
+    if layers is None:
+        return
     extra = factor_bits(shapes, rank)
     base = replace(
         as_is,
         bits=as_is.bits + extra / trials.weights,
         memory_bytes=None if as_is.memory_bytes is None else as_is.memory_bytes + extra // 8,
     )
-    yield trial(base, _COMPENSATED.format(rank), screen.tried(donor, names))
+    yield trial(base, _COMPENSATED.format(rank), screen.tried(donor_of(layers), names))

@@ -7,7 +7,7 @@ optimum is had from the error of the outputs itself, without inverting anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any, Final
@@ -57,7 +57,8 @@ def low_rank(error: torch.Tensor, inputs: torch.Tensor, rank: int) -> tuple[torc
     """The product B A of a rank that minimises |(E - B A) X^T| (Frobenius) over inputs X.
 
     With U the first left singular vectors of E X^T, B = U and A = U^T E: the best approximation of E X^T of that rank
-    is U U^T E X^T (Eckart and Young), and B A gives it. The vectors are found by random projections, from a fixed seed.
+    is U U^T E X^T (Eckart and Young), and B A gives it. The vectors are found by projections on random ones of a fixed
+    seed and orthogonal iterations (Halko, Martinsson and Tropp 2011, algorithms 4.4 and 5.1).
 
     Args:
         error: What the quantized weights lack, ``(out_features, in_features)``.
@@ -70,16 +71,25 @@ def low_rank(error: torch.Tensor, inputs: torch.Tensor, rank: int) -> tuple[torc
     error, inputs = error.float(), inputs.float()
     outputs = error @ inputs.T
     rank = min(rank, *outputs.shape)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_SEED)
-        sketch = min(rank + _OVERSAMPLING, *outputs.shape)
-        left = torch.svd_lowrank(outputs, q=sketch, niter=_ITERATIONS)[0][:, :rank]
+    generator = torch.Generator().manual_seed(_SEED)
+    sketch = min(rank + _OVERSAMPLING, *outputs.shape)
+    drawn = torch.randn(outputs.shape[1], sketch, generator=generator).to(outputs.device)
+    basis = torch.linalg.qr(outputs @ drawn).Q
+    for _ in range(_ITERATIONS):
+        basis = torch.linalg.qr(outputs @ torch.linalg.qr(outputs.T @ basis).Q).Q
+    left = basis @ torch.linalg.svd(basis.T @ outputs, full_matrices=False).U[:, :rank]
     return left, left.T @ error
 
 
 def compensate(
-    reference: nn.Module, candidate: Runner, points: Iterable[Point], names: Sequence[str], rank: int
-) -> dict[str, nn.Module]:
+    reference: nn.Module,
+    candidate: Runner,
+    points: Iterable[Point],
+    names: Sequence[str],
+    rank: int,
+    *,
+    check: Callable[[], None] = lambda: None,
+) -> dict[str, nn.Module] | None:
     """Layers of a candidate whose errors are made up for, over the inputs that they have at some points.
 
     Args:
@@ -88,9 +98,11 @@ def compensate(
         points: Whose tokens are read, up to ``MOST_TOKENS``; not those that are to be turned back by it.
         names: Full names of linear layers.
         rank: Of the products.
+        check: Called before each layer; what it raises goes through.
 
     Returns:
-        By name, in the layers' own dtype; they hold the candidate's layers, which stay as they are.
+        By name, in the layers' own dtype, of no more than ``FACTOR_BITS``; they hold the candidate's layers, which stay
+        as they are. None where what a layer is given, or its error, is not all numbers.
     """
     seen: dict[str, list[torch.Tensor]] = {name: [] for name in names}
 
@@ -108,10 +120,14 @@ def compensate(
                 candidate.read(tokens, candidate.memory())
     found: dict[str, nn.Module] = {}
     for name in names:
+        check()
         layer, inputs = candidate.module(name), torch.cat(seen.pop(name))
         weight = layer.get_parameter("weight")
-        error = reference.get_parameter(f"{name}.weight") - weight
-        found[name] = Compensated(layer, *(each.to(weight.dtype) for each in low_rank(error, inputs, rank)))
+        error = reference.get_parameter(f"{name}.weight").to(weight.device).float() - weight.float()
+        if not bool(inputs.isfinite().all() & error.isfinite().all()):
+            return None
+        factors = low_rank(error, inputs, rank)
+        found[name] = Compensated(layer, *(each.half().to(weight.dtype) for each in factors))
     return found
 
 

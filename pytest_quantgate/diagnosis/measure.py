@@ -43,7 +43,8 @@ def measured(points: Sequence[Point], before: Mapping[str, Reading], after: Mapp
     Numbers are means over cases, of ranks medians. Curves and the rows of grids run over layers from 0: an activation
     in layer n, or the residual stream behind it. CKA has the reference's layers as rows and the candidate's as columns,
     for the parts ``layer`` (the residual stream), ``attention`` and ``feed_forward``; below 0 it is cut. Its diagonals
-    are curves. Principal subspaces are those of the residual stream.
+    are curves. Entropy and divergence of attention are grids of layers and heads, and in the mean over heads curves.
+    Principal subspaces are those of the residual stream.
 
     A case whose readings are missing, or not finite, is in no mean. This and whatever is undefined is noted.
 
@@ -137,14 +138,14 @@ class _Activations:
         group: Of the cases.
         place: Where.
         layers: By measure and side, ``(layers,)`` of each case.
-        heads: Attention divergence, ``(layers, heads)`` of each case.
+        heads: By measure and side, ``(layers, heads)`` of each case.
         whole: By part and side, the activations themselves, ``(layers, d)`` of each case, for what needs all cases.
     """
 
     group: Group
     place: Place
     layers: defaultdict[tuple[str, Side], list[Tensor]] = field(default_factory=lambda: defaultdict(list))
-    heads: list[Tensor] = field(default_factory=list)
+    heads: defaultdict[tuple[str, Side], list[Tensor]] = field(default_factory=lambda: defaultdict(list))
     whole: defaultdict[tuple[str, Side], list[Tensor]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, reference: Reading, candidate: Reading, number: int, positions: int) -> None:
@@ -158,10 +159,11 @@ class _Activations:
         """
         for side, reading in zip(_SIDES, (reference, candidate), strict=True):
             entropy = normalized_entropy(reading.attention[number], positions)
-            self.layers["attention_entropy", side].append(entropy.mean(dim=-1))
+            self.heads["attention_entropy", side].append(entropy)
             for part, those in zip(_PARTS, _outputs(reading), strict=True):
                 self.whole[part, side].append(those[number])
-        self.heads.append(divergence(reference.attention[number], candidate.attention[number]))
+        apart = divergence(reference.attention[number], candidate.attention[number])
+        self.heads["attention_divergence", "both"].append(apart)
         if reference.gate is not None and candidate.gate is not None:
             flips = sign_flips(reference.gate[number], candidate.gate[number])
             self.layers["gate_sign_flips", "both"].append(flips)
@@ -173,12 +175,14 @@ class _Activations:
 
     def measured(self) -> Measured:
         """The averages, and what follows from all cases together."""
-        count = len(self.heads)
+        count = len(self.heads["attention_divergence", "both"])
         if not count:
             return Measured()
         both = Averages(self.group, self.place, "both", count)
-        heads = torch.stack(self.heads)
-        found = both.curve("attention_divergence", heads.mean(dim=-1)) + both.grid("attention_divergence", heads)
+        found = Measured()
+        for (measure, side), cases in self.heads.items():
+            averages, heads = replace(both, side=side), torch.stack(cases)
+            found += averages.curve(measure, heads.mean(dim=-1)) + averages.grid(measure, heads)
         for (measure, side), cases in self.layers.items():
             found += replace(both, side=side).curve(measure, torch.stack(cases))
         if ("gate_sign_flips", "both") not in self.layers:

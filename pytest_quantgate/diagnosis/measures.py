@@ -79,7 +79,7 @@ MEASURES: Final[dict[str, Measure]] = {
         0,
         1,
         "same",
-        "entropy of a head's attention over the entropy of even attention, in the mean over heads",
+        "entropy of a head's attention over the entropy of even attention",
     ),
     "attention_divergence": Measure(
         "Attention divergence",
@@ -198,7 +198,7 @@ MEASURES: Final[dict[str, Measure]] = {
         0,
         1,
         "high",
-        "share of the cases whose next token is still the reference's when the first layers are the candidate's",
+        "share of the cases in which the reference's token keeps its rank when the first layers are the candidate's",
     ),
     "one_layer": Measure(
         "One layer quantized",
@@ -207,7 +207,7 @@ MEASURES: Final[dict[str, Measure]] = {
         0,
         1,
         "high",
-        "share of the cases whose next token is still the reference's when one layer is the candidate's",
+        "share of the cases in which the reference's token keeps its rank when one layer is the candidate's",
     ),
     "one_component": Measure(
         "One component quantized",
@@ -216,7 +216,11 @@ MEASURES: Final[dict[str, Measure]] = {
         0,
         1,
         "high",
-        "share of the cases whose next token is still the reference's when one component is the candidate's",
+        "share of the cases in which the reference's token keeps its rank when one component is the candidate's",
     ),
 }
-"""By key; the formulas stand where each is computed, in ``diagnosis.probes`` and ``diagnosis.causal``."""
+"""By key. Formulas stand where each is computed.
+
+What is read of activations and answers in ``diagnosis.probes``, averaged in ``diagnosis.measure``; attention along the
+answer in ``diagnosis.entropy_steps``; patching, zeroing, and what is quantized alone or first in ``diagnosis.causal``.
+"""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal
+from typing import Final, Literal
 
 from pytest_quantgate.gate.model import Verdict
 
@@ -24,6 +24,9 @@ Place = Literal["parting", "subject", "answer"]
 
 Stage = Literal["screened", "decoded", "verified"]
 """How far a trial got: tokens along known answers; answers decoded and graded; gates of a variant loaded afresh."""
+
+NO_VARIANT: Final = "(no variant does so)"
+"""Ends the ``way`` of a trial that no spec expresses: its spec is that of what it builds on."""
 
 
 class Mode(Enum):

@@ -28,6 +28,7 @@ def refuse_others(reference: Variant, candidate: Variant) -> None:
 
 def fit_together(reference: Variant, candidate: Variant) -> bool:
     """Whether both can be in memory at once, by what their files say; the allowance is needed once."""
+    release_memory()  # a diagnosis that failed leaves its models behind while its error is looked at
     needed = reference.needed_bytes + candidate.needed_bytes - ALLOWANCE_BYTES
     return needed <= available_bytes(candidate.device)
 

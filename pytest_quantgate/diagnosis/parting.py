@@ -22,6 +22,9 @@ NOT_MEASURED: Final = "the text that it should recall was not measured with both
 NO_END: Final = "the reference's answer ended there, and nobody knows by which token"
 EMPTY: Final = "the reference's answer is empty"
 
+END: Final = -1
+"""Stands for the token that ended an answer: a model may have several, and recorded answers are without it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spot:
@@ -30,8 +33,8 @@ class Spot:
     Attributes:
         turn: The turn that it lies in.
         shared: What both gave before it: tokens of the answer, or of the text that is recalled.
-        target: The reference's next token, or the recalled text's.
-        rival: The candidate's next token; None where it is the same, is not known, or the answer ended.
+        target: The reference's next token, ``END`` where its answer ended; or the recalled text's.
+        rival: The candidate's next token, ``END`` where its answer ended; None where it is the same, or is not known.
         following: What comes behind the target: of the reference's answer, or of the recalled text.
         recalled: Whether it lies in a text that a ``recall`` check names, and not in the answers.
     """
@@ -54,7 +57,7 @@ class Spot:
         return self.prompt_tokens + len(self.shared)
 
 
-def where_it_broke(comparison: Comparison, end: int | None) -> Spot | str:
+def where_it_broke(comparison: Comparison) -> Spot | str:
     """Where a degraded case went wrong: in its first turn whose answers differ, the first token that does.
 
     A turn that broke on a ``recall`` check went wrong in the recalled text, whatever was answered: at its first token
@@ -62,7 +65,6 @@ def where_it_broke(comparison: Comparison, end: int | None) -> Spot | str:
 
     Args:
         comparison: A degraded case.
-        end: The token that ends an answer, which recorded answers are without; None where there is none.
 
     Returns:
         The place, or why there is none.
@@ -75,7 +77,7 @@ def where_it_broke(comparison: Comparison, end: int | None) -> Spot | str:
             return NO_TOKENS
         index = first_difference(before, after)
         if index is not None:
-            return _at(turn, index, end)
+            return _at(turn, index)
     return SAME_TOKENS
 
 
@@ -109,16 +111,16 @@ def where_least_sure(comparison: Comparison) -> Spot | str:
     if not found:
         return EMPTY
     _, turn, index = found[_lowest([margin for margin, _, _ in found])]
-    return _at(turn, index, None)
+    return _at(turn, index)
 
 
-def _at(turn: Comparison, index: int, end: int | None) -> Spot | str:
-    """A place in the answers; the reference's token there is the end token where its answer has ended."""
+def _at(turn: Comparison, index: int) -> Spot | str:
+    """A place in the answers."""
     before, after = _completions(turn)
-    target, *following = before.token_ids[index:] or (end,)
-    if target is None or (index == len(before.token_ids) and before.finish_reason != "stop"):
+    target = _token(before, index)
+    if target is None:
         return NO_END
-    return Spot(turn, before.token_ids[:index], target, _next(after, index, target), tuple(following))
+    return Spot(turn, before.token_ids[:index], target, _other(after, index, target), before.token_ids[index + 1 :])
 
 
 def _recalls(turn: Comparison, *, kept: bool) -> bool:
@@ -165,14 +167,21 @@ def _in_text(turn: Comparison, text: Recall, index: int) -> Spot:
     """A place in a recalled text; what the candidate would say there is known where its answer begins like it."""
     shared, (target, *following) = text.token_ids[:index], text.token_ids[index:]
     after = turn.candidate.completion
-    rival = _next(after, index, target) if after.token_ids[:index] == shared else None
+    rival = _other(after, index, target) if after.token_ids[:index] == shared else None
     return Spot(turn, shared, target, rival, tuple(following), recalled=True)
 
 
-def _next(answer: Completion, index: int, target: int) -> int | None:
-    """An answer's token, unless it has ended or is the target."""
-    token = answer.token_ids[index] if index < len(answer.token_ids) else None
+def _other(answer: Completion, index: int, target: int) -> int | None:
+    """An answer's token, unless it is the target."""
+    token = _token(answer, index)
     return None if token == target else token
+
+
+def _token(answer: Completion, index: int) -> int | None:
+    """An answer's token; None where it was cut off there."""
+    if index < len(answer.token_ids):
+        return answer.token_ids[index]
+    return END if answer.finish_reason == "stop" else None
 
 
 def _lowest(values: Sequence[float]) -> int:

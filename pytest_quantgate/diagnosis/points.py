@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.diagnosis.model import Sample
-from pytest_quantgate.diagnosis.parting import Spot, where_it_broke, where_least_sure
+from pytest_quantgate.diagnosis.parting import END, NO_END, Spot, where_it_broke, where_least_sure
 from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.prompts import tokenize
 from pytest_quantgate.outcomes.model import Comparison, Transition
@@ -49,7 +49,7 @@ class Point:
         degraded: Whether the case broke; else it is there as contrast.
         token_ids: The prompt as the model sees it, and the answer as far as both variants gave the same; at least one.
         target: The reference's next token; the text's, of a case that is looked at in a text that it should recall.
-        rival: The candidate's next token; None where it is the same, is not known, or the candidate's answer ended.
+        rival: The candidate's next token; None where it is the same, or is not known.
         following: The reference's tokens behind ``target``.
         prompt_tokens: How many of ``token_ids`` are the prompt.
         subject: Position of the last token of the case's subject; None where the case marks none.
@@ -105,6 +105,7 @@ def points_of(
     comparisons: Sequence[Comparison],
     tokenizer: PreTrainedTokenizerBase,
     context_length: int,
+    ending: Callable[[Sequence[int]], int | None],
     *,
     limit_cases: int = CASES,
     limit_tokens: int = TOKENS,
@@ -115,18 +116,19 @@ def points_of(
         comparisons: All cases of one slice and candidate.
         tokenizer: Of the model that answered.
         context_length: Most positions that it can attend to.
+        ending: Given the tokens before the end of an answer, the token that ended it; None where nobody knows.
         limit_cases: Most points, contrast included.
         limit_tokens: Most tokens of all points together.
 
     Returns:
         The points; a degraded case that is not among them is counted in the sample with the reason.
     """
-    reader = _Reader(tokenizer, context_length)
+    reader = _Reader(tokenizer, context_length, ending)
     left_out: Counter[str] = Counter()
     broken: list[Spot] = []
     for each in comparisons:
         if each.transition is Transition.DEGRADED:
-            found = where_it_broke(each, tokenizer.eos_token_id)
+            found = where_it_broke(each)
             if isinstance(found, Spot):
                 broken.append(found)
             else:
@@ -203,6 +205,7 @@ class _Reader:
 
     tokenizer: PreTrainedTokenizerBase
     context_length: int
+    ending: Callable[[Sequence[int]], int | None]
 
     def point(self, spot: Spot, *, degraded: bool) -> Point | str:
         """A place in the answers with everything before it as tokens; or why it cannot be looked at."""
@@ -214,17 +217,23 @@ class _Reader:
         prompt = prompts[0].token_ids
         if {spot.prompt_tokens, spot.turn.candidate.completion.prompt_tokens} != {len(prompt)}:
             return OTHER_PROMPT
-        behind = (*answers.reference, *answers.candidate, *spot.shared, spot.target, *spot.following)
+        named = spot.target if spot.recalled or spot.target != END else 0
+        behind = (*answers.reference, *answers.candidate, *spot.shared, named, *spot.following)
         if not all(0 <= token < len(self.tokenizer) for token in behind):
             return OTHER_TOKENS
         if len(prompt) + max(map(len, (answers.reference, answers.candidate, spot.shared))) > self.context_length:
             return NO_ROOM
+        tokens = (*prompt, *spot.shared)
+        end = self.ending(tokens) if END in {spot.target, spot.rival} else None
+        target, rival = (end if token == END else token for token in (spot.target, spot.rival))
+        if target is None:
+            return NO_END
         return Point(
             case_id=case.id,
             degraded=degraded,
-            token_ids=(*prompt, *spot.shared),
-            target=spot.target,
-            rival=spot.rival,
+            token_ids=tokens,
+            target=target,
+            rival=None if rival == target else rival,
             following=spot.following,
             prompt_tokens=len(prompt),
             subject=_subject_of(case, prompt, self.tokenizer),

@@ -19,7 +19,7 @@ from pytest_quantgate.variants.mix import FP16, map_of
 from pytest_quantgate.variants.mix_map import MixMap
 from pytest_quantgate.variants.modules import covers, matches
 from pytest_quantgate.variants.registry import OptionKind, backend_of, describe, entry_of
-from pytest_quantgate.variants.spec import MIX, VariantSpec
+from pytest_quantgate.variants.spec import MIX, VariantSpec, parse_spec
 from pytest_quantgate.variants.stored import NAME as STORED
 
 LONGEST_SPEC: Final = 2_000
@@ -116,7 +116,6 @@ def protect(
     *,
     linear: Collection[str],
     head: str,
-    folder: Path | None = None,
 ) -> tuple[VariantSpec, tuple[str, ...]]:
     """The spec of a candidate that keeps some layers in higher precision.
 
@@ -126,13 +125,9 @@ def protect(
         at: The precision that they are kept in.
         linear: Full names of all linear layers of the model.
         head: That of the output head.
-        folder: Where a mix goes that is too long for a spec, made when missing; None to leave it in the spec.
 
     Returns:
-        The spec, and the names that stand in it for what is kept.
-
-    Raises:
-        QuantgateError: The file cannot be written.
+        The spec, which may be longer than ``LONGEST_SPEC``; and the names that stand in it for what is kept.
     """
     names = name_all(kept, linear)
     if at == FP16 and _skips_alike(spec):
@@ -140,11 +135,37 @@ def protect(
         options = sorted({**dict(spec.options), "skip": skipped}.items())
         return replace(spec, options=tuple(options)), names
     mix = MixMap(_deciding((*((name, at) for name in names), *_rules(spec)), linear, head))
-    mixed = VariantSpec(MIX, scheme=str(mix), model=spec.model, kv=spec.kv, lora=spec.lora)
-    long = len(str(mixed)) > LONGEST_SPEC
-    if long and folder is not None and not any(mark in str(folder) for mark in _NOT_IN_PATHS):
-        mixed = replace(mixed, scheme=str(_written(mix, folder)))
-    return mixed, names
+    return VariantSpec(MIX, scheme=str(mix), model=spec.model, kv=spec.kv, lora=spec.lora), names
+
+
+def file_of(spec: str, folder: Path) -> tuple[str, Path | None]:
+    """A mix that is too long for a spec, by the file that is to hold it; anything else as it is.
+
+    Args:
+        spec: Of a protection.
+        folder: Where the file goes, as its spec names it; one whose name no spec can hold leaves the mix in the spec.
+
+    Returns:
+        The spec, and the file, which is not written yet; its name says what is in it.
+    """
+    if len(spec) <= LONGEST_SPEC or any(mark in str(folder) for mark in _NOT_IN_PATHS):
+        return spec, None
+    mixed = parse_spec(spec)
+    path = folder / f"mix-{hashlib.sha256(_text(mixed)).hexdigest()[:12]}.json"
+    return str(replace(mixed, scheme=str(path))), path
+
+
+def write_mix(spec: str, path: Path) -> None:
+    """Write the file of a mix, its folder made when missing.
+
+    Args:
+        spec: The mix itself.
+        path: As ``file_of`` gave it.
+
+    Raises:
+        QuantgateError: It cannot be written.
+    """
+    write_bytes(path, _text(parse_spec(spec)), None, str(path), what="mix")
 
 
 def bare(spec: VariantSpec) -> VariantSpec:
@@ -222,9 +243,6 @@ def _skips_alike(spec: VariantSpec) -> bool:
     return takes and not hasattr(backend_of(spec.name), "make")
 
 
-def _written(mix: MixMap, folder: Path) -> Path:
-    """A file that holds a mix; its name says what is in it."""
-    text = json.dumps({pattern: str(each) for pattern, each in mix.rules}, indent=1) + "\n"
-    path = folder / f"mix-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
-    write_bytes(path, text.encode(), None, str(path), what="mix")
-    return path
+def _text(spec: VariantSpec) -> bytes:
+    """A mix as a file says it."""
+    return (json.dumps({pattern: str(each) for pattern, each in map_of(spec).rules}, indent=1) + "\n").encode()

@@ -6,26 +6,27 @@ and no loading. The best protections are then decoded and graded; the caller ver
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 from pytest_quantgate.cases.model import Case
 from pytest_quantgate.checks.registry import CheckRegistry
+from pytest_quantgate.diagnosis.clock import Clock, TimeUpError
 from pytest_quantgate.diagnosis.decoding import passes
+from pytest_quantgate.diagnosis.donors import EIGHT_BITS, Brought, Rounded, can_lend, group_of
 from pytest_quantgate.diagnosis.further import further
 from pytest_quantgate.diagnosis.measured import Measured
 from pytest_quantgate.diagnosis.model import Mode, Repair, Trial
 from pytest_quantgate.diagnosis.points import Point
-from pytest_quantgate.diagnosis.protection import RepairLimits, bare, protect, stored_of, why_not
+from pytest_quantgate.diagnosis.protection import RepairLimits, bare, stored_of, why_not
+from pytest_quantgate.diagnosis.room import needed_bytes
 from pytest_quantgate.diagnosis.running import Runner
-from pytest_quantgate.diagnosis.screening import EIGHT_BITS, Rounded, Screen, group_of
+from pytest_quantgate.diagnosis.screening import Screen
 from pytest_quantgate.diagnosis.sensitivity import attribute, by_cover, by_effect, by_kurtosis, early_first
 from pytest_quantgate.diagnosis.strategy import Orders, promising, screen_all
-from pytest_quantgate.diagnosis.trials import Cases, Keeping, Subject, TimeUpError, Trials
+from pytest_quantgate.diagnosis.trials import Cases, Keeping, Subject, Trials
 from pytest_quantgate.outcomes.model import Comparison, Transition
+from pytest_quantgate.variants.memory import available_bytes, release_memory
 from pytest_quantgate.variants.mix import FP16
 from pytest_quantgate.variants.registry import describe
 from pytest_quantgate.variants.spec import MIX, VariantSpec
@@ -36,6 +37,7 @@ __all__ = ["RepairLimits", "ranked", "search"]
 
 _SCREENING: Final = 0.6  # share of the minutes; the rest is for decoding
 _ROUNDED: Final = "rtn"  # how a mix calls what is rounded to 8 bits
+_GIB: Final = 1 << 30
 
 
 def search(
@@ -50,7 +52,6 @@ def search(
     mode: Mode,
     measured: Measured,
     limits: RepairLimits,
-    folder: Path,
     told: Callable[[str], None],
 ) -> Repair:
     """Finds the fewest bits that turn degraded cases back without losing preserved ones.
@@ -70,52 +71,54 @@ def search(
         mode: How the candidate fails: a collapse is given up early.
         measured: What ``causal_tests`` gave; may be empty.
         limits: Bits and minutes.
-        folder: Where a mix goes that is too long for a spec.
         told: Given lines for people.
 
     Returns:
         Everything that was tried; ``chosen`` was decoded, and is to be verified yet.
     """
-    began = time.monotonic()
+    clock = Clock(limits.minutes * _SCREENING)
     subject = _subject(candidate, before)
     cases = Cases(
         _those(comparisons, Transition.DEGRADED),
         _those(comparisons, Transition.PRESERVED),
-        lambda asked: passes(candidate, asked, registry, told),
+        lambda asked: passes(candidate, asked, registry, told, clock.check),
     )
     as_is = _as_is(subject, cases)
-    keepings = tuple(_keepings(reference, subject))
-    objection = _objection(reference, subject, keepings, limits)
+    keepings = tuple(_keepings(reference, candidate, subject))
+    objection = _objection(reference, candidate, subject, keepings, limits) or _no_memory(
+        candidate, needed_bytes(after, points, subject, keepings, limits.max_bits)
+    )
     if objection is not None:
         return Repair(as_is, (), None, reason=objection)
-    screen = Screen(before, after, points)
+    cut = f"screening was cut short after {limits.minutes * _SCREENING:g} of {limits.minutes:g} minutes"
+    try:
+        screen = Screen(before, after, points, clock.check)
+    except TimeUpError:
+        return Repair(as_is, (), None, reason=f"nothing was tried: {cut}")
     if not screen.degraded:
         return Repair(as_is, (), None, reason="no degraded case breaks along its known answer: there is nothing to try")
     told(f"looking for layers to keep, by {len(screen.degraded)} degraded and {len(screen.preserved)} preserved cases")
-    trials = Trials(subject, screen, cases, limits.max_bits)
-    late, collapsed = False, mode is Mode.COLLAPSE
+    trials = Trials(subject, screen, cases, limits.max_bits, clock)
+    late, collapsed = "", mode is Mode.COLLAPSE
     more: list[Trial] = []
-    trials.until = began + 60 * limits.minutes * _SCREENING
     try:
-        orders = _orders(before, after, screen, subject, measured=measured, told=told)
+        orders = _orders(before, after, screen, subject, measured=measured, told=told, clock=clock)
         screen_all(trials, keepings, orders, collapsed=collapsed)
         more.extend(further(trials, as_is, screen, before, after))
     except TimeUpError:
-        late = True
-    trials.until = began + 60 * limits.minutes
+        late += f"; {cut}"
+    clock.allow(limits.minutes)
     try:
         for protection in promising(trials, collapsed=collapsed):
             count = len(cases.degraded) + len(cases.preserved)
             told(f"decoding {count} cases at {protection.trial.bits:.2f} bits, kept by {protection.trial.way}")
             trials.decode(protection)
     except TimeUpError:
-        late = True
+        late += f"; not all that is promising could be decoded within {limits.minutes:g} minutes"
     tried = (*(each.trial for each in trials.screened), *more, *(each.trial for each in trials.decoded))
     best = next(iter(ranked(tried)), None)
-    reason = _reason(trials, best, limits, collapsed=collapsed) + (
-        f"; cut short after {limits.minutes:g} minutes" if late else ""
-    )
-    return Repair(as_is, tried, best and _filed(best, trials, subject, folder), reason=reason)
+    reason = _reason(trials, best, limits, collapsed=collapsed) + late
+    return Repair(as_is, tried, best, reason=reason)
 
 
 def ranked(trials: Iterable[Trial]) -> tuple[Trial, ...]:
@@ -159,22 +162,28 @@ def _as_is(subject: Subject, cases: Cases) -> Trial:
     )
 
 
-def _keepings(reference: LoadedModel, subject: Subject) -> Iterator[Keeping]:
+def _keepings(reference: LoadedModel, candidate: LoadedModel, subject: Subject) -> Iterator[Keeping]:
     """In what layers can be kept: what takes fewer bits, and so has room for more layers, first."""
-    model, spec = reference.model, reference.variant.spec
+    model, runs, spec = reference.model, candidate.model, reference.variant.spec
     plain = reference.variant.description.max_bits is None
     group = group_of(model, subject.stored.weights) if plain else None
     if group is not None:
         at = VariantSpec(_ROUNDED, scheme=f"{EIGHT_BITS}bit-g{group}")
-        yield Keeping(at, describe(at).stored_bits, Rounded(model, group).donor)
+        bits = describe(at).stored_bits
+        yield Keeping(at, bits, Rounded(model, runs, group).donor, held=bits)
     if plain:
-        yield Keeping(FP16, describe(FP16).stored_bits, lambda _: model)
+        brought = Brought(model, runs, rounded=spec.name != FP16.name)
+        yield Keeping(FP16, describe(FP16).stored_bits, brought.donor)
     elif spec.name not in {MIX, STORED}:
-        yield Keeping(bare(spec), reference.audit.bits_per_weight, lambda _: model)
+        yield Keeping(bare(spec), reference.audit.bits_per_weight, Brought(model, runs).donor)
 
 
 def _objection(
-    reference: LoadedModel, subject: Subject, keepings: Sequence[Keeping], limits: RepairLimits
+    reference: LoadedModel,
+    candidate: LoadedModel,
+    subject: Subject,
+    keepings: Sequence[Keeping],
+    limits: RepairLimits,
 ) -> str | None:
     """Why nothing can be tried; None when something can."""
     spec, bits = subject.spec, subject.stored.mean_bits()
@@ -187,7 +196,26 @@ def _objection(
         return f"there is no room for protection: the candidate takes {bits:.2f} bits a weight as it is, and {allowed}"
     if not any(subject.stored.protectable(keeping.bits) for keeping in keepings):
         return f"the reference, {reference.variant.spec}, has no one precision above the candidate's to keep layers in"
+    if not can_lend(reference.model, candidate.model, subject.stored.weights):
+        ours, theirs = (f"{each.model.dtype}".removeprefix("torch.") for each in (reference, candidate))
+        return (
+            f"the reference computes in {ours} on {reference.variant.device}, the candidate in {theirs} on "
+            f"{candidate.variant.device}, and layers of the reference's own kernels cannot be brought over"
+        )
     return None
+
+
+def _no_memory(candidate: LoadedModel, needed: int) -> str | None:
+    """That the search does not fit beside both models; None when it does."""
+    release_memory()
+    device = candidate.variant.device
+    available = available_bytes(device)
+    if needed <= available:
+        return None
+    return (
+        f"memory does not suffice: a search takes about {needed / _GIB:.1f} GiB beside the two models on {device}, and "
+        f"{available / _GIB:.1f} GiB are available"
+    )
 
 
 def _orders(
@@ -198,6 +226,7 @@ def _orders(
     *,
     measured: Measured,
     told: Callable[[str], None],
+    clock: Clock,
 ) -> Orders:
     """The orders over layers, as far as they can be had."""
     architecture, stored = after.architecture, subject.stored
@@ -207,7 +236,7 @@ def _orders(
         "kurtosis of weights": by_kurtosis(before.model, every),
         "most sensitive layers and components": by_effect(architecture, measured),
     }
-    attribution = attribute(before.model, after, (*screen.degraded, *screen.preserved), every)
+    attribution = attribute(before.model, after, (*screen.degraded, *screen.preserved), every, clock.check)
     if attribution is None:
         told("layers cannot be put in order by their effect on the cases: only their own kernels know their weights")
 
@@ -222,14 +251,6 @@ def _orders(
     return orders
 
 
-def _filed(chosen: Trial, trials: Trials, subject: Subject, folder: Path) -> Trial:
-    """The trial by a spec that is not too long."""
-    each = next(each for each in trials.decoded if each.trial == chosen)
-    at = each.keeping.at
-    spec, _ = protect(subject.spec, each.names, at, linear=subject.linear, head=subject.head, folder=folder)
-    return replace(chosen, spec=str(spec))
-
-
 def _reason(trials: Trials, best: Trial | None, limits: RepairLimits, *, collapsed: bool) -> str:
     """What the search came to, one sentence without its full stop."""
     if best is not None:
@@ -241,7 +262,7 @@ def _reason(trials: Trials, best: Trial | None, limits: RepairLimits, *, collaps
         return f"none of {len(trials.decoded)} protections that were decoded wins more cases than it loses"
     screened, most = trials.screened, trials.best
     if most is None:
-        return f"nothing could be tried within {limits.max_bits:g} bits a weight"
+        return f"nothing was tried within {limits.max_bits:g} bits a weight"
     if promising(trials, collapsed=collapsed):
         return "what won cases along known answers was not decoded"
     ways = ", ".join(dict.fromkeys(each.trial.way for each in screened))

@@ -7,7 +7,7 @@ fourth asks the cases themselves, by one gradient each.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,9 @@ HEADROOM: Final = 1.0
 
 LONGEST: Final = 640
 """Tokens of a point that has a gradient: it takes the activations of all layers at a time."""
+
+_HIDDEN: Final = 12  # vectors that a decoder layer of a Llama keeps of a token for a gradient: 7 in float32, and norms
+_INNER: Final = 4  # that are computed in float32 keep more; and as many of its feed-forward block's inner width
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +109,11 @@ def by_effect(architecture: Architecture, causal: Measured) -> tuple[str, ...] |
 
 
 def attribute(
-    reference: nn.Module, candidate: Runner, points: Sequence[Point], names: Sequence[str]
+    reference: nn.Module,
+    candidate: Runner,
+    points: Sequence[Point],
+    names: Sequence[str],
+    check: Callable[[], None] = lambda: None,
 ) -> Attribution | None:
     """What each layer's quantization error does to the margin of each case, to the first order.
 
@@ -120,6 +127,7 @@ def attribute(
         candidate: The one that broke.
         points: Where.
         names: Full names of the linear layers.
+        check: Called before each point; what it raises goes through.
 
     Returns:
         Without the points of more than ``LONGEST`` tokens, and those whose logits are not numbers. None where a layer
@@ -131,6 +139,7 @@ def attribute(
     for point in points:
         if len(point.token_ids) > LONGEST:
             continue
+        check()
         margin, effects = _effects(reference, candidate, point, names)
         if torch.isfinite(torch.tensor([margin, *effects.values()])).all():
             rows.append((margin, [effects.get(name, 0.0) for name in names]))
@@ -139,6 +148,22 @@ def attribute(
         torch.tensor([margin for margin, _ in rows]),
         torch.tensor([effects for _, effects in rows]).reshape(len(rows), len(names)),
     )
+
+
+def activations_bytes(candidate: Runner, lengths: Sequence[int]) -> int:
+    """About what a pass with a gradient holds; nothing where there is none, since a layer is not dense.
+
+    Args:
+        candidate: The model.
+        lengths: Tokens of the points; the longest that has a gradient counts.
+    """
+    model, layers = candidate.model, candidate.architecture.layers
+    if not all(is_dense(model, name) for name in early_first(candidate.architecture)):
+        return 0
+    widest = max(model.get_parameter(f"{name}.weight").shape[0] for name in layers[0].linear.values())
+    kept = _HIDDEN * int(model.config.get_text_config(decoder=True).hidden_size) + _INNER * widest
+    longest = max((length for length in lengths if length <= LONGEST), default=0)
+    return longest * len(layers) * kept * model.dtype.itemsize
 
 
 def by_cover(attribution: Attribution, cost: Mapping[str, float]) -> tuple[str, ...]:
@@ -176,8 +201,9 @@ def _effects(
         output.register_hook(partial(weigh, name, module, inputs[0].detach()))  # type: ignore[no-untyped-call]
 
     def weigh(name: str, module: nn.Module, inputs: torch.Tensor, gradient: torch.Tensor) -> None:
-        error = reference.get_parameter(f"{name}.weight") - module.get_parameter("weight")
-        effects[name] = float((gradient.float() * nn.functional.linear(inputs, error).float()).sum())
+        own = module.get_parameter("weight")
+        error = reference.get_parameter(f"{name}.weight").to(own.device).float() - own.float()
+        effects[name] = float((gradient.float() * nn.functional.linear(inputs, error.to(inputs.dtype)).float()).sum())
 
     model: Any = candidate.model
     ids = torch.tensor([point.token_ids], device=model.device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, takewhile
@@ -10,15 +9,12 @@ from itertools import accumulate, takewhile
 from torch import nn
 
 from pytest_quantgate.cases.model import Case
+from pytest_quantgate.diagnosis.clock import Clock
 from pytest_quantgate.diagnosis.model import Trial
 from pytest_quantgate.diagnosis.protection import Stored, protect
 from pytest_quantgate.diagnosis.screening import Screen, Screened
 from pytest_quantgate.diagnosis.swapping import swapped
 from pytest_quantgate.variants.spec import VariantSpec
-
-
-class TimeUpError(Exception):
-    """No time is left for another trial; what was tried holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +25,13 @@ class Keeping:
         at: As a spec.
         bits: Of a weight, scales included.
         donor: Gives a model that holds some layers in it, by their full names.
+        held: Bits of a weight that stay in memory from one trial to the next.
     """
 
     at: VariantSpec
     bits: float
     donor: Callable[[Sequence[str]], nn.Module]
+    held: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +98,18 @@ class Trials:
         screen: Its points.
         cases: What is decoded.
         max_bits: Mean bits that a protection may take.
+        clock: How long.
     """
 
-    def __init__(self, subject: Subject, screen: Screen, cases: Cases, max_bits: float) -> None:
+    def __init__(self, subject: Subject, screen: Screen, cases: Cases, max_bits: float, clock: Clock) -> None:
         self._subject = subject
         self._screen = screen
         self._cases = cases
         self._max_bits = max_bits
+        self._clock = clock
         self._screened: dict[tuple[frozenset[str], VariantSpec], Protection] = {}
         self._decoded: list[Protection] = []
-        self.until = float("inf")
-        """When the time is up, by ``time.monotonic``."""
+        self._longest = 0.0
 
     @property
     def screened(self) -> tuple[Protection, ...]:
@@ -121,6 +120,11 @@ class Trials:
     def decoded(self) -> tuple[Protection, ...]:
         """What was decoded, in order."""
         return tuple(self._decoded)
+
+    @property
+    def clock(self) -> Clock:
+        """How long it may go on."""
+        return self._clock
 
     @property
     def best(self) -> Protection | None:
@@ -157,7 +161,7 @@ class Trials:
         """
         key = (frozenset(names), keeping.at)
         if key not in self._screened:
-            self.check_time()
+            self._clock.check()
             found = self._screen.tried(keeping.donor(names), names)
             trial = Trial(
                 *self._told(names, keeping),
@@ -175,12 +179,14 @@ class Trials:
         """Answers and grades the cases with a protection; a preserved case that is unscored then is lost.
 
         Raises:
-            TimeUpError: No time is left.
+            TimeUpError: No time is left, or less than the longest decoding so far took.
         """
-        self.check_time()
+        self._clock.check(self._longest)
+        began = self._clock.now()
         cases, names = self._cases, protection.names
         with swapped(self._subject.model, protection.keeping.donor(names), names):
             passed = cases.passes((*cases.degraded, *cases.preserved))
+        self._longest = max(self._longest, self._clock.now() - began)
         trial = replace(
             protection.trial,
             turned_back=sum(passed[case.id] is True for case in cases.degraded),
@@ -196,12 +202,3 @@ class Trials:
         subject, stored = self._subject, self._subject.stored
         spec, kept = protect(subject.spec, names, keeping.at, linear=subject.linear, head=subject.head)
         return str(spec), kept, stored.mean_bits(names, keeping.bits), stored.memory(names, keeping.bits)
-
-    def check_time(self) -> None:
-        """Goes on, or not.
-
-        Raises:
-            TimeUpError: No time is left.
-        """
-        if time.monotonic() > self.until:
-            raise TimeUpError

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
-from pytest_quantgate.errors import QuantgateError
+from pytest_quantgate.diagnosis.faults import fault_of
+from pytest_quantgate.diagnosis.protection import LONGEST_SPEC, file_of, write_mix
 from pytest_quantgate.gate.controls import with_controls
 from pytest_quantgate.gate.judge import judge
 from pytest_quantgate.gate.model import GateInput, GateResult, Verdict
 from pytest_quantgate.generation.completion import Request
-from pytest_quantgate.generation.run import answer
+from pytest_quantgate.generation.run import Answers, answer
 from pytest_quantgate.generation.turns import answered, next_requests
 from pytest_quantgate.outcomes.grading import outcome_of_turns
 from pytest_quantgate.outcomes.model import Comparison, Transition
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from pytest_quantgate.diagnosis.model import Repair, Trial
     from pytest_quantgate.generation.cache import CompletionCache
     from pytest_quantgate.generation.progress import Progress
-    from pytest_quantgate.variants.audit import Audit
     from pytest_quantgate.variants.variant import Variant
 
 
@@ -62,16 +64,20 @@ def verify(
     ranked: Sequence[Trial],
     court: Court,
     *,
+    folder: Path,
     prepare: Callable[[str], Variant],
     cache: CompletionCache,
     progress: Progress,
 ) -> Repair:
     """Recommend the best repair whose gate passes; where none does, none.
 
+    A mix that is too long for a spec is a file meanwhile, and stays one when it is recommended.
+
     Args:
         repair: What the search came to.
         ranked: The trials that are worth a verdict, best first.
         court: Judges.
+        folder: Where such files go, made when missing.
         prepare: Gives the variant of a spec, not loaded.
         cache: Where answers are looked up and kept.
         progress: Told how far it has come.
@@ -82,33 +88,66 @@ def verify(
     trials = list(repair.trials)
     told = repair.reason
     for trial in ranked:
-        progress.note(f"loading a repair afresh for the gate of {court.gate.slice}")
+        progress.note(f"verifying a repair by the gate of {court.gate.slice}")
         try:
-            found, result = _tried(trial, prepare(trial.spec), court, cache, progress)
-        except QuantgateError as error:
-            told = f"{trial.spec} cannot be loaded afresh: {error.what}"
+            with _Filed(trial.spec, folder) as filed:
+                found, result, loaded = _tried(trial, prepare(filed.spec), court, cache, progress)
+                filed.stays |= result.verdict is Verdict.PASS
+        except Exception as error:  # noqa: BLE001  (a diagnosis must not be lost to what its repair runs into)
+            told = f"{_name(trial)} cannot be verified: {fault_of(error)}"
             continue
-        trials.append(found)
         verdict = f"its gate is {result.verdict.value}: {result.reasons[0]}"
-        told = f"{_counts(found)}, and {verdict}"
         if result.verdict is Verdict.PASS:
+            chosen = replace(found, spec=filed.spec)
             return replace(
                 repair,
-                trials=tuple(trials),
-                chosen=found,
+                trials=(*trials, chosen),
+                chosen=chosen,
                 verdicts={court.gate.slice: result.verdict},
-                reason=f"loaded afresh, {verdict}",
+                reason=f"{'loaded afresh' if loaded else 'answered before'}, {verdict}",
             )
+        trials.append(found)
+        told = f"{_counts(found)}, and {verdict}"
     reason = f"nothing is recommended: {told}" if ranked else told
     return replace(repair, trials=tuple(trials), chosen=None, verdicts={}, reason=reason)
 
 
+class _Filed:
+    """A protection by a spec that is not too long, its file written to be tried and taken back unless it stays.
+
+    Args:
+        spec: Of a trial.
+        folder: Where a file goes.
+
+    Attributes:
+        spec: The same or shorter.
+        stays: Whether the file stays: from the beginning where an earlier diagnosis may have recommended it.
+    """
+
+    def __init__(self, spec: str, folder: Path) -> None:
+        self._mix = spec
+        self.spec, self._file = file_of(spec, folder)
+        self.stays = self._file is None or self._file.exists()
+
+    def __enter__(self) -> Self:
+        if self._file is not None:
+            write_mix(self._mix, self._file)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None and not self.stays:
+            with suppress(OSError):
+                self._file.unlink(missing_ok=True)
+                self._file.parent.rmdir()  # which fails where anything else is in it
+
+
 def _tried(
     trial: Trial, variant: Variant, court: Court, cache: CompletionCache, progress: Progress
-) -> tuple[Trial, GateResult]:
-    """A trial as it stands before the gate, and what the gate says."""
+) -> tuple[Trial, GateResult, bool]:
+    """A trial as it stands before the gate, what the gate says, and whether the variant was loaded for it."""
     before = court.gate.comparisons
-    after, audit = _answered(before, variant, court.registry, cache, progress)
+    after, answers = _answered(before, variant, court.registry, cache, progress)
+    audit = answers.audit
     pairs = [(old.transition, new.transition) for old, new in zip(before, after, strict=True)]
     degraded = [new for old, new in pairs if old is Transition.DEGRADED]
     preserved = [new for old, new in pairs if old is Transition.PRESERVED]
@@ -121,7 +160,7 @@ def _tried(
         preserved=len(preserved),
         stage="verified",
     )
-    return found, court.verdict(trial.spec, after)
+    return found, court.verdict(trial.spec, after), answers.generated > 0
 
 
 def _answered(
@@ -130,7 +169,7 @@ def _answered(
     registry: CheckRegistry,
     cache: CompletionCache,
     progress: Progress,
-) -> tuple[list[Comparison], Audit | None]:
+) -> tuple[list[Comparison], Answers]:
     """The same cases with what another variant answers in place of the candidate."""
     cases = [each.case for each in comparisons]
     in_turns = [case for case in cases if case.later]
@@ -142,11 +181,15 @@ def _answered(
         lambda completions: next_requests(in_turns, completions),
     )
     graded = [outcome_of_turns(case, answered(case, found.completions), registry) for case in cases]
-    return [replace(each, candidate=outcome) for each, outcome in zip(comparisons, graded, strict=True)], found.audit
+    return [replace(each, candidate=outcome) for each, outcome in zip(comparisons, graded, strict=True)], found
 
 
 def _counts(trial: Trial) -> str:
     return (
-        f"{trial.spec} turns {trial.turned_back} of {trial.degraded} degraded cases back and loses {trial.lost} of "
+        f"{_name(trial)} turns {trial.turned_back} of {trial.degraded} degraded cases back and loses {trial.lost} of "
         f"{trial.preserved} preserved ones"
     )
+
+
+def _name(trial: Trial) -> str:
+    return trial.spec if len(trial.spec) <= LONGEST_SPEC else f"a mix that keeps what {trial.way} gave"

@@ -22,7 +22,7 @@ from pytest_quantgate.generation.prompts import Prompt
 from pytest_quantgate.generation.recall import measure
 from pytest_quantgate.generation.slots import Layer, SlotPool, capacity_for
 from pytest_quantgate.generation.step import ShortStep, agrees, short_step, top_two
-from pytest_quantgate.variants.memory import release_memory
+from pytest_quantgate.variants.memory import is_out_of_memory, release_memory
 from pytest_quantgate.variants.schedule import USUAL, Schedule
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Decoder:
                         del pending[decoded.prompt.digest]
                     yield step
             except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 # The traceback holds the tensors that did not fit; without it they can be freed.
                 error.__traceback__ = None
@@ -271,9 +271,3 @@ def _worth_a_prefill(pool: SlotPool, waiting: Sequence[Waiting]) -> bool:
     if width > WIDE and 2 * len(waiting[0].prompt.token_ids) < width:
         return False
     return pool.rows - pool.active >= max(1, min(len(waiting), int(pool.rows * ADMIT_SHARE)))
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    # On a CPU, and from CUDA's libraries, torch raises a plain RuntimeError; its text is the only sign.
-    signs = ("DefaultCPUAllocator", "bad_alloc", "ALLOC_FAILED")
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(sign in str(error) for sign in signs)

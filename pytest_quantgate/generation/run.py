@@ -207,7 +207,7 @@ def generate(
     _refuse_other_state(config, loaded.variant.model.name)
     prompts, refused = tokenize(tokenizer, requests, context_length(config))
     _refuse_unknown_tokens(model, prompts, loaded.variant.model.name)
-    stops = _stops(loaded)
+    stops = stops_of(loaded)
     if refused:
         keep(refused)
         progress.advance(len(refused), 0)
@@ -235,8 +235,15 @@ def generate(
         progress.advance(len(step.finished), step.tokens)
 
 
-def _stops(loaded: LoadedModel) -> frozenset[int]:
-    """Ids that end an answer: those of the generation config and the tokenizer's end of sequence."""
+def stops_of(loaded: LoadedModel) -> frozenset[int]:
+    """Ids that end an answer: those of the generation config and the tokenizer's end of sequence.
+
+    Args:
+        loaded: Who answers.
+
+    Raises:
+        ModelError: The generation config names what is no token.
+    """
     named: object = loaded.model.generation_config.eos_token_id
     ids = named if isinstance(named, list) else [] if named is None else [named]
     if not all(type(each) is int for each in ids):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
+from pytest_quantgate.diagnosis.classify import FEWEST, FEWEST_CASES
 from pytest_quantgate.diagnosis.measures import MEASURES
-from pytest_quantgate.diagnosis.model import Mode
+from pytest_quantgate.diagnosis.model import NO_VARIANT, Mode, Stage
 from pytest_quantgate.report.figures import megabytes, number, share
 from pytest_quantgate.report.rerun import shell_line
 
@@ -20,6 +21,13 @@ STEPS: Final = 6
 
 KEPT: Final = 4
 """Kept modules that a sentence names."""
+
+_STAGES: Final[tuple[Stage, ...]] = get_args(Stage)  # from the first to the furthest
+_HOW_FAR: Final[dict[Stage, str]] = {
+    "screened": "screened only",
+    "decoded": "decoded only",
+    "verified": "verified, and its gate did not pass",
+}
 
 
 def looked_at(diagnosis: Diagnosis) -> str:
@@ -38,7 +46,11 @@ def counted(diagnosis: Diagnosis) -> str:
     votes = Counter(each.says for each in known)
     names = {Mode.DEGRADATION: "for degradation", Mode.COLLAPSE: "for collapse", Mode.MIXED: "in between"}
     told = ", ".join(f"{votes[mode]} {name}" for mode, name in names.items() if votes[mode])
-    return f"criteria measured: {len(known)} of {len(diagnosis.evidence)}{told and ': '}{told}"
+    needs = f"; a verdict needs {FEWEST}, each on at least {FEWEST_CASES} cases"
+    return (
+        f"criteria measured: {len(known)} of {len(diagnosis.evidence)}{told and ': '}{told}"
+        f"{needs if diagnosis.mode is Mode.INCONCLUSIVE else ''}"
+    )
 
 
 def carrying(diagnosis: Diagnosis) -> tuple[Evidence, ...]:
@@ -105,7 +117,7 @@ def repair_lines(diagnosis: Diagnosis, base_command: Sequence[str]) -> Iterator[
     if repair.chosen is None:
         yield f"none is recommended: {repair.reason or 'no reason is given'}"
         if (nearest := nearest_trial(repair)) is not None:
-            told = f"nearest of {len(repair.trials)} trials, {nearest.stage} only, {nearest.way}"
+            told = f"nearest of {len(standing(repair))} trials, {_HOW_FAR[nearest.stage]}, {nearest.way}"
             yield f"{told}: {trial_line(nearest, repair.before)}"
         return
     yield trial_line(repair.chosen, repair.before)
@@ -117,10 +129,32 @@ def repair_lines(diagnosis: Diagnosis, base_command: Sequence[str]) -> Iterator[
         yield f"as a variant: {repair.chosen.spec}"
 
 
+def standing(repair: Repair) -> tuple[Trial, ...]:
+    """What was tried, each protection once: as it came out at the furthest stage that it got to.
+
+    An earlier stage's numbers are refuted by a later one's. What no variant can do is left out. A protection is known
+    by what it keeps and by its bits: its spec is another one when a long mix went to a file.
+    """
+    found: dict[tuple[tuple[str, ...], float], Trial] = {}
+    for trial in repair.trials:
+        if not trial.way.endswith(NO_VARIANT):
+            same = found.setdefault((trial.kept, trial.bits), trial)
+            if _STAGES.index(trial.stage) >= _STAGES.index(same.stage):
+                found[trial.kept, trial.bits] = trial
+    return tuple(found.values())
+
+
 def nearest_trial(repair: Repair) -> Trial | None:
-    """The trial that gains most, of equal ones that with the fewest bits; None when none gains anything."""
-    gaining = [each for each in repair.trials if each.turned_back > each.lost]
-    return max(gaining, key=lambda each: (each.turned_back - each.lost, -each.bits), default=None)
+    """The trial that gains most, of equal ones that with the fewest bits; None when none gains anything.
+
+    What is gained are cases turned back less those lost, as a share: stages look at different numbers of cases.
+    """
+
+    def gain(trial: Trial) -> float:
+        return (trial.turned_back - trial.lost) / max(trial.degraded + trial.preserved, 1)
+
+    gaining = [each for each in standing(repair) if gain(each) > 0]
+    return max(gaining, key=lambda each: (gain(each), -each.bits), default=None)
 
 
 def trial_line(trial: Trial, before: Trial) -> str:

@@ -91,6 +91,15 @@ def release_memory() -> None:
     trim_heap()
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, of whatever device; torch is not imported for it."""
+    # On a CPU, and from CUDA's libraries, torch raises a plain RuntimeError; its text is the only sign.
+    signs = ("DefaultCPUAllocator", "bad_alloc", "ALLOC_FAILED")
+    torch = sys.modules.get("torch")
+    kinds = (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
+    return isinstance(error, kinds) or any(sign in str(error) for sign in signs)
+
+
 def trim_heap() -> None:
     """Give back what was freed piece by piece, as plain weights are while they are quantized: glibc keeps it."""
     with suppress(OSError, AttributeError):  # other C libraries have no such call

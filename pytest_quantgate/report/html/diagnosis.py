@@ -16,6 +16,7 @@ from pytest_quantgate.report.diagnosis_sentences import (
     looked_at,
     repair_command,
     repair_lines,
+    standing,
     token,
 )
 from pytest_quantgate.report.diagnosis_sheets import (
@@ -59,6 +60,7 @@ _FIRST: Final = ("lens_probability", "lens_rank", "domino", "cka", "attention_di
 
 _AXES: Final = {
     "cka": "Down: layers of the reference. Across: layers of the candidate.",
+    "attention_entropy": "Down: layers. Across: heads.",
     "attention_divergence": "Down: layers. Across: heads.",
     "patching": "Down: layers. Across: where the reference's state is put in.",
     "ablation": "Down: layers. Across: where the state is zeroed.",
@@ -263,7 +265,8 @@ def _heat(grid: Grid) -> Chart | None:
     if not found or not _small(grid):
         return None
     better = known.better if known is not None else "same"
-    end = 1.0 if better == "high" else max(*found, 0.001)
+    highest = known.high if known is not None and better == "same" else None  # one scale for both sides
+    end = 1.0 if better == "high" else highest or max(*found, 0.001)
     whose = "" if grid.side == "both" else f"{grid.side}, "
     title = f"{_title(grid.measure, grid.part, grid.place)}, {whose}{grid.group} cases"
     svg = heat(values, grid.rows, grid.columns, title=f"{title}: {_span(found)}", end=end, tint=_TINTS[better])
@@ -281,15 +284,15 @@ def _frontier(repair: Repair) -> Chart:
     rows: list[Try] = [_try(repair.before.bits, 0, 1, "ink", "now")]
     rows += [
         _try(trial.bits, trial.turned_back, trial.degraded, "fail" if trial.lost else "ink")
-        for trial in evenly(repair.trials, MOST_POINTS)
+        for trial in evenly(standing(repair), MOST_POINTS)
     ]
     title = "No repair is recommended"
     if (chosen := repair.chosen) is not None:
         rows.append(_try(chosen.bits, chosen.turned_back, chosen.degraded, "pass", "recommended"))
         title = f"{chosen.turned_back} of {chosen.degraded} degraded cases turned back at {chosen.bits:.2f} bits"
     note = (
-        "Degraded cases that a trial turns back, by mean bits of a weight. Diamond: the recommended repair, verified."
-        " Cross: preserved cases are lost. Line: the best that so many bits do without losing any."
+        "Degraded cases that a trial turns back, as far as it got, by mean bits of a weight. Diamond: the recommended"
+        " repair, verified. Cross: preserved cases are lost. Line: the best that so many bits do without losing any."
         " How each was chosen is in the table."
     )
     return Chart(f"Repair: {title}", frontier(rows, title=f"repairs by bits and cases turned back. {title}"), note)

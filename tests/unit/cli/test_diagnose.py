@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +17,8 @@ from pytest_quantgate.checks.builtin import builtin_registry
 from pytest_quantgate.cli import BAD_USAGE, OK, PROBLEMS, main
 from pytest_quantgate.commands import broken, diagnose
 from pytest_quantgate.commands.broken import broken_gates
-from pytest_quantgate.diagnosis.model import Diagnosis, Mode, Sample
+from pytest_quantgate.diagnosis import diagnose as room
+from pytest_quantgate.diagnosis.model import Diagnosis, Mode, Repair, Sample, Trial
 from pytest_quantgate.diagnosis.protection import RepairLimits
 from pytest_quantgate.errors import ModelError, UsageError
 from pytest_quantgate.gate.judge import judge
@@ -139,6 +144,66 @@ def test_what_cannot_be_diagnosed_stops_nothing_else(
     assert "diagnosis of words on nf4" in out
     assert f"quantgate: run.json: {served} is served: a server does not show its activations\n  run the same" in err
     assert main(["diagnose", "run.json", "--candidate", served]) == BAD_USAGE
+
+
+class Model:
+    """Stands for a model that a frame holds."""
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("a library's"), "quantgate: worse on nf4: internal error: RuntimeError: a library's\n"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "quantgate: worse on nf4: memory ran out\n"),
+        (ModelError("it is odd", where="there"), "quantgate: there: it is odd\n"),
+    ],
+)
+def test_a_gate_that_fails_stops_no_other_and_leaves_no_model_behind(
+    error: Exception,
+    told: str,
+    stored: Callable[[RunReport], None],
+    no_models: list[tuple[str, str]],
+    request: pytest.FixtureRequest,
+) -> None:
+    monkeypatch, capsys = request.getfixturevalue("monkeypatch"), request.getfixturevalue("capsys")
+    alive: list[weakref.ref[Model]] = []
+    sound = diagnose.diagnosed
+
+    def diagnosed(report: RunReport, gate: GateResult, *more: Any) -> Diagnosis:
+        if gate.slice == "worse":
+            model = Model()
+            alive.append(weakref.ref(model))
+            raise deepcopy(error) from KeyError(model)
+        gc.collect()
+        assert alive[0]() is None
+        return sound(report, gate, *more)
+
+    monkeypatch.setattr(diagnose, "diagnosed", diagnosed)
+    stored(several())
+    assert main(["diagnose", "run.json"]) == PROBLEMS
+    out, err = capsys.readouterr()
+    assert told in err
+    assert "diagnosis of bad on nf4" in out
+    assert no_models == [("bad", "nf4")]
+
+
+def test_what_a_verification_runs_into_loses_no_diagnosis(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a library's")
+
+    before = Trial("nf4", (), 4.5, 1_000, 0, 2, 0, 1, "verified", "as it is")
+    repair = Repair(before, (), replace(before, stage="decoded"), reason="found")
+    made = Diagnosis("bad", "fp16", "nf4", Mode.MIXED, (), Sample(("case-8",), ()), repair=repair)
+    monkeypatch.setattr(room, "diagnose", lambda *_, **__: made)
+    monkeypatch.setattr(diagnose, "_verified", fail)
+    monkeypatch.setattr(diagnose, "_other", lambda *_: ())
+    means = diagnose.Means(builtin_registry(), RepairLimits(), SilentProgress())
+    report = several()
+    nf4: Any = None
+    found = diagnose.diagnosed(report, report.gates[1], nf4, nf4, means).repair
+    assert found is not None
+    assert found.chosen is None
+    assert found.reason.endswith("none could be verified: internal error: RuntimeError: a library's")
 
 
 def reference_is(spec: str) -> RunReport:

@@ -82,9 +82,9 @@ def curve(
     return one
 
 
-def grid(found: Measured, measure: str, part: str = "") -> Grid:
-    wanted = (measure, "degraded", "parting", part)
-    (one,) = (each for each in found.grids if (each.measure, each.group, each.place, each.part) == wanted)
+def grid(found: Measured, measure: str, part: str = "", side: Side = "both") -> Grid:
+    wanted = (measure, "degraded", side, "parting", part)
+    (one,) = (each for each in found.grids if (each.measure, each.group, each.side, each.place, each.part) == wanted)
     return one
 
 

@@ -17,6 +17,7 @@ from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
+    LlamaForCausalLM,
     LlamaModel,
     MixtralConfig,
     MixtralForCausalLM,
@@ -96,6 +97,14 @@ def test_the_layers_are_those_of_the_text_where_a_model_sees_as_well() -> None:
     )
     assert [layer.name for layer in found.layers] == [f"model.language_model.layers.{each}" for each in range(LAYERS)]
     assert found.final_norm == "model.language_model.norm"
+
+
+def test_a_list_within_the_layers_is_not_taken_for_them_however_long_it_is() -> None:
+    config = LlamaConfig(hidden_size=32, intermediate_size=16, num_hidden_layers=2, num_attention_heads=4)
+    model = without_weights(LlamaForCausalLM, config)
+    for layer in model.model.layers:
+        layer.mlp.experts = nn.ModuleList(nn.Identity() for _ in range(8))
+    assert [layer.name for layer in architecture_of(model).layers] == ["model.layers.0", "model.layers.1"]
 
 
 def test_experts_are_refused_with_what_was_found_and_the_way_out() -> None:

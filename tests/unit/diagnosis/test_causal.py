@@ -287,6 +287,23 @@ def test_components_are_exchanged_only_where_the_other_variant_can_run_them(mode
     assert curve(found, "one_layer").values == (1.0, 0.0, 1.0, 1.0)
 
 
+def test_a_token_that_the_reference_ranks_third_is_right_where_it_stands_third(model: Any) -> None:
+    """As the text of a `recall` check that allows for it."""
+    candidate = damaged(model, "layers.2")
+    texts = torch.randint(VOCABULARY, (40, TOKENS), generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        before, after = (each(texts).logits[:, -1].argsort(descending=True).tolist() for each in (model, candidate))
+    points = [
+        Point(str(number), True, tuple(text), ours[2], None, (), PROMPT)  # noqa: FBT003
+        for number, (text, ours, theirs) in enumerate(zip(texts.tolist(), before, after, strict=True))
+        if theirs.index(ours[2]) > 2
+    ][:3]
+    found = looked_at(model, candidate, points)
+    assert curve(found, "domino").values == (1.0, 1.0, 1.0, 0.0, 0.0)
+    assert curve(found, "one_layer").values == (1.0, 1.0, 0.0, 1.0)
+    assert column(grid(found, "patching", part="turned"), "all") == [0.0, 0.0, 1.0, 1.0]
+
+
 def test_a_deep_model_is_looked_at_on_a_grid_of_layers() -> None:
     deep = network(14)
     candidate = damaged(deep, "layers.13")

@@ -66,15 +66,15 @@ def diagnosis(numbers: Mapping[str, float]) -> Measured:
                 curves += [curve(measure, "candidate", 1.0, 1.0, number, 0.0)]
             case "patching":
                 rows = tuple(map(str, range(4)))
-                grids += [patching(rows, ((0.0, 0.0), (0.0, number), (1.0, 1.0), (1.0, 1.0)))]
+                grids += [patching(rows, ((0.0, 0.0, 0.0), (number, 0.3, 0.3), (1.0, 1.0, 1.0), (1.0, 1.0, 1.0)))]
             case _:
                 curves += [even(measure, number, part="attention" if measure == "cka" else "")]
     return Measured(tuple(values), tuple(curves), tuple(grids))
 
 
 def patching(rows: tuple[str, ...], cells: tuple[tuple[float | None, ...], ...]) -> Grid:
-    """The grid of patching."""
-    columns = ("parting", "subject")
+    """The grid of patching: where the answers part, at the subject, and everywhere at once."""
+    columns = ("parting", "subject", "all")
     return Grid("patching", "degraded", "candidate", "parting", rows, columns, cells, 5, "turned")
 
 
@@ -169,7 +169,7 @@ def test_what_is_undefined_is_passed_over_and_not_averaged(undefined: float | No
     nothing = Measured(
         values=(Value("target_rank", "degraded", "candidate", "parting", undefined, 0),),
         curves=(curve("cka", "both", undefined, part="attention"), curve("domino", "candidate", 1.0, 1.0, undefined)),
-        grids=(patching(("0", "1"), ((undefined, undefined), (1.0, 1.0))),),
+        grids=(patching(("0", "1"), ((undefined, 1.0, 1.0), (1.0, 1.0, 1.0))),),
     )
     assert spoken(nothing) == []
 
@@ -186,15 +186,49 @@ def test_preserved_cases_and_other_places_do_not_count() -> None:
     assert spoken(Measured(curves=elsewhere)) == []
 
 
-def test_the_last_layers_are_no_proof_that_patching_restores() -> None:
-    late = patching(("0", "1", "2", "23", "29"), ((0.0, 0.0), (0.1, 0.1), (0.0, 0.0), (1.0, 0.5), (1.0, 0.5)))
-    (evidence,) = spoken(Measured(grids=(late,)))
-    assert (evidence.measured, evidence.says) == (0.1, Mode.COLLAPSE)
+def test_patching_is_read_half_way_at_the_token_alone_and_not_at_the_best_of_all_places() -> None:
+    cells = ((0.9, 1.0, 1.0), (0.05, 1.0, 1.0), (1.0, 0.5, 1.0), (1.0, 0.5, 1.0))
+    (evidence,) = spoken(Measured(grids=(patching(("0", "14", "15", "29"), cells),)))
+    assert (evidence.measured, evidence.says) == (0.05, Mode.COLLAPSE)
+    elsewhere = dataclasses.replace(patching(("0", "1"), ((1.0, 1.0), (1.0, 1.0))), columns=("subject", "all"))
+    assert spoken(Measured(grids=(elsewhere,))) == []
+    assert spoken(Measured(grids=(patching(("0",), ((1.0, 1.0, 1.0),)),))) == []
 
 
 def test_the_margin_that_patching_restores_is_no_criterion() -> None:
-    margin = dataclasses.replace(patching(("0", "1"), ((0.9, 0.9), (1.0, 1.0))), part="")
+    margin = dataclasses.replace(patching(("0", "1"), ((0.9, 0.9, 0.9), (1.0, 1.0, 1.0))), part="")
     assert spoken(Measured(grids=(margin,))) == []
+
+
+@pytest.mark.parametrize(("count", "mode"), [(1, Mode.INCONCLUSIVE), (2, Mode.INCONCLUSIVE), (3, Mode.COLLAPSE)])
+def test_one_or_two_cases_are_no_verdict(count: int, mode: Mode) -> None:
+    found = diagnosis(BROKEN)
+    few = Measured(
+        tuple(dataclasses.replace(each, count=count) for each in found.values),
+        tuple(dataclasses.replace(each, count=count) for each in found.curves),
+        tuple(dataclasses.replace(each, count=count) for each in found.grids),
+    )
+    verdict, evidence = judged(few)
+    assert verdict is mode
+    assert all("at least 3 degraded cases" in each.reason for each in evidence if each.measured is None)
+
+
+@pytest.mark.parametrize(
+    ("change", "says", "words"),
+    [
+        (-0.3, Mode.COLLAPSE, "is 0.30 below the reference's: computation collapse (at least 0.2)"),
+        (-0.02, Mode.DEGRADATION, "is 0.02 below the reference's: signal degradation (at most 0.05)"),
+        (0.3, Mode.COLLAPSE, "is 0.30 above the reference's: computation collapse (at least 0.2)"),
+    ],
+)
+def test_attention_that_gets_sharper_is_as_much_a_change_as_one_that_gets_blunter(
+    change: float, says: Mode, words: str
+) -> None:
+    entropies = (even("attention_entropy", 0.5, "reference"), even("attention_entropy", 0.5 + change, "candidate"))
+    (evidence,) = spoken(Measured(curves=entropies))
+    assert evidence.says is says
+    assert evidence.measured == pytest.approx(abs(change))
+    assert evidence.reason.endswith(words)
 
 
 def test_attention_and_its_cka_are_looked_at_where_damage_has_added_up() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from pytest_quantgate.diagnosis.entropy_steps import STEPS, entropy_steps
+from pytest_quantgate.diagnosis.entropy_steps import STEPS, entropy_curves, entropy_steps
 from pytest_quantgate.diagnosis.measured import Measured
 from pytest_quantgate.diagnosis.model import Sample
 from pytest_quantgate.diagnosis.points import Answers, Chosen, Point
@@ -57,7 +57,7 @@ def chosen(*answers: tuple[int, ...]) -> Chosen:
 
 
 def measured(runner: Any, cases: Chosen, side: Any = "reference") -> Measured:
-    return entropy_steps(runner, cases, side, lambda _: None)
+    return entropy_curves(cases.points, entropy_steps(runner, cases, side, lambda _: None), side)
 
 
 @pytest.mark.parametrize(
@@ -121,6 +121,19 @@ def test_what_tells_nothing_is_noted_and_not_averaged() -> None:
         "attention entropy along the answer: 1 of 3 answers of the reference are empty",
         "attention entropy along the answer: 1 of 3 answers of the reference have attention that is no number",
     )
+
+
+def test_cases_that_are_left_out_later_are_in_no_mean() -> None:
+    def by_answer(_layer: int, _head: int, position: int) -> torch.Tensor:
+        return evenly(0, 0, position) if len(runner.read) > 1 else at_one(0, 0, position)
+
+    runner = Watched(by_answer)
+    cases = chosen((7, 8), (7, 9), ())
+    steps = entropy_steps(runner, cases, "reference", lambda _: None)  # type: ignore[arg-type]
+    found = entropy_curves(cases.points[1:2], steps, "reference")
+    (curve,) = found.curves
+    assert (curve.count, found.notes) == (1, ())
+    assert curve.values == pytest.approx((1, 1))
 
 
 def test_every_case_is_told() -> None:

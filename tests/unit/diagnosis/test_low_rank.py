@@ -10,10 +10,11 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from pytest_quantgate.diagnosis.amplify import amplified, amplify
+from pytest_quantgate.diagnosis.donors import donor_of
 from pytest_quantgate.diagnosis.low_rank import RANKS, compensate, factor_bits, low_rank, rank_within
 from pytest_quantgate.diagnosis.points import Point
 from pytest_quantgate.diagnosis.running import Runner
-from pytest_quantgate.diagnosis.screening import Screened, donor_of
+from pytest_quantgate.diagnosis.screening import Screened
 from pytest_quantgate.diagnosis.sensitivity import early_first
 from pytest_quantgate.diagnosis.swapping import swapped
 
@@ -75,6 +76,16 @@ def test_products_are_the_same_each_time_and_leave_chance_alone() -> None:
     assert all(map(torch.equal, first, low_rank(error, inputs, 16)))
 
 
+def test_no_generator_but_its_own_is_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seeding torch seeds CUDA's generators too, which nothing puts back."""
+
+    def seeded(_: int) -> None:
+        pytest.fail("all generators were seeded")
+
+    monkeypatch.setattr(torch, "manual_seed", seeded)
+    low_rank(drawn(30, 20, seed=1), drawn(9, 20, seed=2), 4)
+
+
 def test_a_candidate_whose_errors_have_low_rank_answers_as_the_reference(reference: Any) -> None:
     candidate = deepcopy(reference)
     runner = Runner(candidate)
@@ -86,6 +97,9 @@ def test_a_candidate_whose_errors_have_low_rank_answers_as_the_reference(referen
     texts = torch.randint(VOCABULARY, (6, 12), generator=torch.Generator().manual_seed(1)).tolist()
     points = [Point(str(number), False, tuple(text), 0, None, (), 12) for number, text in enumerate(texts)]  # noqa: FBT003
     layers = compensate(reference, runner, points, names, 2)
+    assert layers is not None
+    factors: list[Any] = [factor for layer in layers.values() for factor in (layer.left, layer.right)]
+    assert all(torch.equal(factor, factor.half().float()) for factor in factors)  # as their bits are counted
     expected, broken = (model(torch.tensor(texts)).logits for model in (reference, candidate))
     with swapped(candidate, donor_of(layers), names):
         found = candidate(torch.tensor(texts)).logits
@@ -93,6 +107,8 @@ def test_a_candidate_whose_errors_have_low_rank_answers_as_the_reference(referen
     assert (found - expected).norm() < 1e-3 * expected.norm()
     assert torch.equal(candidate(torch.tensor(texts)).logits, broken)
     assert not any(module._forward_pre_hooks for module in candidate.modules())  # noqa: SLF001
+    candidate.get_submodule(names[0]).weight[0, 0] = torch.nan
+    assert compensate(reference, runner, points, names, 2) is None
 
 
 def test_the_rank_is_the_largest_that_there_is_room_for() -> None:
@@ -115,13 +131,27 @@ def test_the_layer_of_lowest_entropy_is_added() -> None:
     assert not amplified(broken, 2.0).isfinite().all()
 
 
+def test_the_last_layer_is_not_made_louder() -> None:
+    layers = torch.tensor([[0.0, 0.1, 0.0], [0.0, 2.0, 0.0], [9.0, 0.0, 0.0]])
+    assert amplified(layers, 5.0).tolist() == [9.0, 10.0, 0.0]
+
+
 def test_points_turn_by_what_the_layers_say(reference: Any) -> None:
     runner = Runner(reference)
     text = (3, 9, 4, 20)
     layers = runner.lens(runner.trace(text).states[1:, -1])
-    plain, loud = int(layers[-1].argmax()), int(amplified(layers, 50.0).argmax())
-    broken = Point("a", degraded=True, token_ids=text, target=loud, rival=plain, following=(), prompt_tokens=4)
-    whole = Point("b", degraded=False, token_ids=text, target=plain, rival=None, following=(), prompt_tokens=4)
-    assert amplify(runner, [broken], 50.0) == Screened(frozenset("a"), frozenset())
-    assert amplify(runner, [whole], 0.0) == Screened()
-    assert amplify(runner, [whole], 50.0) == Screened(frozenset(), frozenset() if loud == plain else frozenset("b"))
+    (plain, *_), (loud, second, third, *_) = (
+        each.argsort(descending=True).tolist() for each in (layers[-1], amplified(layers, 50.0))
+    )
+    assert plain != loud
+
+    def point(target: int, *, degraded: bool) -> Point:
+        name = "a" if degraded else "b"
+        return Point(name, degraded, token_ids=text, target=target, rival=None, following=(), prompt_tokens=4)
+
+    assert amplify(runner, {point(loud, degraded=True): 1.0}, factor=50.0) == Screened(frozenset("a"), frozenset())
+    assert amplify(runner, {point(second, degraded=True): 1.0}, factor=50.0) == Screened()
+    assert amplify(runner, {point(second, degraded=True): 2.0}, factor=50.0).turned == {"a"}  # of a recalled text
+    assert amplify(runner, {point(plain, degraded=False): 1.0}, factor=0.0) == Screened()
+    assert amplify(runner, {point(second, degraded=False): 1.0}, factor=50.0) == Screened(frozenset(), frozenset("b"))
+    assert amplify(runner, {point(third, degraded=False): 3.0}, factor=50.0) == Screened()

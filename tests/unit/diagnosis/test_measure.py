@@ -204,6 +204,21 @@ def test_divergence_by_head() -> None:
     assert curve(found, "attention_entropy", side="reference").values == (0.0, 0.0, 0.0)
 
 
+def test_entropy_by_head_of_both_sides() -> None:
+    sharp = torch.zeros(1, LAYERS, HEADS, TOKENS)
+    sharp[..., 0] = 1
+    blunt = sharp.clone()
+    blunt[:, 1, 1] = 1 / TOKENS
+    those = points(2, subject=None)
+    before = changed(readings(those), lambda _: {"attention": sharp})
+    found = measured(those, before, before | {"case 0": replace(before["case 0"], attention=blunt)})
+    assert grid(found, "attention_entropy", side="reference").values == ((0.0, 0.0),) * LAYERS
+    after = grid(found, "attention_entropy", side="candidate")
+    assert (after.rows, after.columns, after.count) == (("0", "1", "2"), ("0", "1"), 2)
+    assert torch.tensor(after.values) == pytest.approx(torch.tensor([[0, 0], [0, 0.5], [0, 0]]))
+    assert curve(found, "attention_entropy", side="candidate").values == pytest.approx([0, 0.25, 0])
+
+
 def test_entropy_is_over_what_can_be_seen() -> None:
     halves = torch.zeros(2, LAYERS, HEADS, TOKENS)
     halves[..., :2] = 0.5

@@ -36,6 +36,19 @@ def test_the_allowance_is_counted_once(both: tuple[Variant, Variant], monkeypatc
         assert fit_together(*both) is fits
 
 
+def test_what_a_failed_diagnosis_left_is_given_back_before_memory_is_counted(
+    both: tuple[Variant, Variant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Left:
+        """A model that only itself refers to."""
+
+    left: Any = Left()
+    left.itself, alive = left, weakref.ref(left)
+    del left
+    monkeypatch.setattr(pair, "available_bytes", lambda _: 0 if alive() else 1 << 62)
+    assert fit_together(*both)
+
+
 def test_both_are_given_in_order_and_let_go(both: tuple[Variant, Variant]) -> None:
     alive: list[Any] = []
 

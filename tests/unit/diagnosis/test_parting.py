@@ -11,6 +11,7 @@ from pytest_quantgate.cases.model import CheckSpec, Turn
 from pytest_quantgate.checks.model import CheckResult, Recall
 from pytest_quantgate.diagnosis.parting import (
     EMPTY,
+    END,
     NO_END,
     NO_TOKENS,
     NOT_MEASURED,
@@ -20,14 +21,14 @@ from pytest_quantgate.diagnosis.parting import (
     where_least_sure,
 )
 from pytest_quantgate.outcomes.model import Comparison, Outcome
-from tests.unit.diagnosis.answered import END, answered, asked, degraded, preserved
+from tests.unit.diagnosis.answered import answered, asked, degraded, preserved
 
 CASE = asked("a")
 FACT = asked("fact", checks=(CheckSpec("recall", {"answer": "Paris"}),))
 
 
 def told(comparison: Comparison) -> tuple[tuple[int, ...], int, int | None, tuple[int, ...]]:
-    spot = where_it_broke(comparison, END)
+    spot = where_it_broke(comparison)
     assert isinstance(spot, Spot)
     return spot.shared, spot.target, spot.rival, spot.following
 
@@ -50,21 +51,23 @@ def test_the_first_token_that_differs() -> None:
     assert told(degraded(CASE, (5, 6), (9, 6))) == ((), 5, 9, (6,))
 
 
-def test_a_candidate_that_stopped_has_no_token_there() -> None:
-    assert told(degraded(CASE, (5, 6, 7), (5,))) == ((5,), 6, None, (7,))
+def test_a_candidate_that_stopped_said_the_end_and_one_that_was_cut_off_nothing() -> None:
+    stopped = degraded(CASE, (5, 6, 7), (5,))
+    assert told(stopped) == ((5,), 6, END, (7,))
+    cut_off = replace(stopped.candidate.completion, finish_reason="length")
+    assert told(replace(stopped, candidate=replace(stopped.candidate, completion=cut_off))) == ((5,), 6, None, (7,))
 
 
-def test_a_reference_that_stopped_would_have_said_the_end() -> None:
+def test_a_reference_that_stopped_said_the_end() -> None:
     assert told(degraded(CASE, (5, 6), (5, 6, 7, 8))) == ((5, 6), END, 7, ())
-    assert where_it_broke(degraded(CASE, (5, 6), (5, 6, 7)), None) == NO_END
-    assert where_it_broke(degraded(CASE, (5, 6), (5, 6, 7), ended="length"), END) == NO_END
+    assert where_it_broke(degraded(CASE, (5, 6), (5, 6, 7), ended="length")) == NO_END
 
 
 def test_answers_that_cannot_be_told_apart_have_no_place() -> None:
     known = degraded(CASE, (5, 6), (5, 7))
     text = replace(known.candidate, completion=replace(known.candidate.completion, token_ids=()))
-    assert where_it_broke(replace(known, candidate=text), END) == NO_TOKENS
-    assert where_it_broke(degraded(CASE, (5, 6), (5, 6)), END) == SAME_TOKENS
+    assert where_it_broke(replace(known, candidate=text)) == NO_TOKENS
+    assert where_it_broke(degraded(CASE, (5, 6), (5, 6))) == SAME_TOKENS
 
 
 def in_turns(
@@ -83,7 +86,7 @@ def in_turns(
 
 
 def test_of_several_turns_the_first_that_differs_is_asked_behind_the_answers_before_it() -> None:
-    spot = where_it_broke(in_turns(((5,), (5,)), ((6, 7), (6, 8)), ((3,), (4,))), END)
+    spot = where_it_broke(in_turns(((5,), (5,)), ((6, 7), (6, 8)), ((3,), (4,))))
     assert isinstance(spot, Spot)
     assert (spot.shared, spot.target, spot.rival) == ((6,), 7, 8)
     assert [message.content for message in spot.turn.case.messages] == ["Say it.", "5", "More?"]
@@ -95,14 +98,14 @@ def test_of_several_turns_the_first_that_differs_is_asked_behind_the_answers_bef
 def test_a_recall_broke_at_the_token_that_slipped() -> None:
     assert told(knew(recall(1), recall(4))) == ((), 20, 9, ())
     assert told(knew(recall(1, 1, 1), recall(1, 7, 1), (20, 9))) == ((20,), 21, 9, (22,))
-    spot = where_it_broke(knew(recall(1), recall(4)), END)
+    spot = where_it_broke(knew(recall(1), recall(4)))
     assert isinstance(spot, Spot)
     assert spot.recalled
 
 
 def test_behind_another_beginning_the_candidates_token_is_not_known() -> None:
     assert told(knew(recall(1, 1), recall(1, 7), (8, 9))) == ((20,), 21, None, ())
-    assert told(knew(recall(1, 1), recall(1, 7), (20,))) == ((20,), 21, None, ())
+    assert told(knew(recall(1, 1), recall(1, 7), (20,))) == ((20,), 21, END, ())
 
 
 def test_a_text_that_is_only_too_improbable_broke_at_its_first_token() -> None:
@@ -130,7 +133,7 @@ def test_of_several_texts_it_is_the_one_that_the_reference_knew_best() -> None:
     ids=["none", "another", "problem", "other tokens", "torn", "empty"],
 )
 def test_a_text_that_was_not_measured_with_both_has_no_place(before: Recall, after: Recall) -> None:
-    assert where_it_broke(knew(before, after), END) == NOT_MEASURED
+    assert where_it_broke(knew(before, after)) == NOT_MEASURED
 
 
 def test_a_case_that_recalls_and_broke_elsewhere_is_looked_at_where_its_answers_part() -> None:
@@ -179,7 +182,7 @@ def test_what_is_recalled_is_looked_at_where_it_was_least_probable() -> None:
     measured = replace(recall(1, 1), log_probabilities=(-0.1, -2.0))
     comparison = preserved(FACT, (20,), (20,), recall=(measured,))
     comparison = replace(comparison, candidate=answered(FACT, (20,), recall=(measured,)))
-    assert sure(comparison) == ((20,), 21, None)
+    assert sure(comparison) == ((20,), 21, END)
 
 
 def test_contrast_without_an_answer_or_tokens_has_no_place() -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from pytest_quantgate.cases.model import CheckSpec, Message
 from pytest_quantgate.checks.model import Recall
-from pytest_quantgate.diagnosis.parting import SAME_TOKENS
+from pytest_quantgate.diagnosis.parting import NO_END, SAME_TOKENS
 from pytest_quantgate.diagnosis.points import (
     NO_ROOM,
     NOT_RENDERED,
@@ -25,8 +26,18 @@ from pytest_quantgate.outcomes.model import Comparison
 from tests.unit.diagnosis.answered import CONTEXT, answered, asked, byte_tokenizer, degraded, preserved, prompt_of
 
 
-def chosen(*comparisons: Comparison, context: int = CONTEXT, cases: int = 40, tokens: int = 8_000) -> Chosen:
-    return points_of(comparisons, byte_tokenizer(), context, limit_cases=cases, limit_tokens=tokens)
+def nobody_knows(_before: Sequence[int]) -> None:
+    """No token that ends an answer."""
+
+
+def chosen(
+    *comparisons: Comparison,
+    context: int = CONTEXT,
+    cases: int = 40,
+    tokens: int = 8_000,
+    ending: Callable[[Sequence[int]], int | None] = nobody_knows,
+) -> Chosen:
+    return points_of(comparisons, byte_tokenizer(), context, ending, limit_cases=cases, limit_tokens=tokens)
 
 
 def broken(name: str, prompt: str = "Say it.") -> Comparison:
@@ -53,6 +64,31 @@ def test_a_point_holds_everything_before_the_token_that_differs() -> None:
     )
     assert found.answers == {"a": Answers((5, 6, 7, 8), (5, 6, 9))}
     assert (found.sample.degraded, found.sample.tokens, found.recalled) == (("a",), len(prompt) + 2, frozenset())
+
+
+def test_the_token_that_ended_an_answer_is_asked_for_where_it_is_wanted() -> None:
+    asked_for = []
+
+    def ending(before: Sequence[int]) -> int:
+        asked_for.append(tuple(before))
+        return 8
+
+    went_on, stopped = degraded(asked("a"), (5, 6), (5, 6, 7)), degraded(asked("b"), (5, 6, 7), (5,))
+    found = chosen(went_on, stopped, broken("c"), ending=ending)
+    prompt = prompt_of(asked("a"))
+    assert {each.case_id: (each.target, each.rival) for each in found.points} == {"a": (8, 7), "b": (6, 8), "c": (7, 9)}
+    assert sorted(asked_for) == [(*prompt, 5), (*prompt, 5, 6)]
+
+
+def test_an_end_that_is_the_others_token_is_no_rival() -> None:
+    (point,) = chosen(degraded(asked("b"), (5, 6, 7), (5,)), ending=lambda _: 6).points
+    assert (point.target, point.rival) == (6, None)
+
+
+def test_where_nobody_knows_how_the_reference_ended_nothing_is_looked_at() -> None:
+    assert why(degraded(asked("a"), (5, 6), (5, 6, 7))) == {NO_END: 1}
+    (point,) = chosen(degraded(asked("b"), (5, 6, 7), (5,))).points
+    assert (point.target, point.rival) == (6, None)
 
 
 def test_a_fact_is_looked_at_right_behind_its_prompt() -> None:

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from pytest_quantgate.diagnosis.protection import LONGEST_SPEC, Stored, name_all, protect, stored_of, why_not
+from pytest_quantgate.diagnosis.protection import (
+    LONGEST_SPEC,
+    Stored,
+    file_of,
+    name_all,
+    protect,
+    stored_of,
+    why_not,
+    write_mix,
+)
 from pytest_quantgate.paths import CACHE_VARIABLE
 from pytest_quantgate.variants.audit import Audit
 from pytest_quantgate.variants.mix import FP16, map_of
@@ -39,8 +48,8 @@ def of(*parts: str, layers: int = 12) -> list[str]:
     return [name for name in linear(layers) if any(f".{part}." in f".{name}." for part in parts)]
 
 
-def spec_of(spec: str, kept: list[str], at: VariantSpec, folder: Path | None = None, layers: int = 12) -> str:
-    found, _ = protect(parse_spec(spec), kept, at, linear=linear(layers), head=HEAD, folder=folder)
+def spec_of(spec: str, kept: list[str], at: VariantSpec, layers: int = 12) -> str:
+    found, _ = protect(parse_spec(spec), kept, at, linear=linear(layers), head=HEAD)
     assert parse_spec(str(found)) == found
     return str(found)
 
@@ -102,13 +111,16 @@ def test_a_long_mix_is_a_file_where_a_spec_can_name_it(tmp_path: Path) -> None:
     inline = spec_of("nf4", kept, EIGHT, layers=80)
     assert len(inline) > LONGEST_SPEC
     folder = tmp_path / "made"
-    filed = spec_of("nf4+kv:int8", kept, EIGHT, folder, layers=80)
-    (file,) = folder.iterdir()
+    filed, file = file_of(f"{inline}+kv:int8", folder)
+    assert file is not None
+    assert not folder.exists()
+    write_mix(inline, file)
     assert filed == f"mix:{file}+kv:int8"
     assert str(map_of(parse_spec(filed))) == inline.removeprefix("mix:")
-    assert spec_of("nf4", kept, EIGHT, tmp_path / "a=b", layers=80) == inline
-    assert spec_of("nf4", of("layers.0"), EIGHT, folder) == "mix:layers.0=rtn:8bit-g64;*=nf4"
-    assert len(list(folder.iterdir())) == 1
+    assert file_of(inline, folder)[1] == file
+    assert file_of(inline, tmp_path / "a=b") == (inline, None)
+    short = "mix:layers.0=rtn:8bit-g64;*=nf4"
+    assert file_of(short, folder) == (short, None)
 
 
 def test_what_was_quantized_elsewhere_cannot_be_protected() -> None:

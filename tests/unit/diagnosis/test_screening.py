@@ -11,11 +11,11 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from pytest_quantgate.diagnosis import screening
+from pytest_quantgate.diagnosis.clock import TimeUpError
 from pytest_quantgate.diagnosis.points import Point
 from pytest_quantgate.diagnosis.running import Runner
-from pytest_quantgate.diagnosis.screening import FOLLOWING, Rounded, Screen, Screened, group_of
+from pytest_quantgate.diagnosis.screening import FOLLOWING, Screen, Screened
 from pytest_quantgate.diagnosis.swapping import swapped
-from pytest_quantgate.variants.rounding import store_rounded
 
 BROKEN = ("model.layers.1.mlp.down_proj", "model.layers.2.self_attn.v_proj")
 OTHERS = ("model.layers.0.mlp.up_proj", "model.layers.2.mlp.down_proj")
@@ -167,21 +167,35 @@ def test_the_shortest_points_of_each_group_are_looked_at(
     assert len(screen_of(reference, candidate, points).degraded) == 1
 
 
-def test_layers_are_rounded_once_and_as_they_would_be_stored(reference: Any, candidate: Any) -> None:
-    assert group_of(reference, BROKEN) == 32
-    assert group_of(reference, BROKEN[:1]) == 64
-    rounded = Rounded(reference, 32)
-    with swapped(candidate, rounded.donor(BROKEN), BROKEN):
-        kept = [candidate.get_submodule(name) for name in BROKEN]
-    for name, layer in zip(BROKEN, kept, strict=True):
-        weight = reference.get_submodule(name).weight
-        assert torch.equal(layer.weight, store_rounded(weight, 8, 32).weight(weight.dtype))
-        assert layer is rounded.donor([name]).get_submodule(name)
+def test_a_tie_is_worse_than_being_first_and_better_than_being_second(reference: Any, points: list[Point]) -> None:
+    """As in half precision, where exact ties are usual and decoding may take either."""
+    point = next(point for point in points if not point.degraded)
+    (best, second, *_) = reference(torch.tensor([point.token_ids])).logits[0, -1].argsort(descending=True).tolist()
+    assert best == point.target
+    tied, behind = deepcopy(reference), deepcopy(reference)
+    tied.lm_head.weight[second] = tied.lm_head.weight[best]
+    behind.lm_head.weight[[best, second]] = behind.lm_head.weight[[second, best]]
+    broken = replace(point, degraded=True, following=())
+    assert screen_of(reference, tied, [broken]).good == {broken: 1.0}
+    assert screen_of(tied, behind, [broken]).good == {broken: 1.5}
+    assert screen_of(tied, deepcopy(tied), [broken]).good == {}
 
 
-def test_layers_that_fit_no_group_are_not_rounded(reference: Any) -> None:
-    copy = deepcopy(reference)
-    copy.set_submodule(BROKEN[0], torch.nn.Linear(60, 32))
-    assert group_of(copy, BROKEN) is None
-    copy.set_submodule(BROKEN[0], torch.nn.Identity())
-    assert group_of(copy, BROKEN) is None
+def test_it_stops_between_two_points_and_leaves_the_model_as_it_was(
+    reference: Any, candidate: Any, points: list[Point]
+) -> None:
+    left = [len(points) + 3]
+
+    def check() -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise TimeUpError
+
+    screen = Screen(Runner(reference), Runner(candidate), points, check)
+    assert left == [3]
+    own = [candidate.get_submodule(name) for name in BROKEN]
+    with pytest.raises(TimeUpError):
+        screen.tried(reference, BROKEN)
+    assert all(each is candidate.get_submodule(name) for each, name in zip(own, BROKEN, strict=True))
+    with pytest.raises(TimeUpError):
+        Screen(Runner(reference), Runner(candidate), points, check)

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from pytest_quantgate.cases.model import Case, CheckSpec, Message, Turn
 from pytest_quantgate.checks.builtin import builtin_registry
+from pytest_quantgate.diagnosis import clock
+from pytest_quantgate.diagnosis import search as search_module
 from pytest_quantgate.diagnosis.decoding import passes
+from pytest_quantgate.diagnosis.donors import Brought
 from pytest_quantgate.diagnosis.measured import Measured
 from pytest_quantgate.diagnosis.model import Mode, Repair, Stage, Trial
-from pytest_quantgate.diagnosis.points import points_of
-from pytest_quantgate.diagnosis.protection import RepairLimits
+from pytest_quantgate.diagnosis.next_token import end_token
+from pytest_quantgate.diagnosis.points import Point, points_of
+from pytest_quantgate.diagnosis.protection import RepairLimits, Stored
+from pytest_quantgate.diagnosis.room import needed_bytes
 from pytest_quantgate.diagnosis.running import Runner
 from pytest_quantgate.diagnosis.search import ranked, search
+from pytest_quantgate.diagnosis.trials import Keeping, Subject
 from pytest_quantgate.generation.completion import Completion, Request
 from pytest_quantgate.generation.progress import SilentProgress
-from pytest_quantgate.generation.run import generate
+from pytest_quantgate.generation.run import generate, stops_of
 from pytest_quantgate.outcomes.grading import outcome_of
 from pytest_quantgate.outcomes.model import Comparison, Transition
 from pytest_quantgate.paths import CACHE_VARIABLE
@@ -55,8 +63,9 @@ class Pair:
     candidate: LoadedModel
     comparisons: tuple[Comparison, ...]
 
-    def search(self, mode: Mode = Mode.DEGRADATION, folder: Path = Path("never"), **limits: float) -> Repair:
-        chosen = points_of(self.comparisons, self.reference.tokenizer, CONTEXT)
+    def search(self, mode: Mode = Mode.DEGRADATION, **limits: float) -> Repair:
+        ending = partial(end_token, Runner(self.reference.model), stops_of(self.reference))
+        chosen = points_of(self.comparisons, self.reference.tokenizer, CONTEXT, ending)
         assert chosen.points
         return search(
             self.reference,
@@ -69,7 +78,6 @@ class Pair:
             mode=mode,
             measured=Measured(),
             limits=RepairLimits(**limits),
-            folder=folder,
             told=lambda _: None,
         )
 
@@ -105,6 +113,12 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
     for name in BROKEN:
         model.set_submodule(name, candidate.model.get_submodule(name))
     return pair_of(reference, replace(candidate, model=model))
+
+
+def named(loaded: LoadedModel, spec: str) -> LoadedModel:
+    """The same model, by another spec."""
+    parsed = parse_spec(spec)
+    return replace(loaded, variant=replace(loaded.variant, spec=parsed, description=describe(parsed)))
 
 
 def modules(loaded: LoadedModel) -> dict[str, int]:
@@ -168,14 +182,128 @@ def test_without_room_nothing_is_tried(pair: Pair) -> None:
         "there is no room for protection: the candidate takes 3.50 bits a weight as it is, and 3.5 are allowed"
     )
     found = pair.search(max_bits=3.51)
-    assert found.reason == "nothing could be tried within 3.51 bits a weight"
+    assert found.reason == "nothing was tried within 3.51 bits a weight"
     assert not any(trial.kept for trial in found.trials)
 
 
-def test_when_the_time_is_up_it_says_so(pair: Pair) -> None:
+def test_when_the_time_is_up_it_says_which_stage_was_cut(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     found = pair.search(minutes=0)
     assert (found.chosen, found.trials) == (None, ())
-    assert found.reason == "nothing could be tried within 5.5 bits a weight; cut short after 0 minutes"
+    assert found.reason == "nothing was tried: screening was cut short after 0 of 0 minutes"
+    now = [0.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: now[0])
+
+    def attribute(*given: Any) -> None:
+        now[0] = 6.0 * 60
+        *_, check = given
+        check()
+        pytest.fail("it goes on")
+
+    monkeypatch.setattr(search_module, "attribute", attribute)
+    found = pair.search(minutes=10)
+    assert (found.chosen, found.trials) == (None, ())
+    assert found.reason == ("nothing was tried within 5.5 bits a weight; screening was cut short after 6 of 10 minutes")
+
+
+def test_decoding_stops_in_its_middle_when_the_time_is_up(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = modules(pair.candidate)
+    now = [0.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: now[0])
+    steps = []
+
+    def slow(self: Any, cases: int, tokens: int) -> None:
+        steps.append((cases, tokens))
+        now[0] += 4 * 60
+        self._check()
+
+    monkeypatch.setattr("pytest_quantgate.diagnosis.decoding._Notes.advance", slow)
+    found = pair.search(minutes=10)
+    assert found.chosen is None
+    assert {trial.stage for trial in found.trials} == {"screened"}
+    assert found.reason == (
+        "what won cases along known answers was not decoded; not all that is promising could be decoded within 10 "
+        "minutes"
+    )
+    assert len(steps) == 3
+    assert modules(pair.candidate) == before
+
+
+def test_without_memory_for_it_nothing_is_tried(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_module, "available_bytes", lambda _: 1)
+    found = pair.search()
+    assert (found.chosen, found.trials) == (None, ())
+    assert found.reason == (
+        "memory does not suffice: a search takes about 0.0 GiB beside the two models on cpu, and 0.0 GiB are available"
+    )
+
+
+def test_what_a_search_holds_is_counted(pair: Pair) -> None:
+    tokens, layers, width, inner, size = 7, 2, 64, 128, 4
+    points = [Point("a", degraded=True, token_ids=(1,) * tokens, target=1, rival=2, following=(), prompt_tokens=tokens)]
+    weights = {"a": 100, "b": 300}
+    stored = Stored(weights, dict.fromkeys(weights, 4.0), 200)
+    subject = Subject(parse_spec("nf4"), pair.candidate.model, stored, ("a", "b", "lm_head"), "lm_head")
+    after = Runner(pair.candidate.model)
+    states = tokens * (layers + 1) * width * size
+    gradient = tokens * layers * (12 * width + 4 * inner) * size
+    assert needed_bytes(after, points, subject, (), 5.0) == states + gradient
+    rounded = Keeping(parse_spec("rtn:8bit"), 8.5, lambda _: pair.reference.model, held=8.5)
+    many = replace(stored, weights={"a": 100_000, "b": 300_000})
+    trial = int(400_000 * (5.0 - 4) / (8.5 - 4)) * size + 400_000 * 8.5 / 8
+    found = needed_bytes(after, points, replace(subject, stored=many), (rounded,), 5.0)
+    assert found == pytest.approx(states + trial, abs=size)
+    packed: Any = deepcopy(pair.candidate.model)
+    packed.set_submodule(BROKEN[0], torch.nn.Identity())
+    assert needed_bytes(Runner(packed), points, subject, (), 5.0) == states  # its layers have no gradient
+
+
+def test_variants_that_compute_in_different_dtypes_are_searched_too(pair: Pair) -> None:
+    candidate = replace(pair.candidate, model=deepcopy(pair.candidate.model).bfloat16())
+    mixed = pair_of(pair.reference, candidate)
+    before = [modules(each) for each in (mixed.reference, mixed.candidate)]
+    found = mixed.search()
+    chosen = found.chosen
+    assert chosen is not None
+    assert 2 * chosen.turned_back > chosen.degraded
+    assert "errors compensated" in {trial.way.partition(" by ")[0] for trial in found.trials}
+    assert [modules(each) for each in (mixed.reference, mixed.candidate)] == before
+    assert {each.dtype for each in candidate.model.parameters()} == {torch.bfloat16}
+    assert {each.dtype for each in pair.reference.model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize(("spec", "rounded"), [("fp16", False), ("fp32", True), ("bf16", True)])
+def test_what_is_kept_as_fp16_is_rounded_where_the_reference_is_not(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, spec: str, *, rounded: bool
+) -> None:
+    asked = []
+
+    class Spied(Brought):
+        def __init__(self, reference: torch.nn.Module, candidate: Any, *, rounded: bool = False) -> None:
+            asked.append(rounded)
+            super().__init__(reference, candidate, rounded=rounded)
+
+    monkeypatch.setattr(search_module, "Brought", Spied)
+    replace(pair, reference=named(pair.reference, spec)).search(minutes=0)
+    assert asked == [rounded]
+
+
+def test_layers_that_cannot_be_brought_over_are_an_objection(pair: Pair) -> None:
+    class Packed(torch.nn.Linear):
+        pass
+
+    reference: Any = deepcopy(pair.reference.model)
+    reference.set_submodule(BROKEN[0], Packed(128, 64, bias=False))
+    candidate: Any = deepcopy(pair.candidate.model).bfloat16()
+    found = replace(
+        pair,
+        reference=replace(pair.reference, model=reference),
+        candidate=replace(pair.candidate, model=candidate),
+    ).search()
+    assert (found.chosen, found.trials) == (None, ())
+    assert found.reason == (
+        "the reference computes in float32 on cpu, the candidate in bfloat16 on cpu, and layers of the reference's own "
+        "kernels cannot be brought over"
+    )
 
 
 @pytest.mark.parametrize(
@@ -187,11 +315,6 @@ def test_when_the_time_is_up_it_says_so(pair: Pair) -> None:
     ],
 )
 def test_what_cannot_be_protected_is_said(pair: Pair, reference: str, candidate: str, reason: str) -> None:
-    def named(loaded: LoadedModel, spec: str) -> LoadedModel:
-        parsed = parse_spec(spec)
-        variant = replace(loaded.variant, spec=parsed, description=describe(parsed))
-        return replace(loaded, variant=variant)
-
     found = replace(
         pair, reference=named(pair.reference, reference), candidate=named(pair.candidate, candidate)
     ).search()

@@ -12,6 +12,7 @@ from transformers import Gemma2Config, Gemma2ForCausalLM, LlamaConfig, LlamaForC
 
 from pytest_quantgate.diagnosis import sensitivity
 from pytest_quantgate.diagnosis.architecture import architecture_of
+from pytest_quantgate.diagnosis.clock import TimeUpError
 from pytest_quantgate.diagnosis.measured import Measured
 from pytest_quantgate.diagnosis.model import Curve, Value
 from pytest_quantgate.diagnosis.points import Point
@@ -131,6 +132,18 @@ def test_attribution_is_the_difference_that_an_exchange_makes_where_errors_are_s
     assert float(found.effects.sum()) == pytest.approx(margin(reference) - before, rel=0.05)
 
 
+@pytest.mark.parametrize("reference_dtype", [torch.float32, torch.float16])
+def test_attribution_of_a_candidate_that_computes_in_half_precision(reference_dtype: torch.dtype) -> None:
+    reference = network()
+    candidate = noisy(reference, 0.1)
+    names = early_first(architecture_of(reference))
+    exact = attribute(reference, Runner(candidate), [POINT], names)
+    found = attribute(reference.to(reference_dtype), Runner(candidate.bfloat16()), [POINT], names)
+    assert exact is not None
+    assert found is not None
+    assert (found.effects - exact.effects).norm() < 0.2 * exact.effects.norm()
+
+
 def test_attribution_leaves_nothing_behind() -> None:
     reference = network()
     candidate = noisy(reference, 0.1)
@@ -165,6 +178,19 @@ def test_points_that_are_too_long_have_no_gradient(monkeypatch: pytest.MonkeyPat
     )
     assert found is not None
     assert len(found.margins) == 1
+
+
+def test_it_asks_before_each_point_whether_to_go_on() -> None:
+    reference = network()
+    left = [2]
+
+    def check() -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise TimeUpError
+
+    with pytest.raises(TimeUpError):
+        attribute(reference, Runner(noisy(reference, 0.1)), [POINT] * 3, early_first(architecture_of(reference)), check)
 
 
 def test_points_that_are_no_numbers_are_left_out() -> None:

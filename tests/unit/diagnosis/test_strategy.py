@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from torch import nn
 
+from pytest_quantgate.cases.model import Case
+from pytest_quantgate.diagnosis import clock
+from pytest_quantgate.diagnosis import trials as trials_module
+from pytest_quantgate.diagnosis.clock import Clock, TimeUpError
 from pytest_quantgate.diagnosis.points import Point
 from pytest_quantgate.diagnosis.protection import Stored
 from pytest_quantgate.diagnosis.screening import Screened
 from pytest_quantgate.diagnosis.strategy import DECODED, promising, screen_all
-from pytest_quantgate.diagnosis.trials import Cases, Keeping, Subject, TimeUpError, Trials
+from pytest_quantgate.diagnosis.trials import Cases, Keeping, Subject, Trials
 from pytest_quantgate.variants.mix import FP16
 from pytest_quantgate.variants.spec import VariantSpec
 
@@ -50,10 +55,12 @@ class Known:
         )
 
 
-def trials_of(screen: Any, *, max_bits: float = 6.0) -> Trials:
+def trials_of(
+    screen: Any, *, max_bits: float = 6.0, passes: Callable[[Sequence[Case]], dict[str, bool | None]] = lambda _: {}
+) -> Trials:
     stored = Stored(dict.fromkeys(NAMES, WEIGHTS), dict.fromkeys(NAMES, 4.0), 20_000)
     subject = Subject(VariantSpec("nf4"), NOTHING, stored, (*NAMES, "lm_head"), "lm_head")
-    return Trials(subject, screen, Cases((), (), lambda _: {}), max_bits)
+    return Trials(subject, screen, Cases((), (), passes), max_bits, Clock())
 
 
 def run(trials: Trials, *orders: Sequence[str], collapsed: bool = False) -> None:
@@ -73,7 +80,7 @@ def test_a_layer_that_is_too_large_alone_is_passed_over() -> None:
     stored = Stored(weights, dict.fromkeys(weights, 4.0), 1_000)
     subject = Subject(VariantSpec("nf4"), NOTHING, stored, tuple(weights), "lm_head")
     screen: Any = Known({})
-    trials = Trials(subject, screen, Cases((), (), lambda _: {}), 4.4)  # room for 102 weights
+    trials = Trials(subject, screen, Cases((), (), lambda _: {}), 4.4, Clock())  # room for 102 weights
     assert trials.within_budget(weights, EIGHT_BITS) == ("layers.0.v_proj",)
 
 
@@ -148,13 +155,35 @@ def test_a_collapse_that_protection_helps_by_half_is_searched_on() -> None:
 def test_nothing_is_tried_when_the_time_is_up_and_what_was_holds() -> None:
     trials = trials_of(Known({"a": {NAMES[1]}}))
     first = trials.screen(NAMES[:4], EIGHT_BITS, "by hand")
-    trials.until = 0.0
+    trials.clock.allow(0)
     assert trials.screen(NAMES[3::-1], EIGHT_BITS, "again") is first
     with pytest.raises(TimeUpError):
         trials.screen(NAMES[:3], EIGHT_BITS, "by hand")
     with pytest.raises(TimeUpError):
         trials.decode(first)
     assert (trials.screened, trials.decoded, trials.best) == ((first,), (), first)
+
+
+def test_a_decoding_that_would_take_too_long_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: now[0])
+    monkeypatch.setattr(trials_module, "swapped", lambda *_: nullcontext())
+
+    def passes(_: Sequence[Case]) -> dict[str, bool | None]:
+        now[0] += 50
+        return {}
+
+    trials = trials_of(Known({"a": {NAMES[1]}}), passes=passes)
+    first, second = (trials.screen(NAMES[:count], EIGHT_BITS, "by hand") for count in (4, 3))
+    trials.clock.allow(99 / 60)
+    trials.decode(first)
+    trials.clock.check()
+    with pytest.raises(TimeUpError):
+        trials.decode(second)
+    assert now == [50]
+    trials.clock.allow(101 / 60)
+    trials.decode(second)
+    assert [each.names for each in trials.decoded] == [first.names, second.names]
 
 
 def test_the_smallest_the_largest_and_the_other_precision_are_decoded() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -11,6 +12,7 @@ from pytest_quantgate.cases.model import Case, CheckSpec, Message
 from pytest_quantgate.checks.builtin import builtin_registry
 from pytest_quantgate.diagnosis import verification
 from pytest_quantgate.diagnosis.model import Repair, Trial
+from pytest_quantgate.diagnosis.protection import file_of
 from pytest_quantgate.diagnosis.verification import Court, verify
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.gate.model import GateInput, Verdict
@@ -21,11 +23,15 @@ from pytest_quantgate.generation.run import Answers
 from pytest_quantgate.outcomes.grading import outcome_of
 from pytest_quantgate.outcomes.model import Comparison
 from pytest_quantgate.variants.audit import Audit
+from pytest_quantgate.variants.mix import map_of
+from pytest_quantgate.variants.spec import parse_spec
 from pytest_quantgate.variants.variant import Variant
 
 REGISTRY = builtin_registry()
 RIGHT, WRONG = "yes", "no"
 AUDIT = Audit(10, 8, 4.5, 1_234, 4_000)
+
+NONE: Mapping[str, Exception] = {}
 
 Said = Mapping[str, Sequence[str]]
 
@@ -71,24 +77,32 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Verify repairs that say what a test tells; gives the result and what was loaded."""
 
     def run(
-        said: Said, found: Repair, judge: Court | None = None, gone: Sequence[str] = ()
+        said: Said,
+        found: Repair,
+        gone: Mapping[str, Exception] = NONE,
+        *,
+        folder: Path = Path("never"),
+        generated: int = 4,
     ) -> tuple[Repair, list[str]]:
         loaded: list[str] = []
 
         def prepare(spec: str) -> Variant:
             if spec in gone:
-                raise ModelError("it is gone", where=f"variant {spec!r}")
+                raise gone[spec]
             return cast("Variant", spec)
 
         def answer(variant: Any, requests: Sequence[Request], *_: object) -> Answers:
             loaded.append(variant)
+            if variant.startswith("mix:"):
+                map_of(parse_spec(variant))  # its file can be read
             texts = dict(zip((each.digest for each in requests), said[variant], strict=True))
-            return Answers({digest: completion(text) for digest, text in texts.items()}, AUDIT, 0, len(texts))
+            return Answers({digest: completion(text) for digest, text in texts.items()}, AUDIT, 0, generated)
 
         monkeypatch.setattr(verification, "answer", answer)
         cache: Any = None
-        judge = judge or court()
-        result = verify(found, found.trials, judge, prepare=prepare, cache=cache, progress=SilentProgress())
+        result = verify(
+            found, found.trials, court(), folder=folder, prepare=prepare, cache=cache, progress=SilentProgress()
+        )
         return result, loaded
 
     return run
@@ -118,11 +132,54 @@ def test_what_does_not_pass_is_not_recommended(verified: Any) -> None:
 
 
 def test_what_cannot_be_loaded_afresh_is_passed_over(verified: Any) -> None:
-    found, loaded = verified({"good": [RIGHT] * 4}, repair("lost", "good"), gone=["lost"])
+    gone = {"lost": ModelError("it is gone", where="variant 'lost'"), "torn": RuntimeError("a library's")}
+    found, loaded = verified({"good": [RIGHT] * 4}, repair("lost", "torn", "good"), gone)
     assert loaded == ["good"]
     assert found.chosen is not None
-    found, _ = verified({}, repair("lost"), gone=["lost"])
-    assert found.reason == "nothing is recommended: lost cannot be loaded afresh: it is gone"
+    found, _ = verified({}, repair("lost"), gone)
+    assert found.reason == "nothing is recommended: lost cannot be verified: it is gone"
+    found, _ = verified({}, repair("torn"), gone)
+    assert found.reason == "nothing is recommended: torn cannot be verified: internal error: RuntimeError: a library's"
+
+
+def test_what_answered_before_is_not_said_to_be_loaded(verified: Any) -> None:
+    found, _ = verified({"good": [RIGHT] * 4}, repair("good"), generated=0)
+    assert found.reason.startswith("answered before, its gate is PASS: ")
+
+
+def mix(kept: str) -> tuple[str, str]:
+    """A mix that is too long for a spec, and the spec of its file in `made`."""
+    long = ";".join(f"model.layers.{number}.mlp.{kept}=rtn:8bit-g64" for number in range(60))
+    spec = f"mix:{long};*=nf4"
+    filed, file = file_of(spec, Path("made"))
+    assert file is not None
+    return spec, filed
+
+
+def test_a_long_mix_is_a_file_when_it_is_judged_and_stays_one_when_it_passes(
+    verified: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (poor, poor_file), (good, good_file) = mix("up_proj"), mix("down_proj")
+    said = {poor_file: [WRONG] * 4, good_file: [RIGHT] * 4}
+    found, loaded = verified(said, repair(poor, good), folder=Path("made"))
+    assert loaded == [poor_file, good_file]
+    assert found.chosen.spec == good_file
+    assert [each.spec for each in found.trials[2:]] == [poor, good_file]
+    assert [f"mix:{each}" for each in Path("made").iterdir()] == [good_file]
+
+    found, _ = verified({**said, good_file: [WRONG] * 4}, repair(poor, good), folder=Path("made"))
+    assert found.chosen is None
+    assert "a mix that keeps what early layers gave turns 0 of 2" in found.reason
+    assert [f"mix:{each}" for each in Path("made").iterdir()] == [good_file]  # recommended earlier
+
+
+def test_where_nothing_passes_no_file_is_left(verified: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (poor, poor_file), (torn, torn_file) = mix("up_proj"), mix("down_proj")
+    gone = {torn_file: RuntimeError("a library's")}
+    verified({poor_file: [WRONG] * 4}, repair(poor, torn), gone, folder=Path("made"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_where_the_search_found_nothing_its_reason_stands(verified: Any) -> None:

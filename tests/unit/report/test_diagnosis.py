@@ -10,11 +10,20 @@ from typing import Any
 
 import pytest
 
-from pytest_quantgate.diagnosis.model import Diagnosis, Mode, Repair
+from pytest_quantgate.diagnosis.model import NO_VARIANT, Diagnosis, Mode, Repair, Trial
 from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.report.diagnosis import diagnosis_text
-from pytest_quantgate.report.diagnosis_sentences import carrying, counted, domino, looked_at, repair_lines, token
+from pytest_quantgate.report.diagnosis_sentences import (
+    carrying,
+    counted,
+    domino,
+    looked_at,
+    nearest_trial,
+    repair_lines,
+    standing,
+    token,
+)
 from pytest_quantgate.report.diagnosis_sheets import MOST_ROWS, curves_sheet, evenly, trials_sheet, values_sheet
 from pytest_quantgate.report.markdown import markdown_report
 from pytest_quantgate.report.model import RunReport
@@ -183,7 +192,7 @@ def test_nothing_is_told_of_what_was_not_measured() -> None:
         "format", "fp16", "nf4", Mode.INCONCLUSIVE, (), replace(diagnosis().sample, causal=(), left_out={})
     )
     assert (token(bare), domino(bare), carrying(bare)) == (None, None, ())
-    assert counted(bare) == "criteria measured: 0 of 0"
+    assert counted(bare) == "criteria measured: 0 of 0; a verdict needs 4, each on at least 3 cases"
     assert looked_at(bare) == "looked at 12 degraded cases and 12 preserved as contrast"
     undefined = replace(next(each for each in diagnosis().curves if each.measure == "domino"), values=(None,) * 7)
     assert domino(replace(bare, curves=(undefined,))) is None
@@ -207,6 +216,37 @@ def test_without_a_verified_repair_none_is_recommended_and_the_nearest_is_told()
     assert "--quant-cand" not in text
     losing = replace(tried, trials=(replace(CHOSEN, turned_back=2, lost=3, stage="decoded"),))
     assert len(lines(losing)) == 1
+
+
+def tried(spec: str, turned: int, degraded: int, lost: int = 0, **more: Any) -> Trial:
+    """A trial of keeping what the spec names, of as many preserved cases as degraded ones."""
+    whole: dict[str, Any] = {"spec": spec, "kept": (spec,), "stage": "screened", "way": "early layers", **more}
+    return replace(CHOSEN, turned_back=turned, degraded=degraded, lost=lost, preserved=degraded, **whole)
+
+
+def test_the_nearest_trial_is_told_by_what_its_last_stage_left_of_it() -> None:
+    refuted, held = tried("a", 6, 6), tried("b", 3, 6)
+    later = (replace(refuted, turned_back=2, lost=1, stage="decoded"), replace(held, stage="decoded"))
+    repair = Repair(BEFORE, (refuted, held, *later), None)
+    assert standing(repair) == later
+    assert nearest_trial(repair) == later[1]
+    assert "nearest of 2 trials, decoded only" in told(replace(diagnosis(), repair=repair), width=300)
+    filed = replace(later[1], spec="mix:quant-repairs/mix.json", stage="verified", turned_back=0)
+    repair = replace(repair, trials=(*repair.trials, filed))
+    assert nearest_trial(repair) == later[0]
+    repair = replace(repair, trials=(filed, replace(filed, kept=("c",), turned_back=5)))
+    assert "trials, verified, and its gate did not pass, early" in told(replace(diagnosis(), repair=repair), width=300)
+
+
+def test_the_nearest_trial_wins_the_largest_share_of_its_cases() -> None:
+    few, many = tried("a", 3, 3), tried("b", 8, 20, stage="decoded")
+    assert nearest_trial(Repair(BEFORE, (few, many), None)) == few
+
+
+def test_what_no_variant_can_do_is_not_the_nearest() -> None:
+    amplified = tried("nf4", 6, 6, kept=(), way=f"most confident layer amplified {NO_VARIANT}")
+    assert nearest_trial(Repair(BEFORE, (amplified,), None)) is None
+    assert nearest_trial(Repair(BEFORE, (amplified, tried("a", 1, 6)), None)) == tried("a", 1, 6)
 
 
 def test_a_run_that_cannot_be_made_again_has_no_command_for_the_repair() -> None:

@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from pytest_quantgate.diagnosis.model import Diagnosis, Grid, Mode, Value
+from pytest_quantgate.diagnosis.model import NO_VARIANT, Diagnosis, Grid, Mode, Value
 from pytest_quantgate.report.html import diagnosis as shown
 from pytest_quantgate.report.html import page
 from pytest_quantgate.report.html.diagnosis import Told, diagnoses
@@ -143,6 +143,16 @@ def test_colours_say_whether_much_is_good() -> None:
     assert "fill-fail-8" in found["Attention divergence"]
 
 
+def test_entropies_of_both_variants_have_one_scale_however_small_they_are() -> None:
+    grid = Grid("attention_entropy", "degraded", "reference", "parting", ("0",), ("0", "1"), ((0.0, 0.5),), 12)
+    found = told(replace(few(), curves=(), grids=(grid, replace(grid, side="candidate")), repair=None))
+    titles = [chart.title for chart in found.more]
+    assert titles == [
+        f"Normalized attention entropy, {side}, degraded cases: 0 to 0.500" for side in ("reference", "candidate")
+    ]
+    assert all(classes(chart.svg)["fill-ink-4"] == 2 for chart in found.more)  # a cell, and one of the key
+
+
 def test_a_curve_breaks_where_it_is_undefined_and_a_lone_point_is_marked() -> None:
     line = Profile("nf4", (0, 1, 2, 3, 4, 5), (0.1, 0.2, None, 0.4, None, 0.5), "fail")
     svg = profiles([line], title="t", along="layer", floor=0.0, ceiling=1.0)
@@ -163,6 +173,18 @@ def test_the_frontier_tells_the_chosen_repair_from_those_that_lose_cases() -> No
     found = classes(frontier(tries, title="t"))
     assert [found[f"fill-{role} stroke-paper"] for role in ("ink", "fail", "pass")] == [1, 1, 1]
     assert ">recommended</text>" in frontier(tries, title="t")
+
+
+def test_the_frontier_has_each_protection_once_as_far_as_it_got_and_nothing_that_no_variant_does() -> None:
+    lost = replace(REPAIR.trials[0], turned_back=0, lost=1, stage="decoded")
+    amplified = replace(REPAIR.trials[0], kept=(), turned_back=12, way=f"amplified {NO_VARIANT}")
+    repair = replace(NO_REPAIR, trials=(REPAIR.trials[0], lost, amplified))
+    found = classes(told(replace(few(), repair=repair)).first[0].svg)
+    assert [found[f"fill-{role} stroke-paper"] for role in ("ink", "fail", "pass")] == [
+        1,
+        1,
+        0,
+    ]  # now, and the lost one
 
 
 def test_without_a_repair_the_page_says_so() -> None:

@@ -3,12 +3,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants import memory
 from pytest_quantgate.variants.device import Kernels, Placement
 from pytest_quantgate.variants.headers import TensorHeader
-from pytest_quantgate.variants.memory import ALLOWANCE_BYTES, available_bytes, check_memory, estimate_bytes
+from pytest_quantgate.variants.memory import (
+    ALLOWANCE_BYTES,
+    available_bytes,
+    check_memory,
+    estimate_bytes,
+    is_out_of_memory,
+)
 from pytest_quantgate.variants.registry import backend_of
 from pytest_quantgate.variants.spec import parse_spec
 
@@ -47,6 +54,22 @@ def test_skipped_modules_take_full_weights(skip: str) -> None:
 def test_experts_take_full_weights() -> None:
     expert = TensorHeader("model.layers.0.mlp.experts.3.up_proj.weight", "F16", (SIDE, SIDE))
     assert estimate("int8", expert) == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "is_one"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to"), True),
+        (RuntimeError("std::bad_alloc"), True),
+        (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("shapes cannot be multiplied"), False),
+        (OSError("no space left on device"), False),
+    ],
+)
+def test_memory_that_ran_out_is_told_from_other_faults(error: Exception, *, is_one: bool) -> None:
+    assert is_out_of_memory(error) is is_one
 
 
 def test_what_does_not_fit_is_refused_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:
