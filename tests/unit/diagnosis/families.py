@@ -57,3 +57,10 @@ def tiny(family: str, seed: int = 0) -> Any:
     torch.manual_seed(seed)
     model = getattr(transformers, f"{family}ForCausalLM")(config(**_SHAPE, **_MORE[family]))
     return model.eval().requires_grad_(requires_grad=False)
+
+
+def llama(**sizes: int) -> Any:
+    """A Llama of other sizes, by the names of its configuration; a new one at each call."""
+    torch.manual_seed(0)
+    model: Any = transformers.LlamaForCausalLM(transformers.LlamaConfig(**_SHAPE | sizes))
+    return model.eval().requires_grad_(requires_grad=False)

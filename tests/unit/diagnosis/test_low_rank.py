@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from pytest_quantgate.diagnosis.amplify import amplified, amplify
 from pytest_quantgate.diagnosis.donors import donor_of
@@ -17,25 +16,14 @@ from pytest_quantgate.diagnosis.running import Runner
 from pytest_quantgate.diagnosis.screening import Screened
 from pytest_quantgate.diagnosis.sensitivity import early_first
 from pytest_quantgate.diagnosis.swapping import swapped
+from tests.unit.diagnosis.families import llama
 
 VOCABULARY = 48
 
 
 @pytest.fixture(scope="module")
 def reference() -> Any:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=32,
-        intermediate_size=40,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        initializer_range=0.3,
-        tie_word_embeddings=False,
-    )
-    model: Any = LlamaForCausalLM(config)
-    return model.eval().requires_grad_(requires_grad=False)
+    return llama(vocab_size=VOCABULARY, intermediate_size=40, num_hidden_layers=2)
 
 
 def drawn(*shape: int, seed: int) -> torch.Tensor:

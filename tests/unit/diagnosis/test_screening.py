@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from pytest_quantgate.diagnosis import screening
 from pytest_quantgate.diagnosis.clock import TimeUpError
@@ -16,6 +15,7 @@ from pytest_quantgate.diagnosis.points import Point
 from pytest_quantgate.diagnosis.running import Runner
 from pytest_quantgate.diagnosis.screening import FOLLOWING, Screen, Screened
 from pytest_quantgate.diagnosis.swapping import swapped
+from tests.unit.diagnosis.families import llama
 
 BROKEN = ("model.layers.1.mlp.down_proj", "model.layers.2.self_attn.v_proj")
 OTHERS = ("model.layers.0.mlp.up_proj", "model.layers.2.mlp.down_proj")
@@ -25,19 +25,7 @@ TOKENS = 8
 
 @pytest.fixture(scope="module")
 def reference() -> Any:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        initializer_range=0.3,
-        tie_word_embeddings=False,
-    )
-    model: Any = LlamaForCausalLM(config)
-    return model.eval().requires_grad_(requires_grad=False)
+    return llama(vocab_size=VOCABULARY, intermediate_size=64, num_hidden_layers=3)
 
 
 @pytest.fixture(scope="module")
