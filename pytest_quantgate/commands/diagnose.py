@@ -194,7 +194,7 @@ def diagnosed(report: RunReport, gate: GateResult, reference: Variant, candidate
         try:
             repair = _verified(found.repair, report, gate, candidate, means)
         except Exception as error:  # noqa: BLE001  (what was found out so far must not be lost to it)
-            why = f"nothing is recommended: none could be verified: {fault_of(error)}"
+            why = f"none could be verified: {fault_of(error)}"
             repair = replace(found.repair, chosen=None, verdicts={}, reason=why)
         found = replace(found, repair=repair)
     notes = [*_other(report, reference), *_other(report, candidate), *_unjudged(report, gate, means)]

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from pytest_quantgate.diagnosis.faults import fault_of
-from pytest_quantgate.diagnosis.protection import LONGEST_SPEC, file_of, write_mix
+from pytest_quantgate.diagnosis.protection import file_of, write_mix
 from pytest_quantgate.gate.controls import with_controls
 from pytest_quantgate.gate.judge import judge
 from pytest_quantgate.gate.model import GateInput, GateResult, Verdict
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from pytest_quantgate.generation.cache import CompletionCache
     from pytest_quantgate.generation.progress import Progress
     from pytest_quantgate.variants.variant import Variant
+
+
+_LEGIBLE: Final = 100  # characters of a spec that people read
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ def verify(
         The same search with everything that was verified among its trials, one of them chosen or none, and the reason.
     """
     trials = list(repair.trials)
-    told = repair.reason
+    told, most = repair.reason, None
     for trial in ranked:
         progress.note(f"verifying a repair by the gate of {court.gate.slice}")
         try:
@@ -94,7 +97,8 @@ def verify(
                 found, result, loaded = _tried(trial, prepare(filed.spec), court, cache, progress)
                 filed.stays |= result.verdict is Verdict.PASS
         except Exception as error:  # noqa: BLE001  (a diagnosis must not be lost to what its repair runs into)
-            told = f"{_name(trial)} cannot be verified: {fault_of(error)}"
+            if most is None:
+                told = f"{_name(trial)} cannot be verified: {fault_of(error)}"
             continue
         verdict = f"its gate is {result.verdict.value}: {result.reasons[0]}"
         if result.verdict is Verdict.PASS:
@@ -107,9 +111,9 @@ def verify(
                 reason=f"{'loaded afresh' if loaded else 'answered before'}, {verdict}",
             )
         trials.append(found)
-        told = f"{_counts(found)}, and {verdict}"
-    reason = f"nothing is recommended: {told}" if ranked else told
-    return replace(repair, trials=tuple(trials), chosen=None, verdicts={}, reason=reason)
+        if most is None or _net(found) > _net(most):
+            most, told = found, f"{_counts(found)}, and {verdict}"
+    return replace(repair, trials=tuple(trials), chosen=None, verdicts={}, reason=told)
 
 
 class _Filed:
@@ -191,5 +195,9 @@ def _counts(trial: Trial) -> str:
     )
 
 
+def _net(trial: Trial) -> int:
+    return trial.turned_back - trial.lost
+
+
 def _name(trial: Trial) -> str:
-    return trial.spec if len(trial.spec) <= LONGEST_SPEC else f"a mix that keeps what {trial.way} gave"
+    return trial.spec if len(trial.spec) <= _LEGIBLE else f"a variant of {len(trial.kept)} kept parts ({trial.way})"

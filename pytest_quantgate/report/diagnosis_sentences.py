@@ -145,16 +145,16 @@ def standing(repair: Repair) -> tuple[Trial, ...]:
 
 
 def nearest_trial(repair: Repair) -> Trial | None:
-    """The trial that gains most, of equal ones that with the fewest bits; None when none gains anything.
+    """Of the trials that got farthest the one that gains most, of equal ones that with the fewest bits.
 
-    What is gained are cases turned back less those lost, as a share: stages look at different numbers of cases.
+    What is gained are cases turned back less those lost, as a share of the cases; None when no trial gains anything.
     """
 
     def gain(trial: Trial) -> float:
         return (trial.turned_back - trial.lost) / max(trial.degraded + trial.preserved, 1)
 
     gaining = [each for each in standing(repair) if gain(each) > 0]
-    return max(gaining, key=lambda each: (gain(each), -each.bits), default=None)
+    return max(gaining, key=lambda each: (_STAGES.index(each.stage), gain(each), -each.bits), default=None)
 
 
 def trial_line(trial: Trial, before: Trial) -> str:

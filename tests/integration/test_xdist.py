@@ -360,7 +360,7 @@ def test_no_workers_are_started_where_nothing_runs(lab: Lab, argument: str, line
 
 def test_sessions_without_a_candidate_are_left_alone(lab: Lab) -> None:
     lab.pytester.makepyfile("def test_one(): pass")
-    lab.run(*WORKERS, candidates=()).assert_outcomes(passed=1)
+    lab.run_pytest(*WORKERS).assert_outcomes(passed=1)
 
 
 def test_no_slices(lab: Lab) -> None:

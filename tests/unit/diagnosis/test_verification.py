@@ -126,9 +126,23 @@ def test_what_does_not_pass_is_not_recommended(verified: Any) -> None:
     assert loaded == ["poor"]
     assert found.chosen is None
     assert found.verdicts == {}
-    assert found.reason.startswith("nothing is recommended: poor turns 0 of 2 degraded cases back")
+    assert found.reason.startswith("poor turns 0 of 2 degraded cases back")
     assert "its gate is FAIL: " in found.reason
     assert found.trials[-1].stage == "verified"
+
+
+def test_of_several_that_do_not_pass_the_best_is_told(verified: Any) -> None:
+    said = {
+        "poor": [WRONG, WRONG, WRONG, RIGHT],
+        "better": [WRONG, WRONG, RIGHT, RIGHT],
+        "worse": [WRONG, WRONG, WRONG, WRONG],
+    }
+    found, _ = verified(said, repair("poor", "better", "worse"))
+    assert found.chosen is None
+    assert found.reason.startswith("better turns ")
+    gone = {"lost": ModelError("it is gone", where="variant 'lost'")}
+    found, _ = verified(said, repair("better", "lost"), gone)
+    assert found.reason.startswith("better turns ")
 
 
 def test_what_cannot_be_loaded_afresh_is_passed_over(verified: Any) -> None:
@@ -137,9 +151,9 @@ def test_what_cannot_be_loaded_afresh_is_passed_over(verified: Any) -> None:
     assert loaded == ["good"]
     assert found.chosen is not None
     found, _ = verified({}, repair("lost"), gone)
-    assert found.reason == "nothing is recommended: lost cannot be verified: it is gone"
+    assert found.reason == "lost cannot be verified: it is gone"
     found, _ = verified({}, repair("torn"), gone)
-    assert found.reason == "nothing is recommended: torn cannot be verified: internal error: RuntimeError: a library's"
+    assert found.reason == "torn cannot be verified: internal error: RuntimeError: a library's"
 
 
 def test_what_answered_before_is_not_said_to_be_loaded(verified: Any) -> None:
@@ -170,7 +184,7 @@ def test_a_long_mix_is_a_file_when_it_is_judged_and_stays_one_when_it_passes(
 
     found, _ = verified({**said, good_file: [WRONG] * 4}, repair(poor, good), folder=Path("made"))
     assert found.chosen is None
-    assert "a mix that keeps what early layers gave turns 0 of 2" in found.reason
+    assert "a variant of 1 kept parts (early layers) turns 0 of 2" in found.reason
     assert [f"mix:{each}" for each in Path("made").iterdir()] == [good_file]  # recommended earlier
 
 

@@ -239,8 +239,9 @@ def test_the_nearest_trial_is_told_by_what_its_last_stage_left_of_it() -> None:
 
 
 def test_the_nearest_trial_wins_the_largest_share_of_its_cases() -> None:
-    few, many = tried("a", 3, 3), tried("b", 8, 20, stage="decoded")
+    few, many, decoded = tried("a", 3, 3), tried("b", 8, 20), tried("c", 1, 20, stage="decoded")
     assert nearest_trial(Repair(BEFORE, (few, many), None)) == few
+    assert nearest_trial(Repair(BEFORE, (few, many, decoded), None)) == decoded  # it got farther
 
 
 def test_what_no_variant_can_do_is_not_the_nearest() -> None:
