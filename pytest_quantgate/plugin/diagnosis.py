@@ -38,6 +38,7 @@ def diagnosed(run: QuantRun, report: RunReport) -> RunReport:
     """
     from pytest_quantgate.commands.broken import broken_gates
     from pytest_quantgate.commands.diagnose import Means, diagnosed, with_diagnosis
+    from pytest_quantgate.diagnosis.faults import fault_of
     from pytest_quantgate.diagnosis.protection import RepairLimits
 
     try:
@@ -46,8 +47,9 @@ def diagnosed(run: QuantRun, report: RunReport) -> RunReport:
             try:
                 reference, candidate = (_variant(run, report, spec) for spec in (report.reference.spec, gate.candidate))
                 report = with_diagnosis(report, diagnosed(report, gate, reference, candidate, means))
-            except QuantgateError as error:
-                _tell(run, f"no diagnosis of {gate.slice} on {gate.candidate}: {error}")
+            except Exception as error:  # noqa: BLE001  (a library's fault in one gate must not stop the others)
+                why = str(error) if isinstance(error, QuantgateError) else fault_of(error)
+                _tell(run, f"no diagnosis of {gate.slice} on {gate.candidate}: {why}")
     except QuantgateError as error:
         _tell(run, f"no diagnosis: {error}")
     except KeyboardInterrupt:

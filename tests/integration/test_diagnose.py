@@ -138,7 +138,10 @@ def test_a_run_that_passed_is_left_alone(lab: Lab, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (RuntimeError("a library's"), "quantgate: no diagnosis: internal error: RuntimeError: a library's"),
+        (
+            RuntimeError("a library's"),
+            "quantgate: no diagnosis of words on nf4: internal error: RuntimeError: a library's",
+        ),
         (KeyboardInterrupt(), "quantgate: the diagnosis was interrupted; the verdicts stand"),
         (UsageError("it is odd", hint="look"), "quantgate: no diagnosis of words on nf4: it is odd"),
     ],
