@@ -49,7 +49,7 @@ did not.
 Precision that is lost in sound computation (signal degradation) can be had back by keeping a few
 modules in higher precision. Components that no longer work (computation collapse) cannot. The
 verdict is told with its evidence; then the smallest repair within --max-bits is searched for,
-loaded afresh, and judged by the slice's own gate. One that does not pass is not recommended.
+prepared by its spec, and judged by the slice's own gate. One that does not pass is not recommended.
 docs/diagnosis.md has it all.
 
   quantgate diagnose run.json

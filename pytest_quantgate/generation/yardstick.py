@@ -55,6 +55,7 @@ class Yardstick:
             completion = completions.get(request.digest)
             if completion is not None and completion.token_ids:
                 self._known[request.digest] = Known(request, completion.token_ids)
+        self._found.clear()  # of what is new, an earlier run may have kept it
 
     def of(self, identity: str) -> Mapping[str, Fidelity]:
         """How near a variant is, by the digest of the reference's request, as far as that was measured.
@@ -77,7 +78,8 @@ class Yardstick:
             progress: Told how far it has come.
         """
         needed = {digest for identity in self._others for digest in self._known if digest not in self.of(identity)}
-        missing = [self._known[digest] for digest in self._known if digest in needed - self._expected(needed).keys()]
+        needed -= self._expected(needed).keys()
+        missing = [known for digest, known in self._known.items() if digest in needed]
         if not missing:
             return
         from pytest_quantgate.generation.fidelity import expected_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -204,6 +205,42 @@ def test_each_model_is_loaded_once_and_not_at_all_when_all_is_kept(
         monkeypatch.setattr(engine, "along", lambda *_: iter(()))
         another.measure("another", Loading(models["fp16+kv:int2"]), SilentProgress())
         assert another.of("another") == {}
+
+
+def test_what_the_reference_expects_is_looked_up_once_however_many_answers_it_gave(
+    models: dict[str, LoadedModel], tmp_path: Path
+) -> None:
+    class Counting(CompletionCache):
+        looked_up = 0
+
+        def get_measures(self, identity: str, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+            self.looked_up += identity == "reference"
+            return super().get_measures(identity, keys)
+
+    asked = known(models)
+    completions = {each.request.digest: Completion("", each.token_ids, "stop", 1) for each in asked}
+    with Counting(tmp_path / "cache.sqlite") as cache:
+        yardstick = Yardstick("reference", ["candidate"], cache)
+        yardstick.answers([each.request for each in asked], completions)
+        yardstick.measure_reference(Loading(models["fp16"]), SilentProgress())
+        assert cache.looked_up == 1
+
+
+def test_what_an_earlier_run_kept_is_found_for_answers_that_come_later(
+    models: dict[str, LoadedModel], tmp_path: Path
+) -> None:
+    asked = known(models)
+    completions = {each.request.digest: Completion("", each.token_ids, "stop", 1) for each in asked}
+    with CompletionCache(tmp_path / "cache.sqlite") as cache:
+        for loads in (1, 0):
+            yardstick = Yardstick("reference", ["candidate"], cache)
+            before, after = Loading(models["fp16"]), Loading(models["rtn:3bit-g64"])
+            for part in (asked[:6], asked[6:]) if not loads else (asked,):  # as a sequential run asks
+                yardstick.answers([each.request for each in part], completions)
+                yardstick.measure_reference(before, SilentProgress())
+                yardstick.measure("candidate", after, SilentProgress())
+            assert (before.times, after.times) == (loads, loads)
+            assert len(yardstick.of("candidate")) == len(asked)
 
 
 def test_a_torn_measure_is_made_again(models: dict[str, LoadedModel], tmp_path: Path) -> None:
