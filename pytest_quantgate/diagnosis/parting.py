@@ -73,7 +73,7 @@ def where_it_broke(comparison: Comparison) -> Spot | str:
         if _recalls(turn, kept=False):
             return _slipped(turn)
         before, after = _completions(turn)
-        if not (_has_tokens(before) and _has_tokens(after)):
+        if not (before.has_tokens and after.has_tokens):
             return NO_TOKENS
         index = first_difference(before, after)
         if index is not None:
@@ -98,7 +98,7 @@ def where_least_sure(comparison: Comparison) -> Spot | str:
         if _recalls(turn, kept=True):
             return _least_sure_of_recalled(turn)
         before, after = _completions(turn)
-        if not (_has_tokens(before) and _has_tokens(after)):
+        if not (before.has_tokens and after.has_tokens):
             return NO_TOKENS
         parted = first_difference(before, after)
         reached = len(before.token_ids) if parted is None else min(parted + 1, len(before.token_ids))
@@ -191,8 +191,3 @@ def _lowest(values: Sequence[float]) -> int:
 
 def _completions(turn: Comparison) -> tuple[Completion, Completion]:
     return turn.reference.completion, turn.candidate.completion
-
-
-def _has_tokens(completion: Completion) -> bool:
-    """Whether its tokens are known: an answer that was made elsewhere may be text alone."""
-    return bool(completion.token_ids) or not completion.text

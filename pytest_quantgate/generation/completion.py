@@ -82,8 +82,13 @@ class Completion:
     fidelity: Fidelity | None = None
 
     @property
+    def has_tokens(self) -> bool:
+        """Whether its tokens are known: an answer that was recorded elsewhere may be text alone."""
+        return bool(self.token_ids) or not self.text
+
+    @property
     def length(self) -> int | None:
         """Number of generated tokens; None for a recorded answer whose tokens nobody counted."""
         if self.counted is not None:
             return self.counted
-        return len(self.token_ids) if self.token_ids or not self.text else None
+        return len(self.token_ids) if self.has_tokens else None

@@ -16,7 +16,6 @@ from pytest_quantgate.outcomes.values import scored_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pytest_quantgate.generation.completion import Completion
     from pytest_quantgate.outcomes.model import Comparison
 
 NEAR_TIE: Final = 0.1
@@ -91,7 +90,7 @@ def _parting(comparisons: Sequence[Comparison]) -> Parting:
 
 def _parts(turn: Comparison) -> bool:
     before, after = turn.reference.completion, turn.candidate.completion
-    if _has_tokens(before) and _has_tokens(after):
+    if before.has_tokens and after.has_tokens:
         return before.token_ids != after.token_ids
     return before.text != after.text
 
@@ -99,12 +98,7 @@ def _parts(turn: Comparison) -> bool:
 def _margin(turn: Comparison) -> float | None:
     """The margin where the answers of a turn part; None when it was not measured."""
     before, after = turn.reference.completion, turn.candidate.completion
-    index = first_difference(before, after) if _has_tokens(after) else None
+    index = first_difference(before, after) if after.has_tokens else None
     if index is None or index >= len(before.margins) or not isfinite(before.margins[index]):
         return None
     return before.margins[index]
-
-
-def _has_tokens(completion: Completion) -> bool:
-    """Whether its tokens are known: an answer that was recorded elsewhere may be text alone."""
-    return bool(completion.token_ids) or not completion.text

@@ -107,11 +107,6 @@ def _differs(turn: Comparison) -> bool:
     return first_difference(before, after) is not None or before.text != after.text
 
 
-def _has_tokens(completion: Completion) -> bool:
-    """Whether its tokens are known; those of an answer that was recorded elsewhere are not."""
-    return bool(completion.token_ids) or not completion.text
-
-
 def _history(turns: Sequence[Comparison], number: int) -> str:
     """Which of several turns is shown, and whether both sides were asked the same."""
     parted = next((index for index, turn in enumerate(turns[:number]) if _differs(turn)), None)
@@ -229,7 +224,7 @@ def parting(comparison: Comparison, reference: str, candidate: str) -> str:
         return "The answers cannot be compared."
     tail = before.text[: first_unequal(before.text, after.text)][-TAIL_CHARACTERS:]
     behind = f" after {tail!r}" if tail else ""
-    if not (_has_tokens(before) and _has_tokens(after)):
+    if not (before.has_tokens and after.has_tokens):
         return "Both answers have the same text." if before.text == after.text else f"They part{behind or ' at once'}."
     index = first_difference(before, after)
     if index is None:
