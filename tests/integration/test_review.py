@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -64,14 +65,16 @@ def review(lab: Lab, replies: Sequence[str], *arguments: str) -> tuple[int, str]
         start_new_session=True,
     )
     os.close(theirs)
-    shown, answered, left = "", 0, list(replies)
+    shown, answered, left, interrupted = "", 0, list(replies), False
     try:
-        while chunk := _read(ours):
+        while chunk := _read(ours, interrupted=process if interrupted else None):
             shown += chunk
+            interrupted = False
             if left and shown.endswith((QUESTION, WHY)) and len(shown) > answered:
                 reply, answered = left.pop(0), len(shown)
                 if reply == "ctrl-c":
-                    process.send_signal(2)
+                    process.send_signal(signal.SIGINT)
+                    interrupted = True
                 else:
                     os.write(ours, (reply if reply == END else f"{reply}\n").encode())
         return process.wait(PATIENCE), re.sub(r"\r\n?", "\n", shown)
@@ -81,9 +84,19 @@ def review(lab: Lab, replies: Sequence[str], *arguments: str) -> tuple[int, str]
         os.close(ours)
 
 
-def _read(terminal: int) -> str:
-    """What the terminal shows next; nothing when the other side has closed it."""
-    if not select.select([terminal], [], [], PATIENCE)[0]:
+def _read(terminal: int, *, interrupted: subprocess.Popen[bytes] | None = None) -> str:
+    """What the terminal shows next; nothing when the other side has closed it.
+
+    Between the question and the read behind it Python notices an interrupt only when the read ends: as a person would,
+    Ctrl-C is then pressed once more.
+    """
+    waits = int(PATIENCE) if interrupted else 1
+    for _ in range(waits):
+        if select.select([terminal], [], [], PATIENCE / waits)[0]:
+            break
+        if interrupted:
+            interrupted.send_signal(signal.SIGINT)
+    else:
         pytest.fail("the review waits for something")
     try:
         return os.read(terminal, 65536).decode()
