@@ -77,6 +77,9 @@ FIGURES = (
 )
 """Of the paper: title, measure and part of each curve."""
 
+Choose = partial[Chosen]
+"""``points_of`` without its limits."""
+
 LIMIT_TOKENS = 100_000
 """More than any choice of cases here comes to."""
 
@@ -141,15 +144,15 @@ class Lab:
 
     def repaired(
         self, loaded: tuple[LoadedModel, LoadedModel], runners: tuple[Runner, Runner],
-        *, here: Sequence[Point], mode: Mode, tested: Measured, limits: RepairLimits,
+        *, choose: Choose, here: Sequence[Point], mode: Mode, tested: Measured, limits: RepairLimits,
     ) -> Repair:  # fmt: skip
         """What a search finds for a candidate; it decodes those of the cases that the candidate breaks or keeps."""
-        cases = {point.case_id for point in here}
         return search(
             *loaded,
             *runners,
             points=here,
-            comparisons=[pair for pair in self.compared(runners[1].name) if pair.case.id in cases],
+            comparisons=self.compared(runners[1].name),
+            choose=choose,
             registry=self._registry,
             mode=mode,
             measured=tested,
@@ -177,7 +180,7 @@ def points(chosen: Chosen, runner: Runner) -> tuple[Point, ...]:
 
 def look(
     spec: str, chosen: Chosen, lab: Lab, trusted: LoadedModel, before: Readings,
-    *, causal: int, own: bool, limits: RepairLimits | None,
+    *, choose: Choose, causal: int, own: bool, limits: RepairLimits | None,
 ) -> Found:  # fmt: skip
     """Measure one variant."""
     loaded = lab.loaded(spec)
@@ -192,7 +195,7 @@ def look(
     if limits is None:
         return found
     both = (trusted, loaded), (reference, candidate)
-    return replace(found, repair=lab.repaired(*both, here=here, mode=mode, tested=tested, limits=limits))
+    return replace(found, repair=lab.repaired(*both, choose=choose, here=here, mode=mode, tested=tested, limits=limits))
 
 
 def looked(
@@ -210,9 +213,10 @@ def looked(
     reference = Runner(trusted.model, name=lab.reference)
     context = context_length(trusted.model.config.get_text_config(decoder=True))
     ending = partial(end_token, reference, stops_of(trusted))
+    choose = partial(points_of, tokenizer=trusted.tokenizer, context_length=context, ending=ending)
     for breaks, those in [(spec, [spec]) for spec in specs] if own else [(split, specs)]:
         pairs = lab.compared(breaks)
-        chosen = points_of(pairs, trusted.tokenizer, context, ending, limit_cases=count, limit_tokens=LIMIT_TOKENS)
+        chosen = choose(pairs, limit_cases=count, limit_tokens=LIMIT_TOKENS)
         sample = chosen.sample
         print(f"\n{breaks}: {len(sample.degraded)} degraded, {len(sample.preserved)} preserved", flush=True)
         if not sample.degraded:
@@ -222,7 +226,7 @@ def looked(
             capture(reference, chosen.points, Path(folder), ignored) as before,
         ):
             for spec in those:
-                yield look(spec, chosen, lab, trusted, before, causal=causal, own=own, limits=limits)
+                yield look(spec, chosen, lab, trusted, before, choose=choose, causal=causal, own=own, limits=limits)
                 gc.collect()
 
 

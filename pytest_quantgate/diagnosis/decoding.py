@@ -11,6 +11,7 @@ from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.run import generate
 from pytest_quantgate.generation.turns import answered, next_requests
 from pytest_quantgate.outcomes.grading import outcome_of_turns
+from pytest_quantgate.outcomes.model import Outcome
 from pytest_quantgate.variants.variant import LoadedModel
 
 
@@ -31,14 +32,14 @@ class _Notes(SilentProgress):
         self._told(message)
 
 
-def passes(
+def outcomes(
     loaded: LoadedModel,
     cases: Sequence[Case],
     registry: CheckRegistry,
     told: Callable[[str], None],
     check: Callable[[], None] = lambda: None,
-) -> dict[str, bool | None]:
-    """Whether each case passes, all its turns answered anew; nothing is cached, since the model is no variant's.
+) -> dict[str, Outcome]:
+    """The graded answer to each case, all its turns answered anew; nothing is cached: the model is no variant's.
 
     Args:
         loaded: Who answers.
@@ -48,9 +49,9 @@ def passes(
         check: Called with each step; what it raises goes through.
 
     Returns:
-        By case id; None for a case that is unscored.
+        By case id.
     """
     known: dict[str, Completion] = {}
     while wanted := {request.digest: request for request in next_requests(cases, known)}:
         generate(loaded, list(wanted.values()), known.update, _Notes(told, check))
-    return {case.id: outcome_of_turns(case, answered(case, known), registry).passed for case in cases}
+    return {case.id: outcome_of_turns(case, answered(case, known), registry) for case in cases}

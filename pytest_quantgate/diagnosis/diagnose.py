@@ -165,6 +165,7 @@ class _Study:
         self._where, self._comparisons, self._folder = where, comparisons, folder
         self._kept, self._progress = kept, progress
         self.chosen = Chosen((), Sample((), ()), {}, frozenset())
+        self._choose = partial(points_of)  # with a tokenizer once the reference is in memory
         self.readings: list[Readings] = []
         self.taken: frozenset[str] = frozenset()
         self._steps: dict[Literal["reference", "candidate"], dict[str, Tensor]] = {}
@@ -176,7 +177,8 @@ class _Study:
         length = context_length(reference.model.config.get_text_config(decoder=True))
         runner = _runner(reference)
         ending = partial(end_token, runner, stops_of(reference))
-        self.chosen = points_of(self._comparisons, reference.tokenizer, length, ending)
+        self._choose = partial(self._choose, tokenizer=reference.tokenizer, context_length=length, ending=ending)
+        self.chosen = self._choose(self._comparisons)
         self.points, self.sample = self.chosen.points, self.chosen.sample
         self._refuse_nothing()
         self.taken = frozenset(each.case_id for each in self.points if each.degraded and takes_target(runner, each))
@@ -210,7 +212,6 @@ class _Study:
         found = _Found(seen + tested)
         if workshop is not None:
             self._progress.note(f"{self._where}: {found.mode.value}; searching for a repair")
-            looked_at = {*self.sample.degraded, *self.sample.preserved}
             try:
                 found.repair = search(
                     reference,
@@ -218,7 +219,8 @@ class _Study:
                     before,
                     after,
                     points=self.points,
-                    comparisons=[each for each in self._comparisons if each.case.id in looked_at],
+                    comparisons=self._comparisons,
+                    choose=self._choose,
                     registry=workshop.registry,
                     mode=found.mode,
                     measured=tested,

@@ -47,7 +47,7 @@ class _Watched:
         point: The point.
         trace: The candidate's, without keys and values: all begins at position 0.
         rank: The lowest place of the reference's token that is still good, from 1.
-        follows: What the reference chooses behind its own next tokens.
+        follows: What the reference chooses behind its own next tokens, where a case must go on so.
     """
 
     point: Point
@@ -67,21 +67,36 @@ class Screen:
         candidate: The one that broke.
         points: Where.
         check: Called before each point is read, then and in each trial; what it raises goes through.
+        learned: Where protected candidates went wrong in cases of these points or others, see ``within``. There a case
+            of either group must go on as the reference does.
     """
 
     def __init__(
-        self, reference: Runner, candidate: Runner, points: Iterable[Point], check: Callable[[], None] = lambda: None
+        self,
+        reference: Runner,
+        candidate: Runner,
+        points: Iterable[Point],
+        check: Callable[[], None] = lambda: None,
+        learned: Iterable[Point] = (),
     ) -> None:
         self._candidate = candidate
         self._check = check
         self._watched: list[_Watched] = []
-        for point in looked_at(points):
+        seen = looked_at(points)
+        added = within(learned, seen)
+        places = {_place(point) for point in added}
+        for point in (*(point for point in seen if _place(point) not in places), *added):
             check()
-            watched = _watched(reference, candidate, point)
+            watched = _watched(reference, candidate, point, learned=_place(point) in places)
             if watched is not None:
                 self._watched.append(watched)
         layers = candidate.architecture.layers
         self._layer = {name: number for number, layer in enumerate(layers) for name in layer.linear.values()}
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """All points that are looked at."""
+        return tuple(each.point for each in self._watched)
 
     @property
     def degraded(self) -> tuple[Point, ...]:
@@ -103,25 +118,23 @@ class Screen:
 
         A degraded case is turned back when the reference's token stands where it stands with the reference, and the
         tokens behind it are the reference's too. A preserved one is lost when it stands lower than with both variants.
-        Costs one pass over each point through the layers from the first named one on, and one whole pass over those
-        that may be turned back.
+        Of a case with several points all must be good. Costs one pass over each point through the layers from the
+        first named one on, and one whole pass over those that may be turned back.
 
         Args:
             donor: Holds modules of these names.
             names: Full names of linear layers; at least one.
         """
         first = min(self._layer[name] for name in names)
-        turned, lost = set(), set()
+        bad = set()
         with swapped(self._candidate.model, donor, names):
             for each in self._watched:
                 self._check()
                 logits = self._candidate.resume(each.trace, first, each.trace.states[first][None])[0]
-                good = float(standing(logits, each.point.target)) <= each.rank
-                if each.point.degraded and good and self._goes_on(each):
-                    turned.add(each.point.case_id)
-                elif not each.point.degraded and not good:
-                    lost.add(each.point.case_id)
-        return Screened(frozenset(turned), frozenset(lost))
+                if float(standing(logits, each.point.target)) > each.rank or not self._goes_on(each):
+                    bad.add(each.point.case_id)
+        turned = {point.case_id for point in self.degraded} - bad
+        return Screened(frozenset(turned), frozenset(point.case_id for point in self.preserved) & bad)
 
     def _goes_on(self, each: _Watched) -> bool:
         if not each.follows:
@@ -139,16 +152,42 @@ def looked_at(points: Iterable[Point]) -> tuple[Point, ...]:
     )
 
 
-def _watched(reference: Runner, candidate: Runner, point: Point) -> _Watched | None:
+def within(learned: Iterable[Point], points: Sequence[Point]) -> tuple[Point, ...]:
+    """Of learned points the shortest ones, as many tokens together as the points that are looked at anyway have.
+
+    None is longer than any of these with the reference's answer to its end: memory was counted by them.
+
+    Args:
+        learned: Where protected candidates went wrong.
+        points: What ``looked_at`` gave.
+    """
+    ordered = sorted(learned, key=lambda point: (len(point.token_ids), point.case_id))
+    most, room = longest(points), sum(len(point.token_ids) for point in points)
+    totals = accumulate(len(point.token_ids) for point in ordered)
+    pairs = zip(ordered, totals, strict=True)
+    return tuple(point for point, total in pairs if total <= room and len(point.token_ids) <= most)
+
+
+def longest(points: Iterable[Point]) -> int:
+    """Most tokens of a point up to the end of the reference's answer; 0 without points."""
+    return max((len(point.token_ids) + 1 + len(point.following) for point in points), default=0)
+
+
+def _place(point: Point) -> tuple[str, tuple[int, ...]]:
+    return point.case_id, point.token_ids
+
+
+def _watched(reference: Runner, candidate: Runner, point: Point, *, learned: bool) -> _Watched | None:
     """What must be known of a point; None where it shows nothing."""
     known = _known(point)
     logits = reference.read(known, reference.memory(), keep=len(known) - len(point.token_ids) + 1)
     trace = candidate.trace(point.token_ids)
     before, after = (float(standing(each, point.target)) for each in (logits[0], trace.logits))
-    if point.degraded and after <= before:
+    if point.degraded and after <= before and not learned:
         return None
-    rank = before if point.degraded else max(before, after)
-    return _Watched(point, replace(trace, memory=()), rank, tuple(logits[1:].argmax(dim=-1).tolist()))
+    strict = point.degraded or learned
+    follows = tuple(logits[1:].argmax(dim=-1).tolist()) if strict else ()
+    return _Watched(point, replace(trace, memory=()), before if strict else max(before, after), follows)
 
 
 def _known(point: Point) -> tuple[int, ...]:

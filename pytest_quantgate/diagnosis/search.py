@@ -1,30 +1,33 @@
 """The smallest protection that turns broken cases back. Imports torch: import it only to run models.
 
 Layers of the reference take the places of the candidate's in memory, so that a trial costs passes over known answers
-and no loading. The best protections are then decoded and graded; the caller verifies one on a variant loaded afresh.
+and no loading. The best protections are then decoded and graded. Where one of them goes wrong is a point for the next
+round: known answers say little of what comes behind their first tokens, and decoded ones say all. The caller verifies
+the best on a variant loaded afresh.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any, Final
 
-from pytest_quantgate.cases.model import Case
 from pytest_quantgate.checks.registry import CheckRegistry
 from pytest_quantgate.diagnosis.clock import Clock, TimeUpError
-from pytest_quantgate.diagnosis.decoding import passes
+from pytest_quantgate.diagnosis.decoding import outcomes
 from pytest_quantgate.diagnosis.donors import EIGHT_BITS, Brought, Rounded, can_lend, group_of
 from pytest_quantgate.diagnosis.further import further
+from pytest_quantgate.diagnosis.lessons import Lessons
 from pytest_quantgate.diagnosis.measured import Measured
 from pytest_quantgate.diagnosis.model import Mode, Repair, Trial
-from pytest_quantgate.diagnosis.points import Point
+from pytest_quantgate.diagnosis.orders import first_orders, orders_around
+from pytest_quantgate.diagnosis.points import Chosen, Point
 from pytest_quantgate.diagnosis.protection import RepairLimits, bare, stored_of, why_not
 from pytest_quantgate.diagnosis.room import needed_bytes
 from pytest_quantgate.diagnosis.running import Runner
 from pytest_quantgate.diagnosis.screening import Screen
-from pytest_quantgate.diagnosis.sensitivity import attribute, by_cover, by_effect, by_kurtosis, early_first
-from pytest_quantgate.diagnosis.strategy import Orders, promising, screen_all
-from pytest_quantgate.diagnosis.trials import Cases, Keeping, Subject, Trials
+from pytest_quantgate.diagnosis.strategy import promising, screen_all
+from pytest_quantgate.diagnosis.trials import Cases, Keeping, Protection, Subject, Trials
 from pytest_quantgate.outcomes.model import Comparison, Transition
 from pytest_quantgate.variants.memory import available_bytes, release_memory
 from pytest_quantgate.variants.mix import FP16
@@ -35,7 +38,16 @@ from pytest_quantgate.variants.variant import LoadedModel
 
 __all__ = ["RepairLimits", "ranked", "search"]
 
-_SCREENING: Final = 0.6  # share of the minutes; the rest is for decoding
+ROUNDS: Final = 4
+"""So often a search screens and decodes at most."""
+
+DECODED_TOKENS: Final = 16_000
+"""Prompts and answers of the cases that are decoded have so many tokens at most, but for those that have points."""
+
+_SCREENING: Final = 0.5  # share of the minutes for the first round's; the rest is for decoding and for further rounds
+LATER: Final = 2
+"""So many protections are decoded in a round after the first."""
+
 _ROUNDED: Final = "rtn"  # how a mix calls what is rounded to 8 bits
 _GIB: Final = 1 << 30
 
@@ -48,6 +60,7 @@ def search(
     *,
     points: Sequence[Point],
     comparisons: Sequence[Comparison],
+    choose: Callable[[Sequence[Comparison]], Chosen],
     registry: CheckRegistry,
     mode: Mode,
     measured: Measured,
@@ -57,8 +70,9 @@ def search(
     """Finds the fewest bits that turn degraded cases back without losing preserved ones.
 
     Layers are kept in 8 bits, and as the reference has them, in the orders of ``diagnosis.sensitivity``; see
-    ``diagnosis.strategy``. What wins most points is then decoded on all the cases. ``diagnosis.further`` says what else
-    was tried, by known answers alone.
+    ``diagnosis.strategy``. What wins most points is then decoded on all the cases. Where it goes wrong is learned, and
+    layers are put in order anew by their effect there too, around the best so far, until nothing goes wrong, no round
+    brings anything new, or the time is up. ``diagnosis.further`` says what else was tried, by known answers alone.
 
     Args:
         reference: The trusted variant.
@@ -66,7 +80,8 @@ def search(
         before: Runs the reference.
         after: Runs the candidate.
         points: Where cases are screened.
-        comparisons: The degraded and preserved cases that are decoded; others are left out.
+        choose: Finds places in cases that failed when they were decoded: ``points_of`` without its limits.
+        comparisons: The cases of the slice; degraded and preserved ones are decoded, up to ``DECODED_TOKENS``.
         registry: The checks by name.
         mode: How the candidate fails: a collapse is given up early.
         measured: What ``causal_tests`` gave; may be empty.
@@ -78,10 +93,11 @@ def search(
     """
     clock = Clock(limits.minutes * _SCREENING)
     subject = _subject(candidate, before)
+    wanted = tuple(_decoded(comparisons, points))
     cases = Cases(
-        _those(comparisons, Transition.DEGRADED),
-        _those(comparisons, Transition.PRESERVED),
-        lambda asked: passes(candidate, asked, registry, told, clock.check),
+        _those(wanted, Transition.DEGRADED),
+        _those(wanted, Transition.PRESERVED),
+        lambda asked: outcomes(candidate, asked, registry, told, clock.check),
     )
     as_is = _as_is(subject, cases)
     keepings = tuple(_keepings(reference, candidate, subject))
@@ -100,25 +116,70 @@ def search(
     told(f"looking for layers to keep, by {len(screen.degraded)} degraded and {len(screen.preserved)} preserved cases")
     trials = Trials(subject, screen, cases, limits.max_bits, clock)
     late, collapsed = "", mode is Mode.COLLAPSE
-    more: list[Trial] = []
     try:
-        orders = _orders(before, after, screen, subject, measured=measured, told=told, clock=clock)
+        orders = first_orders(before, after, screen, subject, measured=measured, told=told, clock=clock)
         screen_all(trials, keepings, orders, collapsed=collapsed)
-        more.extend(further(trials, as_is, screen, before, after))
+        for trial in further(trials, as_is, screen, before, after):
+            trials.note(trial)
     except TimeUpError:
-        late += f"; {cut}"
+        late = f"; {cut}"
+    lessons = Lessons(choose, (each.case.id for each in cases.degraded))
+
+    def again(number: int) -> None:
+        with_lessons = Screen(before, after, points, clock.check, lessons.points)
+        trials.look_anew(with_lessons)
+        around = orders_around(before, after, with_lessons, subject, trials, number=number)
+        screen_all(trials, keepings, around, collapsed=collapsed)
+
     clock.allow(limits.minutes)
     try:
-        for protection in promising(trials, collapsed=collapsed):
-            count = len(cases.degraded) + len(cases.preserved)
-            told(f"decoding {count} cases at {protection.trial.bits:.2f} bits, kept by {protection.trial.way}")
-            trials.decode(protection)
+        _decode(trials, promising(trials, collapsed=collapsed), told)
+        late = _rounds(trials, lessons, again, limits.minutes, told, collapsed=collapsed) or late
     except TimeUpError:
         late += f"; not all that is promising could be decoded within {limits.minutes:g} minutes"
-    tried = (*(each.trial for each in trials.screened), *more, *(each.trial for each in trials.decoded))
-    best = next(iter(ranked(tried)), None)
+    best = next(iter(ranked(trials.log)), None)
     reason = _reason(trials, best, limits, collapsed=collapsed) + late
-    return Repair(as_is, tried, best, reason=reason)
+    return Repair(as_is, trials.log, best, reason=reason)
+
+
+def _rounds(
+    trials: Trials,
+    lessons: Lessons,
+    again: Callable[[int], None],
+    minutes: float,
+    told: Callable[[str], None],
+    *,
+    collapsed: bool,
+) -> str:
+    """Screen and decode again as long as decoded answers go wrong and something new is promising; what was cut short.
+
+    Raises:
+        TimeUpError: No time is left to decode.
+    """
+    clock, late = trials.clock, ""
+    for number in range(2, ROUNDS + 1):
+        if not lessons.learn(trials.decoded):
+            break
+        told(f"round {number}, with {len(lessons.points)} places where protected candidates went wrong")
+        clock.allow(minutes - trials.longest / 60)
+        try:
+            again(number)
+        except TimeUpError:  # what was screened until then is decoded
+            late = f"; round {number} was cut short after {minutes:g} minutes"
+        clock.allow(minutes)
+        if not _decode(trials, promising(trials, collapsed=collapsed)[:LATER], told):
+            break
+    return late
+
+
+def _decode(trials: Trials, promising: Iterable[Protection], told: Callable[[str], None]) -> bool:
+    """Decode what was not yet; whether anything was left to decode."""
+    known = {(frozenset(each.names), each.keeping.at) for each in trials.decoded}
+    wanted = [each for each in promising if (frozenset(each.names), each.keeping.at) not in known]
+    for each in wanted:
+        told(f"decoding at {each.trial.bits:.2f} bits, kept by {each.trial.way}")
+        trials.decode(each)
+    return bool(wanted)
 
 
 def ranked(trials: Iterable[Trial]) -> tuple[Trial, ...]:
@@ -142,8 +203,25 @@ def _modules(model: Any) -> Iterator[tuple[str, Any]]:
     return iter(model.named_modules())  # an attribute of a module may be anything
 
 
-def _those(comparisons: Iterable[Comparison], transition: Transition) -> tuple[Case, ...]:
-    return tuple(each.case for each in comparisons if each.transition is transition)
+def _decoded(comparisons: Iterable[Comparison], points: Iterable[Point]) -> Iterator[Comparison]:
+    """The cases that are decoded: those with points; degraded ones, then the shortest, while there is room."""
+    seen = {point.case_id for point in points}
+    those = [each for each in comparisons if each.transition in {Transition.DEGRADED, Transition.PRESERVED}]
+
+    def tokens(each: Comparison) -> int:
+        return each.reference.completion.prompt_tokens + len(each.reference.completion.token_ids)
+
+    def late(each: Comparison) -> tuple[bool, bool, int]:
+        return each.case.id not in seen, each.transition is Transition.PRESERVED, tokens(each)
+
+    ordered = sorted(those, key=late)
+    for each, total in zip(ordered, accumulate(map(tokens, ordered)), strict=True):
+        if each.case.id in seen or total <= DECODED_TOKENS:
+            yield each
+
+
+def _those(comparisons: Iterable[Comparison], transition: Transition) -> tuple[Comparison, ...]:
+    return tuple(each for each in comparisons if each.transition is transition)
 
 
 def _as_is(subject: Subject, cases: Cases) -> Trial:
@@ -216,39 +294,6 @@ def _no_memory(candidate: LoadedModel, needed: int) -> str | None:
         f"memory does not suffice: a search takes about {needed / _GIB:.1f} GiB beside the two models on {device}, and "
         f"{available / _GIB:.1f} GiB are available"
     )
-
-
-def _orders(
-    before: Runner,
-    after: Runner,
-    screen: Screen,
-    subject: Subject,
-    *,
-    measured: Measured,
-    told: Callable[[str], None],
-    clock: Clock,
-) -> Orders:
-    """The orders over layers, as far as they can be had."""
-    architecture, stored = after.architecture, subject.stored
-    every = early_first(architecture)
-    found = {
-        "early layers": every,
-        "kurtosis of weights": by_kurtosis(before.model, every),
-        "most sensitive layers and components": by_effect(architecture, measured),
-    }
-    attribution = attribute(before.model, after, (*screen.degraded, *screen.preserved), every, clock.check)
-    if attribution is None:
-        told("layers cannot be put in order by their effect on the cases: only their own kernels know their weights")
-
-    def orders(keeping: Keeping) -> Mapping[str, Sequence[str]]:
-        gaining = set(stored.protectable(keeping.bits))
-        fitting = {way: [name for name in order if name in gaining] for way, order in found.items() if order}
-        if attribution is not None:
-            cost = {name: stored.extra_bits([name], keeping.bits) for name in every if name in gaining}
-            fitting["first-order effect on the cases"] = list(by_cover(attribution, cost))
-        return fitting
-
-    return orders
 
 
 def _reason(trials: Trials, best: Trial | None, limits: RepairLimits, *, collapsed: bool) -> str:

@@ -114,6 +114,8 @@ def attribute(
     points: Sequence[Point],
     names: Sequence[str],
     check: Callable[[], None] = lambda: None,
+    *,
+    weights: Mapping[str, torch.Tensor] | None = None,
 ) -> Attribution | None:
     """What each layer's quantization error does to the margin of each case, to the first order.
 
@@ -128,6 +130,8 @@ def attribute(
         points: Where.
         names: Full names of the linear layers.
         check: Called before each point; what it raises goes through.
+        weights: W_candidate of each layer, where the candidate holds some others now: then errors are those of these
+            weights, and effects those around the model as it is.
 
     Returns:
         Without the points of more than ``LONGEST`` tokens, and those whose logits are not numbers. None where a layer
@@ -135,12 +139,13 @@ def attribute(
     """
     if not all(is_dense(model, name) for model in (reference, candidate.model) for name in names):
         return None
+    own = weights or {name: candidate.model.get_parameter(f"{name}.weight") for name in names}
     rows: list[tuple[float, list[float]]] = []
     for point in points:
         if len(point.token_ids) > LONGEST:
             continue
         check()
-        margin, effects = _effects(reference, candidate, point, names)
+        margin, effects = _effects(reference, candidate, point, own)
         if torch.isfinite(torch.tensor([margin, *effects.values()])).all():
             rows.append((margin, [effects.get(name, 0.0) for name in names]))
     return Attribution(
@@ -150,20 +155,19 @@ def attribute(
     )
 
 
-def activations_bytes(candidate: Runner, lengths: Sequence[int]) -> int:
+def activations_bytes(candidate: Runner, tokens: int) -> int:
     """About what a pass with a gradient holds; nothing where there is none, since a layer is not dense.
 
     Args:
         candidate: The model.
-        lengths: Tokens of the points; the longest that has a gradient counts.
+        tokens: Of the longest point; one of more than ``LONGEST`` has no gradient.
     """
     model, layers = candidate.model, candidate.architecture.layers
     if not all(is_dense(model, name) for name in early_first(candidate.architecture)):
         return 0
     widest = max(model.get_parameter(f"{name}.weight").shape[0] for name in layers[0].linear.values())
     kept = _HIDDEN * int(model.config.get_text_config(decoder=True).hidden_size) + _INNER * widest
-    longest = max((length for length in lengths if length <= LONGEST), default=0)
-    return longest * len(layers) * kept * model.dtype.itemsize
+    return min(tokens, LONGEST) * len(layers) * kept * model.dtype.itemsize
 
 
 def by_cover(attribution: Attribution, cost: Mapping[str, float]) -> tuple[str, ...]:
@@ -192,16 +196,16 @@ def by_cover(attribution: Attribution, cost: Mapping[str, float]) -> tuple[str, 
 
 
 def _effects(
-    reference: nn.Module, candidate: Runner, point: Point, names: Sequence[str]
+    reference: nn.Module, candidate: Runner, point: Point, weights: Mapping[str, torch.Tensor]
 ) -> tuple[float, dict[str, float]]:
     """The margin of one point, and what each layer's error does to it."""
     effects: dict[str, float] = {}
 
-    def watch(name: str, module: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-        output.register_hook(partial(weigh, name, module, inputs[0].detach()))  # type: ignore[no-untyped-call]
+    def watch(name: str, _: nn.Module, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        output.register_hook(partial(weigh, name, inputs[0].detach()))  # type: ignore[no-untyped-call]
 
-    def weigh(name: str, module: nn.Module, inputs: torch.Tensor, gradient: torch.Tensor) -> None:
-        own = module.get_parameter("weight")
+    def weigh(name: str, inputs: torch.Tensor, gradient: torch.Tensor) -> None:
+        own = weights[name]
         error = reference.get_parameter(f"{name}.weight").to(own.device).float() - own.float()
         effects[name] = float((gradient.float() * nn.functional.linear(inputs, error.to(inputs.dtype)).float()).sum())
 
@@ -210,7 +214,7 @@ def _effects(
     with ExitStack() as stack, torch.enable_grad():
         # the first tensor of the pass takes part in gradients, and so does all that follows; no weight does
         stack.enter_context(leaving(model.get_input_embeddings(), lambda output: output.requires_grad_()))
-        for name in names:
+        for name in weights:
             module = model.get_submodule(name)
             stack.callback(module.register_forward_hook(partial(watch, name)).remove)
         logits = model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1].float()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, takewhile
 
@@ -14,6 +14,7 @@ from pytest_quantgate.diagnosis.model import Trial
 from pytest_quantgate.diagnosis.protection import Stored, protect
 from pytest_quantgate.diagnosis.screening import Screen, Screened
 from pytest_quantgate.diagnosis.swapping import swapped
+from pytest_quantgate.outcomes.model import Comparison, Outcome, Transition
 from pytest_quantgate.variants.spec import VariantSpec
 
 
@@ -43,12 +44,14 @@ class Protection:
         keeping: How they are kept.
         trial: What is told of it.
         screened: What became of each point.
+        fails: Where it was decoded, the cases that fail with it: the reference's outcome and its own.
     """
 
     names: tuple[str, ...]
     keeping: Keeping
     trial: Trial
     screened: Screened
+    fails: tuple[Comparison, ...] = ()
 
     @property
     def merit(self) -> tuple[int, float]:
@@ -82,12 +85,12 @@ class Cases:
     Attributes:
         degraded: Those that broke.
         preserved: Those that pass with both variants.
-        passes: Answers cases with the subject's model as it is now; whether each passes, by id, None where unscored.
+        outcomes: Answers cases with the subject's model as it is now, by id.
     """
 
-    degraded: tuple[Case, ...]
-    preserved: tuple[Case, ...]
-    passes: Callable[[Sequence[Case]], dict[str, bool | None]]
+    degraded: tuple[Comparison, ...]
+    preserved: tuple[Comparison, ...]
+    outcomes: Callable[[Sequence[Case]], Mapping[str, Outcome]]
 
 
 class Trials:
@@ -109,17 +112,28 @@ class Trials:
         self._clock = clock
         self._screened: dict[tuple[frozenset[str], VariantSpec], Protection] = {}
         self._decoded: list[Protection] = []
+        self._log: list[Trial] = []
         self._longest = 0.0
 
     @property
+    def log(self) -> tuple[Trial, ...]:
+        """Everything that was tried, in order, and what was noted beside it."""
+        return tuple(self._log)
+
+    @property
     def screened(self) -> tuple[Protection, ...]:
-        """What was screened, in order."""
+        """What was screened by the points of today, in order."""
         return tuple(self._screened.values())
 
     @property
     def decoded(self) -> tuple[Protection, ...]:
         """What was decoded, in order."""
         return tuple(self._decoded)
+
+    @property
+    def longest(self) -> float:
+        """Seconds of the longest decoding."""
+        return self._longest
 
     @property
     def clock(self) -> Clock:
@@ -130,6 +144,15 @@ class Trials:
     def best(self) -> Protection | None:
         """Of what was screened, the one of most merit, the first of equals; None when nothing was."""
         return max(self.screened, key=lambda each: each.merit, default=None)
+
+    @property
+    def best_decoded(self) -> Protection | None:
+        """Of what was decoded, the one that wins most cases less those lost, then of fewest bits."""
+
+        def merit(each: Protection) -> tuple[int, float]:
+            return each.trial.turned_back - each.trial.lost, -each.trial.bits
+
+        return max(self._decoded, key=merit, default=None)
 
     @property
     def weights(self) -> int:
@@ -166,14 +189,24 @@ class Trials:
             trial = Trial(
                 *self._told(names, keeping),
                 turned_back=len(found.turned),
-                degraded=len(self._screen.degraded),
+                degraded=len({point.case_id for point in self._screen.degraded}),
                 lost=len(found.lost),
-                preserved=len(self._screen.preserved),
+                preserved=len({point.case_id for point in self._screen.preserved}),
                 stage="screened",
                 way=way,
             )
             self._screened[key] = Protection(tuple(names), keeping, trial, found)
+            self.note(trial)
         return self._screened[key]
+
+    def note(self, trial: Trial) -> None:
+        """Put something into the log that was tried otherwise."""
+        self._log.append(trial)
+
+    def look_anew(self, screen: Screen) -> None:
+        """Go on with other points; what was screened by those before stays in the log."""
+        self._screen = screen
+        self._screened.clear()
 
     def decode(self, protection: Protection) -> None:
         """Answers and grades the cases with a protection; a preserved case that is unscored then is lost.
@@ -185,17 +218,23 @@ class Trials:
         began = self._clock.now()
         cases, names = self._cases, protection.names
         with swapped(self._subject.model, protection.keeping.donor(names), names):
-            passed = cases.passes((*cases.degraded, *cases.preserved))
+            found = cases.outcomes([each.case for each in (*cases.degraded, *cases.preserved)])
         self._longest = max(self._longest, self._clock.now() - began)
+        before, after = (
+            [replace(each, candidate=found[each.case.id]) for each in those]
+            for those in (cases.degraded, cases.preserved)
+        )
         trial = replace(
             protection.trial,
-            turned_back=sum(passed[case.id] is True for case in cases.degraded),
-            degraded=len(cases.degraded),
-            lost=sum(passed[case.id] is not True for case in cases.preserved),
-            preserved=len(cases.preserved),
+            turned_back=sum(each.candidate.passed is True for each in before),
+            degraded=len(before),
+            lost=sum(each.candidate.passed is not True for each in after),
+            preserved=len(after),
             stage="decoded",
         )
-        self._decoded.append(replace(protection, trial=trial))
+        fails = tuple(each for each in (*before, *after) if each.transition is Transition.DEGRADED)
+        self._decoded.append(replace(protection, trial=trial, fails=fails))
+        self.note(trial)
 
     def _told(self, names: Collection[str], keeping: Keeping) -> tuple[str, tuple[str, ...], float, int]:
         """Spec, names in it, bits and bytes of a protection."""

@@ -13,7 +13,7 @@ from pytest_quantgate.diagnosis import screening
 from pytest_quantgate.diagnosis.clock import TimeUpError
 from pytest_quantgate.diagnosis.points import Point
 from pytest_quantgate.diagnosis.running import Runner
-from pytest_quantgate.diagnosis.screening import FOLLOWING, Screen, Screened
+from pytest_quantgate.diagnosis.screening import FOLLOWING, Screen, Screened, longest, within
 from pytest_quantgate.diagnosis.swapping import swapped
 from tests.unit.diagnosis.families import llama
 
@@ -167,6 +167,65 @@ def test_a_tie_is_worse_than_being_first_and_better_than_being_second(reference:
     assert screen_of(reference, tied, [broken]).good == {broken: 1.0}
     assert screen_of(tied, behind, [broken]).good == {broken: 1.5}
     assert screen_of(tied, deepcopy(tied), [broken]).good == {}
+
+
+def parted(reference: Any, candidate: Any, points: list[Point]) -> tuple[Point, Point]:
+    """Two broken cases: one that the first broken layer alone turns back when it is whole again, and one that not."""
+    turned = screen_of(reference, candidate, points).tried(reference, [BROKEN[0]]).turned
+    broken = [point for point in points if point.degraded]
+    one = next(point for point in broken if point.case_id in turned)
+    return one, next(point for point in broken if point.case_id not in turned)
+
+
+def test_where_a_protected_candidate_went_wrong_a_preserved_case_must_go_on_as_the_reference_does(
+    reference: Any, candidate: Any, points: list[Point]
+) -> None:
+    one, other = (replace(point, degraded=False) for point in parted(reference, candidate, points))
+    assert screen_of(reference, candidate, [one, other]).tried(reference, [BROKEN[0]]).lost == set()
+    broken = [point for point in points if point.degraded]
+    screen = Screen(Runner(reference), Runner(candidate), broken, learned=[one, other])
+    assert screen.tried(reference, [BROKEN[0]]).lost == {other.case_id}
+    assert screen.tried(reference, BROKEN).lost == set()
+
+
+def test_a_case_turns_back_where_all_its_points_are_good(reference: Any, candidate: Any, points: list[Point]) -> None:
+    one, other = parted(reference, candidate, points)
+    learned = replace(other, case_id=one.case_id)
+    screen = Screen(Runner(reference), Runner(candidate), [one], learned=[learned])
+    assert screen.points == screen.degraded == (one, learned)
+    assert screen.tried(reference, [BROKEN[0]]).turned == set()
+    assert screen.tried(reference, BROKEN).turned == {one.case_id}
+
+
+def test_where_only_a_protected_candidate_goes_wrong_is_looked_at_too(
+    reference: Any, candidate: Any, points: list[Point]
+) -> None:
+    whole = replace(next(point for point in points if not point.degraded), degraded=True, following=())
+    screen = Screen(Runner(reference), Runner(candidate), points, learned=[whole])
+    assert whole in screen.degraded
+    donor = deepcopy(reference)
+    donor.get_submodule(OTHERS[1]).weight.fill_(float("nan"))
+    assert screen.tried(donor, [OTHERS[1]]).turned == set()
+    assert screen.tried(reference, OTHERS).turned == {whole.case_id}
+
+
+def test_a_place_that_was_learned_again_is_looked_at_once(reference: Any, candidate: Any, points: list[Point]) -> None:
+    point = next(point for point in points if point.degraded)
+    learned = replace(point, rival=None)
+    assert Screen(Runner(reference), Runner(candidate), [point], learned=[learned]).points == (learned,)
+
+
+def test_learned_points_take_no_more_memory_than_was_counted() -> None:
+    def point(name: str, tokens: int, following: int = 0) -> Point:
+        behind = (1,) * following
+        text = (1,) * tokens
+        return Point(name, degraded=True, token_ids=text, target=1, rival=None, following=behind, prompt_tokens=1)
+
+    seen = [point("a", 4, following=2), point("b", 5)]
+    assert (longest(seen), longest([])) == (7, 0)
+    learned = [point("f", 8), point("e", 7), point("d", 2), point("c", 2)]
+    assert [each.case_id for each in within(learned, seen)] == ["c", "d"]  # 9 tokens together, none of more than 7
+    assert [each.case_id for each in within(learned[:3], seen)] == ["d", "e"]
 
 
 def test_it_stops_between_two_points_and_leaves_the_model_as_it_was(

@@ -13,9 +13,9 @@ import torch
 
 from pytest_quantgate.cases.model import Case, CheckSpec, Message, Turn
 from pytest_quantgate.checks.builtin import builtin_registry
-from pytest_quantgate.diagnosis import clock
+from pytest_quantgate.diagnosis import clock, orders, screening
 from pytest_quantgate.diagnosis import search as search_module
-from pytest_quantgate.diagnosis.decoding import passes
+from pytest_quantgate.diagnosis.decoding import outcomes
 from pytest_quantgate.diagnosis.donors import Brought
 from pytest_quantgate.diagnosis.measured import Measured
 from pytest_quantgate.diagnosis.model import Mode, Repair, Stage, Trial
@@ -25,6 +25,7 @@ from pytest_quantgate.diagnosis.protection import RepairLimits, Stored
 from pytest_quantgate.diagnosis.room import needed_bytes
 from pytest_quantgate.diagnosis.running import Runner
 from pytest_quantgate.diagnosis.search import ranked, search
+from pytest_quantgate.diagnosis.sensitivity import attribute
 from pytest_quantgate.diagnosis.trials import Keeping, Subject
 from pytest_quantgate.generation.completion import Completion, Request
 from pytest_quantgate.generation.progress import SilentProgress
@@ -63,9 +64,10 @@ class Pair:
     candidate: LoadedModel
     comparisons: tuple[Comparison, ...]
 
-    def search(self, mode: Mode = Mode.DEGRADATION, **limits: float) -> Repair:
+    def search(self, mode: Mode = Mode.DEGRADATION, *, cases: int = 40, **limits: float) -> Repair:
         ending = partial(end_token, Runner(self.reference.model), stops_of(self.reference))
-        chosen = points_of(self.comparisons, self.reference.tokenizer, CONTEXT, ending)
+        choose = partial(points_of, tokenizer=self.reference.tokenizer, context_length=CONTEXT, ending=ending)
+        chosen = choose(self.comparisons, limit_cases=cases)
         assert chosen.points
         return search(
             self.reference,
@@ -74,6 +76,7 @@ class Pair:
             Runner(self.candidate.model),
             points=chosen.points,
             comparisons=self.comparisons,
+            choose=choose,
             registry=REGISTRY,
             mode=mode,
             measured=Measured(),
@@ -155,6 +158,53 @@ def test_it_finds_exactly_what_is_broken_and_decodes_it(pair: Pair) -> None:
     assert {trial.stage for trial in found.trials} == {"screened", "decoded"}
 
 
+def test_where_whole_answers_go_wrong_is_looked_at_in_another_round(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few points show one of the two broken layers; answers with that one kept show the other."""
+    monkeypatch.setattr(screening, "MOST_TOKENS", 60)
+    degraded = sum(each.transition is Transition.DEGRADED for each in pair.comparisons)
+    before = [modules(each) for each in (pair.reference, pair.candidate)]
+    found = pair.search()
+    assert found.chosen is not None
+    assert set(found.chosen.kept) == {name.removeprefix("model.") for name in BROKEN}
+    assert (found.chosen.turned_back, found.chosen.lost) == (degraded, 0)
+    assert any(trial.way == "first-order effect on the cases, round 2" for trial in found.trials)
+    first = next(trial for trial in found.trials if trial.stage == "decoded")
+    assert (set(first.kept), first.way) == ({BROKEN[0].removeprefix("model.")}, "first-order effect on the cases")
+    assert 0 < first.turned_back < degraded
+    assert not any(trial.way.endswith("round 3") for trial in found.trials)  # nothing goes wrong any more
+    assert [modules(each) for each in (pair.reference, pair.candidate)] == before
+
+
+def test_a_round_that_is_cut_short_is_told_and_takes_nothing_away(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screening, "MOST_TOKENS", 60)
+    now = [0.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: now[0])
+
+    def late(*given: Any, weights: Any = None) -> Any:
+        if weights is not None:
+            now[0] = 10.0 * 60
+        return attribute(*given, weights=weights)
+
+    monkeypatch.setattr(orders, "attribute", late)
+    found = pair.search(minutes=10)
+    assert found.chosen is not None
+    assert found.chosen in ranked(found.trials)
+    assert not any("round" in trial.way for trial in found.trials)
+    assert found.reason.endswith("preserved ones fail; round 2 was cut short after 10 minutes")
+
+
+def test_what_is_decoded_has_points_or_is_short(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screening, "MOST_TOKENS", 60)
+    monkeypatch.setattr(search_module, "DECODED_TOKENS", 0)
+    decoded = [trial for trial in pair.search(cases=6).trials if trial.stage == "decoded"]
+    assert {(trial.degraded, trial.preserved) for trial in decoded} == {(3, 3)}
+    monkeypatch.setattr(search_module, "DECODED_TOKENS", 10_000)
+    decoded = [trial for trial in pair.search(cases=6).trials if trial.stage == "decoded"]
+    assert {trial.degraded + trial.preserved for trial in decoded} == {len(pair.comparisons)}
+
+
 def test_a_collapse_is_given_up_with_what_was_tried(pair: Pair) -> None:
     found = pair.search(Mode.COLLAPSE, max_bits=3.8)
     degraded = sum(each.transition is Transition.DEGRADED for each in pair.comparisons)
@@ -193,16 +243,16 @@ def test_when_the_time_is_up_it_says_which_stage_was_cut(pair: Pair, monkeypatch
     now = [0.0]
     monkeypatch.setattr(clock, "monotonic", lambda: now[0])
 
-    def attribute(*given: Any) -> None:
-        now[0] = 6.0 * 60
+    def slow(*given: Any) -> None:
+        now[0] = 5.0 * 60
         *_, check = given
         check()
         pytest.fail("it goes on")
 
-    monkeypatch.setattr(search_module, "attribute", attribute)
+    monkeypatch.setattr(orders, "attribute", slow)
     found = pair.search(minutes=10)
     assert (found.chosen, found.trials) == (None, ())
-    assert found.reason == ("nothing was tried within 5.5 bits a weight; screening was cut short after 6 of 10 minutes")
+    assert found.reason == ("nothing was tried within 5.5 bits a weight; screening was cut short after 5 of 10 minutes")
 
 
 def test_decoding_stops_in_its_middle_when_the_time_is_up(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,8 +294,8 @@ def test_what_a_search_holds_is_counted(pair: Pair) -> None:
     stored = Stored(weights, dict.fromkeys(weights, 4.0), 200)
     subject = Subject(parse_spec("nf4"), pair.candidate.model, stored, ("a", "b", "lm_head"), "lm_head")
     after = Runner(pair.candidate.model)
-    states = tokens * (layers + 1) * width * size
-    gradient = tokens * layers * (12 * width + 4 * inner) * size
+    states = 2 * tokens * (layers + 1) * width * size
+    gradient = (tokens + 1) * layers * (12 * width + 4 * inner) * size
     assert needed_bytes(after, points, subject, (), 5.0) == states + gradient
     rounded = Keeping(parse_spec("rtn:8bit"), 8.5, lambda _: pair.reference.model, held=8.5)
     many = replace(stored, weights={"a": 100_000, "b": 300_000})
@@ -334,5 +384,5 @@ def test_all_turns_of_a_case_are_answered_and_a_case_without_an_answer_is_unscor
     first = pair.comparisons[0].case
     chat = replace(first, later=(Turn("bal", (CheckSpec("exact", {"text": "no such answer"}),), 2),))
     long = replace(first, id="long", messages=(Message("user", "bal " * CONTEXT),))
-    found = passes(pair.reference, [first, replace(chat, id="chat"), long], REGISTRY, lambda _: None)
-    assert found == {first.id: True, "chat": False, "long": None}
+    found = outcomes(pair.reference, [first, replace(chat, id="chat"), long], REGISTRY, lambda _: None)
+    assert {name: each.passed for name, each in found.items()} == {first.id: True, "chat": False, "long": None}

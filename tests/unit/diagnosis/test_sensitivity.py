@@ -132,6 +132,23 @@ def test_attribution_is_the_difference_that_an_exchange_makes_where_errors_are_s
     assert float(found.effects.sum()) == pytest.approx(margin(reference) - before, rel=0.05)
 
 
+def test_around_a_candidate_that_keeps_some_layers_errors_are_still_those_of_its_own_weights() -> None:
+    reference, lender = network(), network()
+    candidate = noisy(reference, 1e-3)
+    names = early_first(architecture_of(reference))
+    plain = attribute(reference, Runner(candidate), [POINT], names)
+    own = {name: candidate.get_submodule(name).weight for name in names}
+    before = margin(candidate)
+    with swapped(candidate, lender, names[3:9]):
+        found = attribute(reference, Runner(candidate), [POINT], names, weights=own)
+        around = margin(candidate)
+    assert plain is not None
+    assert found is not None
+    assert found.margins.tolist() == pytest.approx([around], abs=1e-5)
+    assert float(found.effects[0, 3:9].sum()) == pytest.approx(around - before, rel=0.05)
+    assert (found.effects - plain.effects).norm() < 0.05 * plain.effects.norm()
+
+
 @pytest.mark.parametrize("reference_dtype", [torch.float32, torch.float16])
 def test_attribution_of_a_candidate_that_computes_in_half_precision(reference_dtype: torch.dtype) -> None:
     reference = network()

@@ -18,6 +18,7 @@ from pytest_quantgate.diagnosis.protection import Stored
 from pytest_quantgate.diagnosis.screening import Screened
 from pytest_quantgate.diagnosis.strategy import DECODED, promising, screen_all
 from pytest_quantgate.diagnosis.trials import Cases, Keeping, Subject, Trials
+from pytest_quantgate.outcomes.model import Outcome
 from pytest_quantgate.variants.mix import FP16
 from pytest_quantgate.variants.spec import VariantSpec
 
@@ -56,11 +57,11 @@ class Known:
 
 
 def trials_of(
-    screen: Any, *, max_bits: float = 6.0, passes: Callable[[Sequence[Case]], dict[str, bool | None]] = lambda _: {}
+    screen: Any, *, max_bits: float = 6.0, outcomes: Callable[[Sequence[Case]], dict[str, Outcome]] = lambda _: {}
 ) -> Trials:
     stored = Stored(dict.fromkeys(NAMES, WEIGHTS), dict.fromkeys(NAMES, 4.0), 20_000)
     subject = Subject(VariantSpec("nf4"), NOTHING, stored, (*NAMES, "lm_head"), "lm_head")
-    return Trials(subject, screen, Cases((), (), passes), max_bits, Clock())
+    return Trials(subject, screen, Cases((), (), outcomes), max_bits, Clock())
 
 
 def run(trials: Trials, *orders: Sequence[str], collapsed: bool = False) -> None:
@@ -169,11 +170,11 @@ def test_a_decoding_that_would_take_too_long_is_not_begun(monkeypatch: pytest.Mo
     monkeypatch.setattr(clock, "monotonic", lambda: now[0])
     monkeypatch.setattr(trials_module, "swapped", lambda *_: nullcontext())
 
-    def passes(_: Sequence[Case]) -> dict[str, bool | None]:
+    def outcomes(_: Sequence[Case]) -> dict[str, Outcome]:
         now[0] += 50
         return {}
 
-    trials = trials_of(Known({"a": {NAMES[1]}}), passes=passes)
+    trials = trials_of(Known({"a": {NAMES[1]}}), outcomes=outcomes)
     first, second = (trials.screen(NAMES[:count], EIGHT_BITS, "by hand") for count in (4, 3))
     trials.clock.allow(99 / 60)
     trials.decode(first)

@@ -1,0 +1,106 @@
+"""Orders over layers that a search cuts at its budget. Imports torch: import it only to run models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from pytest_quantgate.diagnosis.clock import Clock
+from pytest_quantgate.diagnosis.measured import Measured
+from pytest_quantgate.diagnosis.running import Runner
+from pytest_quantgate.diagnosis.screening import Screen
+from pytest_quantgate.diagnosis.sensitivity import attribute, by_cover, by_effect, by_kurtosis, early_first, is_dense
+from pytest_quantgate.diagnosis.strategy import Orders
+from pytest_quantgate.diagnosis.swapping import swapped
+from pytest_quantgate.diagnosis.trials import Keeping, Subject, Trials
+
+BY_EFFECT: Final = "first-order effect on the cases"
+"""The way of the order by ``sensitivity.by_cover``."""
+
+
+def first_orders(
+    before: Runner,
+    after: Runner,
+    screen: Screen,
+    subject: Subject,
+    *,
+    measured: Measured,
+    told: Callable[[str], None],
+    clock: Clock,
+) -> Orders:
+    """The four orders over layers, as far as they can be had.
+
+    Args:
+        before: Runs the reference.
+        after: Runs the candidate.
+        screen: The points.
+        subject: The candidate.
+        measured: What ``causal_tests`` gave; may be empty.
+        told: Given lines for people.
+        clock: How long.
+
+    Raises:
+        TimeUpError: No time is left.
+    """
+    architecture, stored = after.architecture, subject.stored
+    every = early_first(architecture)
+    found = {
+        "early layers": every,
+        "kurtosis of weights": by_kurtosis(before.model, every),
+        "most sensitive layers and components": by_effect(architecture, measured),
+    }
+    attribution = attribute(before.model, after, (*screen.degraded, *screen.preserved), every, clock.check)
+    if attribution is None:
+        told("layers cannot be put in order by their effect on the cases: only their own kernels know their weights")
+
+    def orders(keeping: Keeping) -> Mapping[str, Sequence[str]]:
+        gaining = set(stored.protectable(keeping.bits))
+        fitting = {way: [name for name in order if name in gaining] for way, order in found.items() if order}
+        if attribution is not None:
+            fitting[BY_EFFECT] = list(by_cover(attribution, _costs(subject, keeping)))
+        return fitting
+
+    return orders
+
+
+def orders_around(
+    before: Runner, after: Runner, screen: Screen, subject: Subject, trials: Trials, *, number: int
+) -> Orders:
+    """The order by the effect of each layer around the best that was decoded, and the layers that this one keeps.
+
+    A first-order effect holds near the model that it is taken at. The best protection of a round is nearer to that of
+    the next than the candidate without any.
+
+    Args:
+        before: Runs the reference.
+        after: Runs the candidate.
+        screen: The points, learned ones among them.
+        subject: The candidate.
+        trials: What was decoded.
+        number: Of the round.
+
+    Raises:
+        TimeUpError: No time is left.
+    """
+    best, every = trials.best_decoded, early_first(after.architecture)
+    if best is None or not all(is_dense(after.model, name) for name in every):
+        return lambda _: {}
+    own = {name: after.model.get_parameter(f"{name}.weight") for name in every}
+    with swapped(after.model, best.keeping.donor(best.names), best.names):
+        attribution = attribute(before.model, after, screen.points, every, trials.clock.check, weights=own)
+    if attribution is None:
+        return lambda _: {}
+    kept = [place for place, name in enumerate(every) if name in best.names]
+    bare = replace(attribution, margins=attribution.margins - attribution.effects[:, kept].sum(dim=1))
+
+    def orders(keeping: Keeping) -> Mapping[str, Sequence[str]]:
+        found = {f"{BY_EFFECT}, round {number}": by_cover(bare, _costs(subject, keeping))}
+        return {f"the best so far, round {number}": best.names, **found} if keeping.at == best.keeping.at else found
+
+    return orders
+
+
+def _costs(subject: Subject, keeping: Keeping) -> dict[str, float]:
+    """Bits that each layer takes on top, of those that gain by a precision."""
+    return {name: subject.stored.extra_bits([name], keeping.bits) for name in subject.stored.protectable(keeping.bits)}
