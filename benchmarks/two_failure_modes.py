@@ -11,7 +11,7 @@ reference knows are split by one variant (``--split``): those that it gets wrong
 variant is looked at on those very cases, so that the columns can be compared. ``--own`` looks at each variant on the
 cases that it breaks itself, as a diagnosis does. Prints Markdown tables: what each variant still knows, the criteria of
 the verdict with their limits, each curve by quarters of the depth, and with ``--repair`` the best repair of each
-variant, decoded on those of the cases that it breaks itself, and not loaded afresh. Everything comes from the functions
+variant, decoded on the cases that it breaks and keeps, and not loaded afresh. Everything comes from the functions
 that a diagnosis is made by. Answers are kept in the user's cache.
 """
 
@@ -78,7 +78,7 @@ FIGURES = (
 """Of the paper: title, measure and part of each curve."""
 
 Choose = partial[Chosen]
-"""``points_of`` without its limits."""
+"""``points_of`` for one model."""
 
 LIMIT_TOKENS = 100_000
 """More than any choice of cases here comes to."""
@@ -357,6 +357,8 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--gptq", action="store_true")
     parser.add_argument("--repair", type=float, metavar="MINUTES", help="search for a repair of each variant so long")
     given = parser.parse_args(words)
+    if given.repair is not None and not given.own:
+        parser.error("--repair needs --own: a variant is repaired on the cases that it breaks itself")
     limits = None if given.repair is None else RepairLimits(minutes=given.repair)
     specs = given.specs or [*SPECS, *(GPTQ if given.gptq else ()), *RUINS]
     cases = [case for file in given.slice for case in load_slice(file, builtin_registry()).cases] or facts(given.facts)

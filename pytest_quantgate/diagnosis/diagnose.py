@@ -165,7 +165,7 @@ class _Study:
         self._where, self._comparisons, self._folder = where, comparisons, folder
         self._kept, self._progress = kept, progress
         self.chosen = Chosen((), Sample((), ()), {}, frozenset())
-        self._choose = partial(points_of)  # with a tokenizer once the reference is in memory
+        self._other: frozenset[str] = frozenset()
         self.readings: list[Readings] = []
         self.taken: frozenset[str] = frozenset()
         self._steps: dict[Literal["reference", "candidate"], dict[str, Tensor]] = {}
@@ -174,11 +174,8 @@ class _Study:
 
     def look_first(self, reference: LoadedModel) -> None:
         """Choose what is looked at, and look at the reference."""
-        length = context_length(reference.model.config.get_text_config(decoder=True))
         runner = _runner(reference)
-        ending = partial(end_token, runner, stops_of(reference))
-        self._choose = partial(self._choose, tokenizer=reference.tokenizer, context_length=length, ending=ending)
-        self.chosen = self._choose(self._comparisons)
+        self.chosen = _chooser(reference, runner)(self._comparisons)
         self.points, self.sample = self.chosen.points, self.chosen.sample
         self._refuse_nothing()
         self.taken = frozenset(each.case_id for each in self.points if each.degraded and takes_target(runner, each))
@@ -219,8 +216,8 @@ class _Study:
                     before,
                     after,
                     points=self.points,
-                    comparisons=self._comparisons,
-                    choose=self._choose,
+                    comparisons=[each for each in self._comparisons if each.case.id not in self._other],
+                    choose=_chooser(reference, before),
                     registry=workshop.registry,
                     mode=found.mode,
                     measured=tested,
@@ -244,6 +241,7 @@ class _Study:
         """Look no further at some of the degraded cases."""
         if not cases:
             return
+        self._other = frozenset(cases)
         sample = self.sample
         self.points = tuple(each for each in self.points if each.case_id not in cases)
         self.sample = replace(
@@ -274,6 +272,13 @@ class _Study:
             where=self._where,
             hint="run the slice again with the models as they are here, and diagnose that run",
         )
+
+
+def _chooser(reference: LoadedModel, runner: Runner) -> partial[Chosen]:
+    """Chooses what to look at with the reference, as long as it is in memory: this keeps it there."""
+    length = context_length(reference.model.config.get_text_config(decoder=True))
+    ending = partial(end_token, runner, stops_of(reference))
+    return partial(points_of, tokenizer=reference.tokenizer, context_length=length, ending=ending)
 
 
 def _runner(loaded: LoadedModel) -> Runner:

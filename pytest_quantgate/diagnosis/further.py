@@ -42,9 +42,9 @@ def further(trials: Trials, as_is: Trial, screen: Screen, before: Runner, after:
         return replace(
             base,
             turned_back=len(found.turned),
-            degraded=len(screen.degraded),
+            degraded=len(screen.degraded_cases),
             lost=len(found.lost),
-            preserved=len(screen.preserved),
+            preserved=len(screen.preserved_cases),
             stage="screened",
             way=way,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,37 +13,38 @@ if TYPE_CHECKING:
 
 
 class Lessons:
-    """The places at which cases that failed when they were decoded parted from the reference's answers, each once.
+    """The places at which cases that failed when they were decoded parted from the reference's answers.
 
     Args:
-        choose: Finds such places: ``points_of`` without its limits.
-        degraded: Ids of the cases that the candidate breaks by itself.
+        choose: Finds such places, as ``points_of`` does, within its limits.
+        degraded: The cases that the candidate breaks by itself.
     """
 
-    def __init__(self, choose: Callable[[Sequence[Comparison]], Chosen], degraded: Iterable[str]) -> None:
+    def __init__(self, choose: Callable[[Sequence[Comparison]], Chosen], degraded: Sequence[Comparison]) -> None:
         self._choose = choose
-        self._degraded = frozenset(degraded)
-        self._points: dict[tuple[str, tuple[int, ...]], Point] = {}
+        self._degraded = {each.case.id: each for each in degraded}
+        self._points: dict[object, Point] = {}
         self._heard = 0
 
     @property
     def points(self) -> tuple[Point, ...]:
-        """The places, each in the group that its case is in; the rival is the protected candidate's token."""
+        """The places, the newest last, each in the group of its case; the rival is the protected candidate's token."""
         return tuple(self._points.values())
 
-    def learn(self, decoded: Sequence[Protection]) -> bool:
+    def learn(self, decoded: Sequence[Protection]) -> None:
         """Take in what was decoded since the last time.
+
+        Of a degraded case the place where the candidate itself parts is learned too: it may be none of those that are
+        looked at, and what goes wrong behind it says nothing of whether it was turned back.
 
         Args:
             decoded: Everything that was, in order.
-
-        Returns:
-            Whether there was a case to learn from.
         """
-        fails = [each.fails for each in decoded[self._heard :]]
+        new = [each.fails for each in decoded[self._heard :] if each.fails]
         self._heard = len(decoded)
-        found = [point for those in fails if those for point in self._choose(those).points]
-        for point in found:
-            group = replace(point, degraded=point.case_id in self._degraded)
-            self._points[point.case_id, point.token_ids] = group
-        return bool(found)
+        failed = {each.case.id for those in new for each in those}
+        own = [each for name, each in self._degraded.items() if name in failed]
+        for those in (own, *new):
+            for point in self._choose(those).points:
+                self._points.pop(point.place, None)  # the newest are last
+                self._points[point.place] = replace(point, degraded=point.case_id in self._degraded)

@@ -50,7 +50,7 @@ def first_orders(
         "kurtosis of weights": by_kurtosis(before.model, every),
         "most sensitive layers and components": by_effect(architecture, measured),
     }
-    attribution = attribute(before.model, after, (*screen.degraded, *screen.preserved), every, clock.check)
+    attribution = attribute(before.model, after, screen.points, every, clock.check)
     if attribution is None:
         told("layers cannot be put in order by their effect on the cases: only their own kernels know their weights")
 
@@ -65,12 +65,13 @@ def first_orders(
 
 
 def orders_around(
-    before: Runner, after: Runner, screen: Screen, subject: Subject, trials: Trials, *, number: int
+    before: Runner, after: Runner, screen: Screen, subject: Subject, trials: Trials, *, first: Orders, number: int
 ) -> Orders:
-    """The order by the effect of each layer around the best that was decoded, and the layers that this one keeps.
+    """The layers that the best so far keeps, and the order by the effect of each layer around it.
 
     A first-order effect holds near the model that it is taken at. The best protection of a round is nearer to that of
-    the next than the candidate without any.
+    the next than the candidate without any. Where there is no such effect, the first orders are tried once more: by
+    other points they may come to something else.
 
     Args:
         before: Runs the reference.
@@ -78,24 +79,30 @@ def orders_around(
         screen: The points, learned ones among them.
         subject: The candidate.
         trials: What was decoded.
+        first: What ``first_orders`` gave.
         number: Of the round.
 
     Raises:
         TimeUpError: No time is left.
     """
     best, every = trials.best_decoded, early_first(after.architecture)
-    if best is None or not all(is_dense(after.model, name) for name in every):
-        return lambda _: {}
-    own = {name: after.model.get_parameter(f"{name}.weight") for name in every}
-    with swapped(after.model, best.keeping.donor(best.names), best.names):
-        attribution = attribute(before.model, after, screen.points, every, trials.clock.check, weights=own)
-    if attribution is None:
-        return lambda _: {}
-    kept = [place for place, name in enumerate(every) if name in best.names]
-    bare = replace(attribution, margins=attribution.margins - attribution.effects[:, kept].sum(dim=1))
+    if best is None:
+        return first
+    attribution = None
+    if all(is_dense(after.model, name) for name in every):
+        own = {name: after.model.get_parameter(f"{name}.weight") for name in every}
+        with swapped(after.model, best.keeping.donor(best.names), best.names):
+            attribution = attribute(before.model, after, screen.points, every, trials.clock.check, weights=own)
+    if attribution is not None:
+        kept = [place for place, name in enumerate(every) if name in best.names]
+        margins = attribution.margins - attribution.effects[:, kept].sum(dim=1)
+        attribution = replace(attribution, margins=margins)  # those without any protection, seen from the best
 
     def orders(keeping: Keeping) -> Mapping[str, Sequence[str]]:
-        found = {f"{BY_EFFECT}, round {number}": by_cover(bare, _costs(subject, keeping))}
+        if attribution is None:
+            found = {f"{way}, round {number}": order for way, order in first(keeping).items()}
+        else:
+            found = {f"{BY_EFFECT}, round {number}": by_cover(attribution, _costs(subject, keeping))}
         return {f"the best so far, round {number}": best.names, **found} if keeping.at == best.keeping.at else found
 
     return orders

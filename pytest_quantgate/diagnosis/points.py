@@ -64,6 +64,11 @@ class Point:
     prompt_tokens: int
     subject: int | None = None
 
+    @property
+    def place(self) -> tuple[str, tuple[int, ...], int]:
+        """What no two points of one reference have in common."""
+        return self.case_id, self.token_ids, self.target
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:

@@ -18,9 +18,9 @@ def needed_bytes(
 ) -> int:
     """Most bytes that a search holds at a time, but for decoding, which takes what there is.
 
-    The candidate's states at all points, and at as many tokens of learned ones; and either the activations of the
-    longest of them, while layers are put in order, or the layers of one trial in the compute dtype and what is held
-    from one trial to the next.
+    The candidate's states at all points, and at as many tokens of learned ones, for a while of those before and of new
+    ones; the activations of the longest of them, while layers are put in order; the layers of one trial in the compute
+    dtype, and what is held from one trial to the next.
 
     Args:
         candidate: The one that is protected.
@@ -31,10 +31,10 @@ def needed_bytes(
     """
     config, size = candidate.model.config.get_text_config(decoder=True), candidate.model.dtype.itemsize
     seen = looked_at(points)
-    tokens = 2 * sum(len(point.token_ids) for point in seen)
+    tokens = 3 * sum(len(point.token_ids) for point in seen)
     states = tokens * (candidate.n_layers + 1) * int(config.hidden_size) * size
     trial = max((_trial_bytes(subject, keeping, max_bits, size) for keeping in keepings), default=0)
-    return states + max(activations_bytes(candidate, longest(seen)), trial)
+    return states + activations_bytes(candidate, longest(seen)) + trial
 
 
 def _trial_bytes(subject: Subject, keeping: Keeping, max_bits: float, size: int) -> int:

@@ -67,31 +67,47 @@ class Screen:
         candidate: The one that broke.
         points: Where.
         check: Called before each point is read, then and in each trial; what it raises goes through.
-        learned: Where protected candidates went wrong in cases of these points or others, see ``within``. There a case
-            of either group must go on as the reference does.
     """
 
     def __init__(
-        self,
-        reference: Runner,
-        candidate: Runner,
-        points: Iterable[Point],
-        check: Callable[[], None] = lambda: None,
-        learned: Iterable[Point] = (),
+        self, reference: Runner, candidate: Runner, points: Iterable[Point], check: Callable[[], None] = lambda: None
     ) -> None:
+        self._reference = reference
         self._candidate = candidate
         self._check = check
-        self._watched: list[_Watched] = []
-        seen = looked_at(points)
-        added = within(learned, seen)
-        places = {_place(point) for point in added}
-        for point in (*(point for point in seen if _place(point) not in places), *added):
-            check()
-            watched = _watched(reference, candidate, point, learned=_place(point) in places)
-            if watched is not None:
-                self._watched.append(watched)
+        self._first = looked_at(points)
+        read = (self._read(point, learned=False) for point in self._first)
+        self._own = [each for each in read if each is not None]
+        self._learned: dict[Point, _Watched] = {}
         layers = candidate.architecture.layers
         self._layer = {name: number for number, layer in enumerate(layers) for name in layer.linear.values()}
+
+    def learn(self, points: Iterable[Point]) -> bool:
+        """Look at other points too: where protected candidates went wrong. There a case must go on as the reference.
+
+        The newest are looked at, as many tokens as the first points have, and none that is longer than the longest of
+        these with the reference's answer to its end: memory was counted by them.
+
+        Args:
+            points: What was learned, the newest last; a point in the place of another stands for it.
+
+        Returns:
+            Whether anything is looked at that was not.
+        """
+        own = {each.point for each in self._own}
+        added = [point for point in within(points, self._first) if point not in own]
+        self._learned = {point: known for point in added if (known := self._learned.get(point)) is not None}
+        new = [point for point in added if point not in self._learned]
+        for point in new:
+            watched = self._read(point, learned=True)
+            if watched is not None:
+                self._learned[point] = watched
+        return bool(new)
+
+    @property
+    def _watched(self) -> tuple[_Watched, ...]:
+        places = {point.place for point in self._learned}
+        return *(each for each in self._own if each.point.place not in places), *self._learned.values()
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -99,14 +115,19 @@ class Screen:
         return tuple(each.point for each in self._watched)
 
     @property
-    def degraded(self) -> tuple[Point, ...]:
-        """The degraded points that are looked at."""
-        return tuple(each.point for each in self._watched if each.point.degraded)
+    def preserved(self) -> tuple[Point, ...]:
+        """Those of cases that pass with both variants."""
+        return tuple(point for point in self.points if not point.degraded)
 
     @property
-    def preserved(self) -> tuple[Point, ...]:
-        """The preserved ones."""
-        return tuple(each.point for each in self._watched if not each.point.degraded)
+    def degraded_cases(self) -> frozenset[str]:
+        """Ids of the cases that broke."""
+        return frozenset(point.case_id for point in self.points if point.degraded)
+
+    @property
+    def preserved_cases(self) -> frozenset[str]:
+        """Ids of the others."""
+        return frozenset(point.case_id for point in self.preserved)
 
     @property
     def good(self) -> Mapping[Point, float]:
@@ -117,9 +138,10 @@ class Screen:
         """What becomes of the points when some layers are a donor's.
 
         A degraded case is turned back when the reference's token stands where it stands with the reference, and the
-        tokens behind it are the reference's too. A preserved one is lost when it stands lower than with both variants.
-        Of a case with several points all must be good. Costs one pass over each point through the layers from the
-        first named one on, and one whole pass over those that may be turned back.
+        tokens behind it are the reference's too; a preserved one is lost when it stands lower than with both variants.
+        At learned points both must go on as the reference. Of a case with several points all must be good. Costs one
+        pass over each point through the layers from the first named one on, and one whole pass over those that may be
+        turned back.
 
         Args:
             donor: Holds modules of these names.
@@ -133,8 +155,21 @@ class Screen:
                 logits = self._candidate.resume(each.trace, first, each.trace.states[first][None])[0]
                 if float(standing(logits, each.point.target)) > each.rank or not self._goes_on(each):
                     bad.add(each.point.case_id)
-        turned = {point.case_id for point in self.degraded} - bad
-        return Screened(frozenset(turned), frozenset(point.case_id for point in self.preserved) & bad)
+        return Screened(self.degraded_cases - bad, self.preserved_cases & bad)
+
+    def _read(self, point: Point, *, learned: bool) -> _Watched | None:
+        """What must be known of a point; None where it shows nothing."""
+        self._check()
+        known = _known(point)
+        memory = self._reference.memory()
+        logits = self._reference.read(known, memory, keep=len(known) - len(point.token_ids) + 1)
+        trace = self._candidate.trace(point.token_ids)
+        before, after = (float(standing(each, point.target)) for each in (logits[0], trace.logits))
+        if point.degraded and after <= before and not learned:
+            return None
+        strict = point.degraded or learned
+        follows = tuple(logits[1:].argmax(dim=-1).tolist()) if strict else ()
+        return _Watched(point, replace(trace, memory=()), before if strict else max(before, after), follows)
 
     def _goes_on(self, each: _Watched) -> bool:
         if not each.follows:
@@ -153,41 +188,24 @@ def looked_at(points: Iterable[Point]) -> tuple[Point, ...]:
 
 
 def within(learned: Iterable[Point], points: Sequence[Point]) -> tuple[Point, ...]:
-    """Of learned points the shortest ones, as many tokens together as the points that are looked at anyway have.
-
-    None is longer than any of these with the reference's answer to its end: memory was counted by them.
+    """Of learned points the newest ones that memory was counted for, in the same order.
 
     Args:
-        learned: Where protected candidates went wrong.
+        learned: The newest last.
         points: What ``looked_at`` gave.
     """
-    ordered = sorted(learned, key=lambda point: (len(point.token_ids), point.case_id))
     most, room = longest(points), sum(len(point.token_ids) for point in points)
-    totals = accumulate(len(point.token_ids) for point in ordered)
-    pairs = zip(ordered, totals, strict=True)
-    return tuple(point for point, total in pairs if total <= room and len(point.token_ids) <= most)
+    taken: list[Point] = []
+    for point in reversed(tuple(learned)):
+        if len(point.token_ids) <= min(most, room):
+            room -= len(point.token_ids)
+            taken.append(point)
+    return tuple(reversed(taken))
 
 
 def longest(points: Iterable[Point]) -> int:
     """Most tokens of a point up to the end of the reference's answer; 0 without points."""
     return max((len(point.token_ids) + 1 + len(point.following) for point in points), default=0)
-
-
-def _place(point: Point) -> tuple[str, tuple[int, ...]]:
-    return point.case_id, point.token_ids
-
-
-def _watched(reference: Runner, candidate: Runner, point: Point, *, learned: bool) -> _Watched | None:
-    """What must be known of a point; None where it shows nothing."""
-    known = _known(point)
-    logits = reference.read(known, reference.memory(), keep=len(known) - len(point.token_ids) + 1)
-    trace = candidate.trace(point.token_ids)
-    before, after = (float(standing(each, point.target)) for each in (logits[0], trace.logits))
-    if point.degraded and after <= before and not learned:
-        return None
-    strict = point.degraded or learned
-    follows = tuple(logits[1:].argmax(dim=-1).tolist()) if strict else ()
-    return _Watched(point, replace(trace, memory=()), before if strict else max(before, after), follows)
 
 
 def _known(point: Point) -> tuple[int, ...]:

@@ -9,13 +9,14 @@ the best on a variant loaded afresh.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import chain, zip_longest
 from typing import Any, Final
 
 from pytest_quantgate.checks.registry import CheckRegistry
 from pytest_quantgate.diagnosis.clock import Clock, TimeUpError
 from pytest_quantgate.diagnosis.decoding import outcomes
 from pytest_quantgate.diagnosis.donors import EIGHT_BITS, Brought, Rounded, can_lend, group_of
+from pytest_quantgate.diagnosis.faults import fault_of
 from pytest_quantgate.diagnosis.further import further
 from pytest_quantgate.diagnosis.lessons import Lessons
 from pytest_quantgate.diagnosis.measured import Measured
@@ -26,7 +27,7 @@ from pytest_quantgate.diagnosis.protection import RepairLimits, bare, stored_of,
 from pytest_quantgate.diagnosis.room import needed_bytes
 from pytest_quantgate.diagnosis.running import Runner
 from pytest_quantgate.diagnosis.screening import Screen
-from pytest_quantgate.diagnosis.strategy import promising, screen_all
+from pytest_quantgate.diagnosis.strategy import Orders, promising, screen_all
 from pytest_quantgate.diagnosis.trials import Cases, Keeping, Protection, Subject, Trials
 from pytest_quantgate.outcomes.model import Comparison, Transition
 from pytest_quantgate.variants.memory import available_bytes, release_memory
@@ -72,7 +73,8 @@ def search(
     Layers are kept in 8 bits, and as the reference has them, in the orders of ``diagnosis.sensitivity``; see
     ``diagnosis.strategy``. What wins most points is then decoded on all the cases. Where it goes wrong is learned, and
     layers are put in order anew by their effect there too, around the best so far, until nothing goes wrong, no round
-    brings anything new, or the time is up. ``diagnosis.further`` says what else was tried, by known answers alone.
+    brings anything new, ``ROUNDS`` are over, or the time is up. ``diagnosis.further`` says what else was tried, by
+    known answers alone.
 
     Args:
         reference: The trusted variant.
@@ -80,7 +82,7 @@ def search(
         before: Runs the reference.
         after: Runs the candidate.
         points: Where cases are screened.
-        choose: Finds places in cases that failed when they were decoded: ``points_of`` without its limits.
+        choose: Finds places in cases that failed when they were decoded, as ``points_of`` does.
         comparisons: The cases of the slice; degraded and preserved ones are decoded, up to ``DECODED_TOKENS``.
         registry: The checks by name.
         mode: How the candidate fails: a collapse is given up early.
@@ -111,11 +113,13 @@ def search(
         screen = Screen(before, after, points, clock.check)
     except TimeUpError:
         return Repair(as_is, (), None, reason=f"nothing was tried: {cut}")
-    if not screen.degraded:
+    if not screen.degraded_cases:
         return Repair(as_is, (), None, reason="no degraded case breaks along its known answer: there is nothing to try")
-    told(f"looking for layers to keep, by {len(screen.degraded)} degraded and {len(screen.preserved)} preserved cases")
+    counts = f"{len(screen.degraded_cases)} degraded and {len(screen.preserved_cases)} preserved cases"
+    told(f"looking for layers to keep, by {counts}")
     trials = Trials(subject, screen, cases, limits.max_bits, clock)
     late, collapsed = "", mode is Mode.COLLAPSE
+    orders: Orders = lambda _: {}  # noqa: E731  (until there are some)
     try:
         orders = first_orders(before, after, screen, subject, measured=measured, told=told, clock=clock)
         screen_all(trials, keepings, orders, collapsed=collapsed)
@@ -123,20 +127,20 @@ def search(
             trials.note(trial)
     except TimeUpError:
         late = f"; {cut}"
-    lessons = Lessons(choose, (each.case.id for each in cases.degraded))
+    lessons = Lessons(choose, cases.degraded)
 
     def again(number: int) -> None:
-        with_lessons = Screen(before, after, points, clock.check, lessons.points)
-        trials.look_anew(with_lessons)
-        around = orders_around(before, after, with_lessons, subject, trials, number=number)
+        trials.look_anew()
+        around = orders_around(before, after, screen, subject, trials, first=orders, number=number)
         screen_all(trials, keepings, around, collapsed=collapsed)
 
     clock.allow(limits.minutes)
     try:
         _decode(trials, promising(trials, collapsed=collapsed), told)
-        late = _rounds(trials, lessons, again, limits.minutes, told, collapsed=collapsed) or late
     except TimeUpError:
         late += f"; not all that is promising could be decoded within {limits.minutes:g} minutes"
+    else:
+        late += _rounds(trials, screen, lessons, again, minutes=limits.minutes, told=told, collapsed=collapsed)
     best = next(iter(ranked(trials.log)), None)
     reason = _reason(trials, best, limits, collapsed=collapsed) + late
     return Repair(as_is, trials.log, best, reason=reason)
@@ -144,42 +148,44 @@ def search(
 
 def _rounds(
     trials: Trials,
+    screen: Screen,
     lessons: Lessons,
     again: Callable[[int], None],
+    *,
     minutes: float,
     told: Callable[[str], None],
-    *,
     collapsed: bool,
 ) -> str:
-    """Screen and decode again as long as decoded answers go wrong and something new is promising; what was cut short.
-
-    Raises:
-        TimeUpError: No time is left to decode.
-    """
-    clock, late = trials.clock, ""
+    """Screen and decode again as long as there is something new to look at and to decode; how it broke off."""
+    clock = trials.clock
     for number in range(2, ROUNDS + 1):
-        if not lessons.learn(trials.decoded):
-            break
-        told(f"round {number}, with {len(lessons.points)} places where protected candidates went wrong")
-        clock.allow(minutes - trials.longest / 60)
+        lessons.learn(trials.decoded)
+        late = ""
         try:
-            again(number)
-        except TimeUpError:  # what was screened until then is decoded
-            late = f"; round {number} was cut short after {minutes:g} minutes"
-        clock.allow(minutes)
-        if not _decode(trials, promising(trials, collapsed=collapsed)[:LATER], told):
-            break
-    return late
+            clock.allow(minutes - LATER * trials.longest / 60)
+            try:
+                if not screen.learn(lessons.points):
+                    break
+                told(f"round {number}, with {len(screen.points)} places to look at")
+                again(number)
+            except TimeUpError:  # what was screened until then is decoded
+                late = f"; round {number} was cut short by the limit of {minutes:g} minutes"
+            clock.allow(minutes)
+            if not _decode(trials, promising(trials, collapsed=collapsed)[:LATER], told) or late:
+                return late
+        except TimeUpError:
+            return f"; round {number} was cut short by the limit of {minutes:g} minutes"
+        except Exception as error:  # noqa: BLE001  (what was decoded before must not be lost to it)
+            return f"; round {number} broke off: {fault_of(error)}"
+    return ""
 
 
-def _decode(trials: Trials, promising: Iterable[Protection], told: Callable[[str], None]) -> bool:
-    """Decode what was not yet; whether anything was left to decode."""
-    known = {(frozenset(each.names), each.keeping.at) for each in trials.decoded}
-    wanted = [each for each in promising if (frozenset(each.names), each.keeping.at) not in known]
-    for each in wanted:
+def _decode(trials: Trials, promising: Sequence[Protection], told: Callable[[str], None]) -> bool:
+    """Decode some protections; whether there are any."""
+    for each in promising:
         told(f"decoding at {each.trial.bits:.2f} bits, kept by {each.trial.way}")
         trials.decode(each)
-    return bool(wanted)
+    return bool(promising)
 
 
 def ranked(trials: Iterable[Trial]) -> tuple[Trial, ...]:
@@ -204,20 +210,24 @@ def _modules(model: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _decoded(comparisons: Iterable[Comparison], points: Iterable[Point]) -> Iterator[Comparison]:
-    """The cases that are decoded: those with points; degraded ones, then the shortest, while there is room."""
+    """The cases that are decoded: those with points, then by turns the shortest degraded and preserved that fit."""
     seen = {point.case_id for point in points}
     those = [each for each in comparisons if each.transition in {Transition.DEGRADED, Transition.PRESERVED}]
-
-    def tokens(each: Comparison) -> int:
-        return each.reference.completion.prompt_tokens + len(each.reference.completion.token_ids)
-
-    def late(each: Comparison) -> tuple[bool, bool, int]:
-        return each.case.id not in seen, each.transition is Transition.PRESERVED, tokens(each)
-
-    ordered = sorted(those, key=late)
-    for each, total in zip(ordered, accumulate(map(tokens, ordered)), strict=True):
-        if each.case.id in seen or total <= DECODED_TOKENS:
+    yield from (each for each in those if each.case.id in seen)
+    room = DECODED_TOKENS - sum(_tokens(each) for each in those if each.case.id in seen)
+    others = [each for each in those if each.case.id not in seen]
+    groups = (sorted(_those(others, each), key=_tokens) for each in (Transition.DEGRADED, Transition.PRESERVED))
+    for each in chain.from_iterable(zip_longest(*groups)):
+        if each is not None and _tokens(each) <= room:
+            room -= _tokens(each)
             yield each
+
+
+def _tokens(comparison: Comparison) -> int:
+    """Tokens that the reference read and wrote in a case, all its turns together."""
+    reference = comparison.reference
+    answers = [turn.completion for turn in reference.turns or (reference,)]
+    return sum(each.prompt_tokens + len(each.token_ids) for each in answers)
 
 
 def _those(comparisons: Iterable[Comparison], transition: Transition) -> tuple[Comparison, ...]:

@@ -54,12 +54,13 @@ def screen_all(trials: Trials, keepings: Sequence[Keeping], orders: Orders, *, c
 
 
 def promising(trials: Trials, *, collapsed: bool) -> tuple[Protection, ...]:
-    """What is worth decoding, at most ``DECODED``, the best first.
+    """What is worth decoding and was not decoded yet, at most ``DECODED``, the best first.
 
     Beside it the one of most bits among those that win at least as much: it was thinned out by known answers alone, and
     whole answers may ask for more. Then the best in another precision.
     """
-    winning = (each for each in trials.screened if _wins(each, collapsed=collapsed))
+    known = {each.key for each in trials.decoded}
+    winning = (each for each in trials.screened if _wins(each, collapsed=collapsed) and each.key not in known)
     won = sorted(winning, key=lambda each: each.merit, reverse=True)
     if not won:
         return ()

@@ -54,6 +54,11 @@ class Protection:
     fails: tuple[Comparison, ...] = ()
 
     @property
+    def key(self) -> tuple[frozenset[str], VariantSpec]:
+        """What no other protection has."""
+        return frozenset(self.names), self.keeping.at
+
+    @property
     def merit(self) -> tuple[int, float]:
         """More is better: cases won less those lost, then fewer bits."""
         return self.screened.net, -self.trial.bits
@@ -189,9 +194,9 @@ class Trials:
             trial = Trial(
                 *self._told(names, keeping),
                 turned_back=len(found.turned),
-                degraded=len({point.case_id for point in self._screen.degraded}),
+                degraded=len(self._screen.degraded_cases),
                 lost=len(found.lost),
-                preserved=len({point.case_id for point in self._screen.preserved}),
+                preserved=len(self._screen.preserved_cases),
                 stage="screened",
                 way=way,
             )
@@ -203,9 +208,8 @@ class Trials:
         """Put something into the log that was tried otherwise."""
         self._log.append(trial)
 
-    def look_anew(self, screen: Screen) -> None:
-        """Go on with other points; what was screened by those before stays in the log."""
-        self._screen = screen
+    def look_anew(self) -> None:
+        """Forget what was screened, since the screen has other points now; it stays in the log."""
         self._screened.clear()
 
     def decode(self, protection: Protection) -> None:

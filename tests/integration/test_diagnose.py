@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,11 +16,13 @@ from pytest_quantgate.diagnosis import diagnose as room
 from pytest_quantgate.diagnosis import protection
 from pytest_quantgate.diagnosis.diagnose import APART, NOT_AS_RECORDED
 from pytest_quantgate.diagnosis.model import Curve, Diagnosis, Grid, Value
+from pytest_quantgate.diagnosis.pair import with_loaded
 from pytest_quantgate.errors import UsageError
 from pytest_quantgate.outcomes.model import Outcome
 from pytest_quantgate.report.model import RunReport
 from pytest_quantgate.report.records import CaseRecord
 from pytest_quantgate.report.store import load, write
+from pytest_quantgate.variants.variant import LoadedModel, Variant
 from tests.integration.conftest import Lab
 
 DEGRADED = ["case-3", "case-4", "case-5"]
@@ -76,7 +81,20 @@ def test_a_stored_run_is_diagnosed_and_its_repair_verified(capsys: pytest.Captur
 def test_one_model_at_a_time_measures_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     together = diagnosis_of("--no-repair")
     monkeypatch.setattr(room, "fit_together", lambda *_: False)
+    looked_into: list[Any] = []
+
+    def looked(models: Callable[..., Any], *variants: Variant, note: Callable[[str], None]) -> Any:
+        assert [each() for each in looked_into] == [None] * len(looked_into)  # the one before is no more in memory
+
+        def use(loaded: LoadedModel) -> Any:
+            looked_into.append(weakref.ref(loaded.model))
+            return models(loaded)
+
+        return with_loaded(use, *variants, note=note)
+
+    monkeypatch.setattr(room, "with_loaded", looked)
     apart = diagnosis_of()
+    assert len(looked_into) == 2
     assert APART in apart.notes
     assert apart.repair is None
     assert "domino" not in {each.measure for each in apart.curves}

@@ -89,6 +89,7 @@ def test_a_search_that_breaks_off_leaves_what_was_found(
         monkeypatch.setattr(_Study, step, lambda *_: None)
     monkeypatch.setattr(_Study, "compared", lambda _: Measured(notes=("seen",)))
     monkeypatch.setattr(room, "_runner", lambda _: None)
+    monkeypatch.setattr(room, "_chooser", lambda *_: None)
     monkeypatch.setattr(room, "causal_tests", lambda *_: Measured(notes=("tested",)))
     monkeypatch.setattr(room, "search", fail)
     workshop: Any = Workshop(RepairLimits(), builtin_registry())

@@ -17,29 +17,39 @@ def choose(fails: Sequence[Any]) -> Any:
     return SimpleNamespace(points=tuple(each.point for each in fails))
 
 
+def case(point: Point) -> Any:
+    return SimpleNamespace(case=SimpleNamespace(id=point.case_id), point=point)
+
+
 def decoded(*points: Point) -> Any:
-    return SimpleNamespace(fails=tuple(SimpleNamespace(point=each) for each in points))
+    return SimpleNamespace(fails=tuple(case(each) for each in points))
 
 
-def test_what_failed_is_learned_in_the_group_of_its_case() -> None:
-    lessons = Lessons(choose, ["broken"])
-    first = decoded(point("broken"), point("kept"))
-    assert lessons.learn([first])
-    assert [(each.case_id, each.degraded) for each in lessons.points] == [("broken", True), ("kept", False)]
+OWN = point("broken")
+LATER = replace(OWN, token_ids=(*OWN.token_ids, OWN.target, 3), rival=9)
 
 
-def test_where_nothing_new_failed_nothing_is_learned() -> None:
-    lessons = Lessons(choose, ["broken"])
-    assert not lessons.learn([])
-    first = decoded(point("broken"))
-    assert lessons.learn([first])
-    assert not lessons.learn([first])
-    assert not lessons.learn([first, decoded()])
-    assert len(lessons.points) == 1
+def test_what_failed_is_learned_in_the_group_of_its_case_behind_where_the_candidate_itself_parts() -> None:
+    lessons = Lessons(choose, [case(OWN), case(point("other"))])
+    lessons.learn([decoded(LATER, point("kept"))])
+    assert lessons.points == (OWN, LATER, point("kept", degraded=False))
 
 
-def test_a_place_is_learned_once_with_what_went_wrong_there_last() -> None:
-    lessons = Lessons(choose, ["broken"])
-    again, later = (replace(point("broken"), **new) for new in ({"rival": 3}, {"token_ids": (1, 2)}))
-    assert lessons.learn([decoded(point("broken")), decoded(again, later)])
-    assert lessons.points == (again, later)
+def test_what_was_decoded_is_learned_once() -> None:
+    lessons = Lessons(choose, [case(OWN)])
+    lessons.learn([])
+    assert not lessons.points
+    first = decoded(point("kept"))
+    lessons.learn([first])
+    lessons.learn([first, decoded(), decoded(LATER)])
+    assert lessons.points == (point("kept", degraded=False), OWN, LATER)
+
+
+def test_of_a_place_the_newest_mistake_is_kept_and_stands_last() -> None:
+    lessons = Lessons(choose, [case(OWN)])
+    again = replace(LATER, rival=4)
+    lessons.learn([decoded(LATER, point("kept")), decoded(again)])
+    assert lessons.points == (OWN, point("kept", degraded=False), again)
+    recalled = replace(OWN, target=OWN.target + 1)  # another text behind the same tokens
+    lessons.learn([decoded(), decoded(), decoded(recalled)])
+    assert {OWN, recalled} <= set(lessons.points)

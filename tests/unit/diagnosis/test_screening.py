@@ -76,8 +76,8 @@ def test_all_cases_turn_back_when_what_is_broken_is_whole_again(
     reference: Any, candidate: Any, points: list[Point]
 ) -> None:
     screen = screen_of(reference, candidate, points)
-    assert {point.case_id for point in screen.degraded} == ids(points, degraded=True)
-    assert {point.case_id for point in screen.preserved} == ids(points, degraded=False)
+    assert screen.degraded_cases == ids(points, degraded=True)
+    assert screen.preserved_cases == ids(points, degraded=False)
     assert screen.tried(reference, BROKEN) == Screened(frozenset(ids(points, degraded=True)), frozenset())
 
 
@@ -141,7 +141,7 @@ def test_a_degraded_case_that_is_whole_along_its_answer_shows_nothing(
     reference: Any, candidate: Any, points: list[Point]
 ) -> None:
     preserved = next(point for point in points if not point.degraded)
-    assert screen_of(reference, candidate, [replace(preserved, degraded=True)]).degraded == ()
+    assert screen_of(reference, candidate, [replace(preserved, degraded=True)]).points == ()
 
 
 def test_the_shortest_points_of_each_group_are_looked_at(
@@ -149,10 +149,10 @@ def test_the_shortest_points_of_each_group_are_looked_at(
 ) -> None:
     monkeypatch.setattr(screening, "MOST_TOKENS", 4 * TOKENS)
     screen = screen_of(reference, candidate, points)
-    assert [point.case_id for point in screen.degraded] == sorted(ids(points, degraded=True))[:2]
-    assert [point.case_id for point in screen.preserved] == sorted(ids(points, degraded=False))[:2]
+    assert sorted(screen.degraded_cases) == sorted(ids(points, degraded=True))[:2]
+    assert sorted(screen.preserved_cases) == sorted(ids(points, degraded=False))[:2]
     monkeypatch.setattr(screening, "MOST_TOKENS", 1)
-    assert len(screen_of(reference, candidate, points).degraded) == 1
+    assert len(screen_of(reference, candidate, points).degraded_cases) == 1
 
 
 def test_a_tie_is_worse_than_being_first_and_better_than_being_second(reference: Any, points: list[Point]) -> None:
@@ -183,7 +183,9 @@ def test_where_a_protected_candidate_went_wrong_a_preserved_case_must_go_on_as_t
     one, other = (replace(point, degraded=False) for point in parted(reference, candidate, points))
     assert screen_of(reference, candidate, [one, other]).tried(reference, [BROKEN[0]]).lost == set()
     broken = [point for point in points if point.degraded]
-    screen = Screen(Runner(reference), Runner(candidate), broken, learned=[one, other])
+    screen = screen_of(reference, candidate, broken)
+    assert screen.learn([one, other])
+    assert not screen.learn([one, other])
     assert screen.tried(reference, [BROKEN[0]]).lost == {other.case_id}
     assert screen.tried(reference, BROKEN).lost == set()
 
@@ -191,8 +193,10 @@ def test_where_a_protected_candidate_went_wrong_a_preserved_case_must_go_on_as_t
 def test_a_case_turns_back_where_all_its_points_are_good(reference: Any, candidate: Any, points: list[Point]) -> None:
     one, other = parted(reference, candidate, points)
     learned = replace(other, case_id=one.case_id)
-    screen = Screen(Runner(reference), Runner(candidate), [one], learned=[learned])
-    assert screen.points == screen.degraded == (one, learned)
+    screen = screen_of(reference, candidate, [one])
+    screen.learn([learned])
+    assert screen.points == (one, learned)
+    assert screen.degraded_cases == {one.case_id}
     assert screen.tried(reference, [BROKEN[0]]).turned == set()
     assert screen.tried(reference, BROKEN).turned == {one.case_id}
 
@@ -201,8 +205,9 @@ def test_where_only_a_protected_candidate_goes_wrong_is_looked_at_too(
     reference: Any, candidate: Any, points: list[Point]
 ) -> None:
     whole = replace(next(point for point in points if not point.degraded), degraded=True, following=())
-    screen = Screen(Runner(reference), Runner(candidate), points, learned=[whole])
-    assert whole in screen.degraded
+    screen = screen_of(reference, candidate, points)
+    screen.learn([whole])
+    assert whole in screen.points
     donor = deepcopy(reference)
     donor.get_submodule(OTHERS[1]).weight.fill_(float("nan"))
     assert screen.tried(donor, [OTHERS[1]]).turned == set()
@@ -212,7 +217,12 @@ def test_where_only_a_protected_candidate_goes_wrong_is_looked_at_too(
 def test_a_place_that_was_learned_again_is_looked_at_once(reference: Any, candidate: Any, points: list[Point]) -> None:
     point = next(point for point in points if point.degraded)
     learned = replace(point, rival=None)
-    assert Screen(Runner(reference), Runner(candidate), [point], learned=[learned]).points == (learned,)
+    screen = screen_of(reference, candidate, [point])
+    assert not screen.learn([point])
+    assert screen.learn([learned])
+    assert screen.points == (learned,)
+    assert not screen.learn([])
+    assert screen.points == (point,)
 
 
 def test_learned_points_take_no_more_memory_than_was_counted() -> None:
@@ -223,9 +233,9 @@ def test_learned_points_take_no_more_memory_than_was_counted() -> None:
 
     seen = [point("a", 4, following=2), point("b", 5)]
     assert (longest(seen), longest([])) == (7, 0)
-    learned = [point("f", 8), point("e", 7), point("d", 2), point("c", 2)]
-    assert [each.case_id for each in within(learned, seen)] == ["c", "d"]  # 9 tokens together, none of more than 7
-    assert [each.case_id for each in within(learned[:3], seen)] == ["d", "e"]
+    learned = [point("c", 2), point("d", 4), point("e", 7), point("f", 8)]
+    assert [each.case_id for each in within(learned, seen)] == ["c", "e"]  # 9 tokens together, none of more than 7
+    assert [each.case_id for each in within(learned[:2], seen)] == ["c", "d"]
 
 
 def test_it_stops_between_two_points_and_leaves_the_model_as_it_was(

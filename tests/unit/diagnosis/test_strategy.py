@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -13,7 +13,6 @@ from pytest_quantgate.cases.model import Case
 from pytest_quantgate.diagnosis import clock
 from pytest_quantgate.diagnosis import trials as trials_module
 from pytest_quantgate.diagnosis.clock import Clock, TimeUpError
-from pytest_quantgate.diagnosis.points import Point
 from pytest_quantgate.diagnosis.protection import Stored
 from pytest_quantgate.diagnosis.screening import Screened
 from pytest_quantgate.diagnosis.strategy import DECODED, promising, screen_all
@@ -37,16 +36,13 @@ class Known:
         self._harmed = harmed or {}
         self.asked = 0
 
-    def _points(self, ids: Collection[str], *, degraded: bool) -> tuple[Point, ...]:
-        return tuple(Point(each, degraded, (1,), 1, None, (), 1) for each in ids)
+    @property
+    def degraded_cases(self) -> frozenset[str]:
+        return frozenset(self._needed)
 
     @property
-    def degraded(self) -> tuple[Point, ...]:
-        return self._points(self._needed, degraded=True)
-
-    @property
-    def preserved(self) -> tuple[Point, ...]:
-        return self._points(self._harmed, degraded=False)
+    def preserved_cases(self) -> frozenset[str]:
+        return frozenset(self._harmed)
 
     def tried(self, _: nn.Module, names: Sequence[str]) -> Screened:
         self.asked += 1
@@ -187,7 +183,8 @@ def test_a_decoding_that_would_take_too_long_is_not_begun(monkeypatch: pytest.Mo
     assert [each.names for each in trials.decoded] == [first.names, second.names]
 
 
-def test_the_smallest_the_largest_and_the_other_precision_are_decoded() -> None:
+def test_the_smallest_the_largest_and_the_other_precision_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials_module, "swapped", lambda *_: nullcontext())
     trials = trials_of(Known({"a": {NAMES[0]}, "b": {NAMES[1]}}))
     run(trials, NAMES)
     small, large, other = promising(trials, collapsed=False)
@@ -195,3 +192,16 @@ def test_the_smallest_the_largest_and_the_other_precision_are_decoded() -> None:
     assert (large.names, large.keeping) == (NAMES[:20], EIGHT_BITS)
     assert (set(other.names), other.keeping) == (set(NAMES[:2]), SIXTEEN_BITS)
     assert len(promising(trials, collapsed=False)) == DECODED
+    trials.decode(large)
+    assert large.key not in {each.key for each in promising(trials, collapsed=False)}
+
+
+def test_with_other_points_everything_is_screened_anew_and_what_was_tried_stays_told() -> None:
+    screen = Known({"a": {NAMES[1]}})
+    trials = trials_of(screen)
+    first = trials.screen(NAMES[:4], EIGHT_BITS, "by hand")
+    trials.look_anew()
+    assert (trials.screened, trials.best, trials.log) == ((), None, (first.trial,))
+    trials.screen(NAMES[:4], EIGHT_BITS, "again")
+    assert screen.asked == 2
+    assert [each.way for each in trials.log] == ["by hand", "again"]
