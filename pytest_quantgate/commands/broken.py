@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.commands.rerun import refuse_unknown
 from pytest_quantgate.errors import ModelError, UsageError
 from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.golden.model import REFERENCE
+from pytest_quantgate.outcomes.model import Transition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pytest_quantgate.gate.model import GateResult
+    from pytest_quantgate.outcomes.model import Comparison, Outcome
     from pytest_quantgate.report.model import RunReport
     from pytest_quantgate.report.records import VariantRecord
     from pytest_quantgate.variants.source import ModelSource
     from pytest_quantgate.variants.variant import Variant
+
+_NOT_NUMBERS: Final = "their logits are not numbers"
 
 
 def broken_gates(
@@ -44,15 +49,39 @@ def broken_gates(
     broken = [each for each in gates if each.statistics.counts.pf]
     chosen = [each for each in broken if named or each.verdict is not Verdict.PASS]
     if not chosen:
-        what = "no case degraded" if not broken else "every gate with degraded cases passed"
         which = "".join(f" {how} {name}" for how, name in (("of", slice_), ("on", candidate)) if name is not None)
-        hint = (
-            "a diagnosis looks at cases that the reference passes and the candidate fails"
-            if not broken
-            else "name what to look at all the same: --slice, --candidate"
-        )
-        raise UsageError(f"{what}{which}", where=where, hint=hint)
+        if broken:
+            hint = "name what to look at all the same: --slice, --candidate"
+            raise UsageError(f"every gate with degraded cases passed{which}", where=where, hint=hint)
+        unscored, hint = _unscored([each for gate in gates for each in report.comparisons(gate.slice, gate.candidate)])
+        raise UsageError(f"no case degraded{which}{unscored}", where=where, hint=hint)
     return tuple(sorted(chosen, key=lambda each: -(each.statistics.counts.pass_to_fail_rate or 0.0)))
+
+
+def _unscored(comparisons: Sequence[Comparison]) -> tuple[str, str]:
+    """How many cases are unscored and why, as the end of a sentence; empty when none is. And what to do then."""
+    sides = [
+        each.reference if each.reference.passed is None else each.candidate
+        for each in comparisons
+        if each.transition is Transition.UNSCORED
+    ]
+    if not sides:
+        return "", "a diagnosis looks at cases that the reference passes and the candidate fails"
+    reasons = Counter(_why(each) for each in sides)
+    why = min(reasons, key=lambda reason: (-reasons[reason], reason))  # the order of the cases must not choose
+    hint = "a case that is unscored has not failed: `quantgate show` says what one of them ran into"
+    if why == _NOT_NUMBERS:
+        hint = "check the weights; and half precision may overflow: run again with --quant-compute-dtype float32"
+    most = "" if len(reasons) == 1 else ", most often"
+    return f"; {len(sides)} of {len(comparisons)} cases are unscored{most}: {why}", hint
+
+
+def _why(outcome: Outcome) -> str:
+    """Why an outcome is unscored; how far an answer came until its logits were not numbers does not matter."""
+    first = next((each for each in outcome.turns if each.passed is None), outcome).completion
+    if first.finish_reason == "invalid" and first.prompt_tokens:  # one without a prompt could not be rendered
+        return _NOT_NUMBERS
+    return outcome.unscored or "no reason given"
 
 
 def refuse_unseen(report: RunReport, spec: str, where: str) -> None:

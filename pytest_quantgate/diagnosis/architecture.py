@@ -33,7 +33,12 @@ _WHOLE_FEED_FORWARD: Final = (
     {"gate_up_proj", "down_proj"},
     {"up_proj", "down_proj"},
 )
-_HINT: Final = "describe it in a conftest.py: see pytest_quantgate_register_architectures"
+
+UNREADABLE: Final = (
+    "describe its class in a conftest.py (pytest_quantgate_register_architectures), and run pytest with"
+    " --quant-diagnose: `quantgate diagnose` loads no plugins"
+)
+"""What to do about a model that cannot be looked into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +161,7 @@ def architecture_of(model: Any) -> Architecture:
     wanted += [full for each in layers for full in (each.attention, each.feed_forward, *each.linear.values())]
     missing = [name for name in wanted if name not in modules] if layers else [f"{layout.layers}.0"]
     if missing:
-        raise ModelError(f"the model has no module {missing[0]!r}", where=where, hint=_HINT)
+        raise ModelError(f"the model has no module {missing[0]!r}", where=where, hint=UNREADABLE)
     gated = not layout.linear.keys().isdisjoint({"gate_proj", "gate_up_proj"})
     return Architecture(layers, layout.final_norm, layout.head, gated)
 
@@ -174,7 +179,7 @@ def _found(model: Any, where: str) -> Layout:
     lists = [name for name, module in model.named_modules() if type(module).__name__ == "ModuleList"]
     lists = [name for name in lists if model.get_submodule(name) in decoder and len(model.get_submodule(name))]
     if not lists:
-        raise ModelError("the model has no list of layers", where=where, hint=_HINT)
+        raise ModelError("the model has no list of layers", where=where, hint=UNREADABLE)
     outermost = [name for name in lists if not any(name.startswith(f"{other}.") for other in lists)]  # no experts
     layers = max(outermost, key=lambda name: len(model.get_submodule(name)))
     first = model.get_submodule(layers)[0]
@@ -184,16 +189,16 @@ def _found(model: Any, where: str) -> Layout:
         kind = "attention" if attention is None else "feed-forward"
         parts = "; ".join(f"{name} ({', '.join(dict(part.named_children()))})" for name, part in first.named_children())
         raise ModelError(
-            f"no {kind} block of a known kind was found in its layers, which hold {parts}", where=where, hint=_HINT
+            f"no {kind} block of a known kind was found in its layers, which hold {parts}", where=where, hint=UNREADABLE
         )
     above = layers.rpartition(".")[0]
     norms = [name for name, child in model.get_submodule(above).named_children() if _is_norm(child)]
     if len(norms) != 1:
-        raise ModelError(f"found {len(norms)} norms beside its layers, not one", where=where, hint=_HINT)
+        raise ModelError(f"found {len(norms)} norms beside its layers, not one", where=where, hint=UNREADABLE)
     output = model.get_output_embeddings()
     heads = [name for name, child in model.named_modules() if child is output]
     if not heads:
-        raise ModelError("the model has no output head", where=where, hint=_HINT)
+        raise ModelError("the model has no output head", where=where, hint=UNREADABLE)
     return Layout(
         layers=layers,
         attention=attention[0],

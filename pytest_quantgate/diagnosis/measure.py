@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pytest_quantgate.diagnosis.averages import PLACES, Averages
 from pytest_quantgate.diagnosis.measured import Measured
+from pytest_quantgate.diagnosis.measures import ENERGY
 from pytest_quantgate.diagnosis.model import Group, Place, Side
 from pytest_quantgate.diagnosis.probes.attention import divergence, normalized_entropy
 from pytest_quantgate.diagnosis.probes.feed_forward import sign_flips, top_overlap
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
 
 FEWEST: Final = 10
 """Cases that CKA and principal subspaces need; unrelated activations of so few have a CKA of 0 give or take 0.17."""
-
-ENERGY: Final = 0.8
-"""Share of the reference's spectral energy that its principal directions hold."""
 
 _SIDES: Final[tuple[Side, ...]] = ("reference", "candidate")
 _PARTS: Final = ("layer", "attention", "feed_forward")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+ENERGY: Final = 0.8
+"""Share of the reference's spectral energy that its principal directions hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -160,7 +163,7 @@ MEASURES: Final[dict[str, Measure]] = {
         1,
         None,
         "same",
-        "how many directions hold the stated share of the reference's spectral energy",
+        f"how many directions hold {ENERGY:.0%} of the reference's spectral energy",
     ),
     "attention_entropy_steps": Measure(
         "Attention entropy along the answer",

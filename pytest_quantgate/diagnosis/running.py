@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers.cache_utils import DynamicLayer
 
-from pytest_quantgate.diagnosis.architecture import architecture_of
+from pytest_quantgate.diagnosis.architecture import UNREADABLE, architecture_of
 from pytest_quantgate.diagnosis.hooks import entering, given, leaving, passed_by
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.generation.kv_quant import cache_of, store_of
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from transformers.cache_utils import DynamicCache
 
 _EAGER = "eager"  # the one implementation that gives its probabilities
-_HINT = "describe its class in a conftest.py: see pytest_quantgate_register_architectures"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -273,7 +272,7 @@ class Runner:
 
     def unreadable(self, why: str) -> ModelError:
         """The error for a model that cannot be looked into."""
-        return ModelError(f"{type(self.model).__name__} cannot be looked into: {why}", where=self.name, hint=_HINT)
+        return ModelError(f"{type(self.model).__name__} cannot be looked into: {why}", where=self.name, hint=UNREADABLE)
 
 
 def _stored(memory: DynamicCache) -> tuple[tuple[torch.Tensor, torch.Tensor], ...]:

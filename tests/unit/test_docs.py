@@ -20,6 +20,7 @@ from pytest_quantgate.cases.read_slice import _DEFAULT_KEYS, _SLICE_KEYS
 from pytest_quantgate.checks.builtin import builtin_families, builtin_registry
 from pytest_quantgate.checks.model import Answer
 from pytest_quantgate.checks.registry import Check
+from pytest_quantgate.diagnosis.measures import ENERGY, MEASURES
 from pytest_quantgate.gate.policy import GatePolicy
 from pytest_quantgate.outcomes.changes import change_between
 from pytest_quantgate.outcomes.intervals import Estimate
@@ -179,3 +180,9 @@ def test_the_examples_of_tests_of_a_limit_are_what_the_code_gives() -> None:
         "ratio at most b": f"{p_ratio_at_most(tokens, before, range(4), 1):.4f}",
         "ratio at least b": f"{p_ratio_at_least(tokens, before, range(4), 1):.4f}",
     }
+
+
+def test_the_share_of_energy_that_principal_directions_hold_is_told_as_it_is() -> None:
+    share = f"hold {ENERGY:.0%} of the reference's spectral energy"
+    assert share in MEASURES["subspace_rank"].says
+    assert share in (DOCS / "diagnosis.md").read_text(encoding="utf-8")

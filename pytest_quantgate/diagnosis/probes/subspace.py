@@ -45,7 +45,9 @@ def spectrum_of(x: Tensor) -> Spectrum:
 def rank_of_energy(values: Tensor, share: float) -> Tensor:
     """How many directions hold a share of the spectral energy, the sum of all s_i^2.
 
-    The least k with sum_{i <= k} s_i^2 >= share sum_i s_i^2.
+    The least k with sum_{i <= k} s_i^2 >= share sum_i s_i^2. Zhou et al., section 4.2.2, choose k by it, so that the
+    long tail, which is noise, stays out; it is the cumulative share of variance by which principal components are
+    usually chosen (Jolliffe, *Principal Component Analysis*, 2002, section 6.1.1).
 
     Args:
         values: Singular values, descending, ``(..., r)``.

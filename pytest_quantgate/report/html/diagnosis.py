@@ -58,6 +58,9 @@ _MOST_BITS: Final = 64.0
 _FIRST: Final = ("lens_probability", "lens_rank", "domino", "cka", "attention_divergence")
 """What is shown before the reader asks for more."""
 
+_FIRST_PARTS: Final = ("", "layer", "attention")
+"""Parts of these that are shown at once: CKA of attention is what the verdict goes by, that of layers its contrast."""
+
 _AXES: Final = {
     "cka": "Down: layers of the reference. Across: layers of the candidate.",
     "attention_entropy": "Down: layers. Across: heads.",
@@ -148,7 +151,7 @@ def _charts(diagnosis: Diagnosis) -> Iterator[tuple[bool, Chart]]:
     for grid in sorted(diagnosis.grids, key=lambda each: _order(each.measure)):
         if (drawn := _heat(grid)) is not None:
             shown = grid.measure in _FIRST and grid.group == "degraded" and grid.place == "parting"
-            yield shown and grid.part in ("", "layer"), drawn
+            yield shown and grid.part in _FIRST_PARTS, drawn
 
 
 def _sheets(diagnosis: Diagnosis) -> Iterator[Sheet]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from pytest_quantgate.cases.model import CheckSpec, Rule
 from pytest_quantgate.checks.builtin import builtin_registry
@@ -24,11 +25,14 @@ from pytest_quantgate.errors import ModelError, UsageError
 from pytest_quantgate.gate.judge import judge
 from pytest_quantgate.gate.model import GateResult
 from pytest_quantgate.gate.policy import GatePolicy
+from pytest_quantgate.generation.completion import Completion
 from pytest_quantgate.generation.progress import SilentProgress
+from pytest_quantgate.outcomes.model import Outcome
 from pytest_quantgate.report.model import GateSettings, RunReport, VariantRecord
 from pytest_quantgate.report.store import load, write
 from pytest_quantgate.variants import source
-from tests.unit.report.build import FAILED, PASSED, counted, record, run
+from tests.unit.diagnosis.answered import CONTEXT, END, byte_tokenizer
+from tests.unit.report.build import FAILED, PASSED, UNSCORED, counted, record, run
 
 TINY = Path(__file__).parents[3] / "fixtures" / "tiny_instruct" / "model"
 UNREADABLE = "localhost:9/v1#some-model"
@@ -93,6 +97,30 @@ def test_where_nothing_broke_nothing_is_looked_at(which: dict[str, str], told: s
     assert str(caught.value).startswith(f"run.json: {told}")
 
 
+def gone(tokens: int) -> Outcome:
+    """What is left of an answer whose logits are no numbers after so many tokens."""
+    why = f"the logits after {tokens} tokens were not finite numbers"
+    return Outcome(Completion("", (7,) * tokens, "invalid", 21, problem=why), (), passed=None, unscored=why)
+
+
+@pytest.mark.parametrize(
+    ("unscored", "told"),
+    [
+        ([gone(0), gone(3), gone(0)], ": their logits are not numbers\n  check the weights; and half"),
+        ([gone(0), UNSCORED, gone(5)], ", most often: their logits are not numbers\n  check the weights; and"),
+        ([UNSCORED] * 3, ": the prompt does not fit\n  a case that is unscored has not failed: `quantgate show`"),
+    ],
+)
+def test_a_gate_without_degraded_cases_says_why_cases_are_unscored(unscored: list[Outcome], told: str) -> None:
+    answers = [*unscored, PASSED]
+    nan = run(("words", [record("words", f"case-{number}", PASSED, each) for number, each in enumerate(answers)]))
+    for which in ({}, {"slice_": "words"}):
+        with pytest.raises(UsageError) as caught:
+            named(nan, **which)
+        where = " of words" if which else ""
+        assert str(caught.value).startswith(f"run.json: no case degraded{where}; 3 of 4 cases are unscored{told}")
+
+
 def test_a_run_that_passed_is_looked_at_when_a_gate_is_named() -> None:
     passed = run(("tolerable", counted("tolerable", pp=99, pf=1)))
     with pytest.raises(UsageError, match=r"every gate with degraded cases passed\n  name what to look at all the same"):
@@ -144,6 +172,29 @@ def test_what_cannot_be_diagnosed_stops_nothing_else(
     assert "diagnosis of words on nf4" in out
     assert f"quantgate: run.json: {served} is served: a server does not show its activations\n  run the same" in err
     assert main(["diagnose", "run.json", "--candidate", served]) == BAD_USAGE
+
+
+def test_an_architecture_that_cannot_be_read_is_described_for_a_run_and_not_for_the_command(
+    stored: Callable[[RunReport], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokenizer, folder = byte_tokenizer(), tmp_path / "gpt2"
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_positions=CONTEXT,
+        n_embd=8,
+        n_layer=1,
+        n_head=2,
+        bos_token_id=END,
+        eos_token_id=END,
+    )
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    broke = counted("words", pp=6, pf=4, candidate="fp32")
+    stored(replace(run(("words", broke), candidate="fp32"), model=str(folder)))
+    assert main(["diagnose", "run.json", "--no-repair"]) == BAD_USAGE
+    told = capsys.readouterr().err
+    assert "GPT2LMHeadModel: no attention block of a known kind was found in its layers" in told
+    assert "conftest.py (pytest_quantgate_register_architectures), and run pytest with --quant-diagnose" in told
 
 
 class Model:

@@ -46,6 +46,7 @@ _MORE: Final[dict[str, dict[str, Any]]] = {
     "Gemma3": {"head_dim": 8, "query_pre_attn_scalar": 8, "sliding_window": 4, "layer_types": _SLIDING},
     "Phi": {"qk_layernorm": True},
     "Phi3": {"sliding_window": 4},
+    "SmolLM3": {"no_rope_layer_interval": 2},  # every second layer has no positions
 }
 FAMILIES: Final = tuple(_MORE)
 

@@ -99,11 +99,13 @@ def test_what_matters_is_shown_at_once_and_everything_else_on_demand() -> None:
         "First layers quantized",
         "Attention divergence",
         "Linear CKA, layer, degraded cases",
+        "Linear CKA, attention, degraded cases",
         "Attention divergence, degraded cases",
     ]
     others = [chart.title for chart in found.more]
     assert any(title.startswith("Gate sign flips; at the end degraded 0.120, preserved 0.030") for title in others)
     assert any(title.startswith("Linear CKA, layer, preserved cases") for title in others)
+    assert any(title.startswith("Linear CKA, feed_forward, degraded cases") for title in others)
     assert any(title.startswith("Restored by patching, turned, candidate, degraded cases") for title in others)
 
 

@@ -1,9 +1,12 @@
-"""Attention: entropy of known rows, divergence of equal and of disjoint ones."""
+"""Attention: entropy of known rows, divergence of equal and of disjoint ones, and both under noise of known size."""
 
 from __future__ import annotations
 
+from math import exp, log, log2, pi, sqrt
+
 import pytest
 import torch
+from scipy.integrate import quad
 from scipy.spatial.distance import jensenshannon
 
 from pytest_quantgate.diagnosis.probes.attention import divergence, normalized_entropy
@@ -58,6 +61,39 @@ def test_the_divergence_is_symmetric_and_scipys() -> None:
     p, q = (normal(20, 30, seed=seed).mul(3).softmax(dim=-1) for seed in (1, 2))
     assert torch.equal(divergence(p, q), divergence(q, p))
     assert divergence(p, q).numpy() == pytest.approx(jensenshannon(p, q, base=2, axis=-1) ** 2, abs=1e-6)
+
+
+def noisy(size: float, positions: int = 100_000) -> tuple[torch.Tensor, torch.Tensor]:
+    """Even attention, and the same with normal noise of so many nats in the logits."""
+    return torch.full((positions,), 1 / positions), (size * normal(positions)).softmax(dim=-1)
+
+
+def divergence_under_noise(size: float) -> float:
+    """Of `noisy` for any number of positions: the integral over the noise z, which makes a weight r times as large."""
+
+    def bits(z: float) -> float:
+        r = exp(size * z - size**2 / 2)
+        return exp(-(z**2) / 2) / sqrt(2 * pi) * (r * log2(2 * r / (1 + r)) + log2(2 / (1 + r))) / 2
+
+    return float(quad(bits, -9, 9)[0])
+
+
+@pytest.mark.parametrize("size", [0.1, 0.3, 1.0])
+def test_noise_of_known_size_diverges_as_much_as_the_integral_says(size: float) -> None:
+    even, attention = noisy(size)
+    assert float(divergence(even, attention)) == pytest.approx(divergence_under_noise(size), rel=0.03)
+
+
+def test_small_noise_diverges_with_its_square() -> None:
+    even, attention = noisy(0.1)
+    assert float(divergence(even, attention)) == pytest.approx(0.1**2 / (8 * log(2)), rel=0.03)
+
+
+@pytest.mark.parametrize("size", [0.1, 0.3, 1.0])
+def test_noise_of_known_size_takes_half_its_square_from_the_entropy(size: float) -> None:
+    _, attention = noisy(size)  # weights are lognormal: H = ln t - size^2 / 2
+    lost = (1 - float(normalized_entropy(attention, len(attention)))) * log(len(attention))
+    assert lost == pytest.approx(size**2 / 2, rel=0.03)
 
 
 def test_weights_next_to_nothing_are_no_fault() -> None:

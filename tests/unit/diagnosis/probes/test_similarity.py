@@ -6,6 +6,7 @@ from math import sqrt
 
 import pytest
 import torch
+from scipy.linalg import hadamard
 
 from pytest_quantgate.diagnosis.probes.similarity import centered, cka_grid, cosine, linear_cka
 from tests.unit.diagnosis.probes.chance import normal, rotation
@@ -88,6 +89,20 @@ def test_it_is_the_ratio_of_unbiased_estimates() -> None:
     x, y = normal(7, 20, seed=1), normal(7, 5, seed=2)
     k, m = x @ x.mT, y @ y.mT
     assert float(linear_cka(x, y)) == pytest.approx(float(hsic(k, m) / (hsic(k, k) * hsic(m, m)).sqrt()), abs=1e-5)
+
+
+def test_gram_matrices_that_are_orthogonal_score_nothing() -> None:
+    # 15 centered directions of 16 cases: where 3 and 5 of them share one, which is what chance leaves them, the
+    # U-centered Gram matrices are exactly orthogonal
+    directions = torch.from_numpy(hadamard(16)).float()
+    assert float(linear_cka(directions[:, 1:4], directions[:, 3:8])) == pytest.approx(0, abs=1e-6)
+
+
+def test_less_in_common_than_chance_leaves_scores_below_nothing() -> None:
+    directions = torch.from_numpy(hadamard(16)).float()
+    one, other = directions[:, 1:2], directions[:, 2:3]
+    assert float(biased(one, other)) == 0
+    assert float(linear_cka(one, other)) == pytest.approx(-1 / 14)  # -1 / (n - 2)
 
 
 def test_with_many_cases_both_estimates_agree() -> None:
