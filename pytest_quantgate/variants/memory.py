@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -23,6 +23,9 @@ ALLOWANCE_BYTES = 1 << 30
 _GIB = 1 << 30
 _FP16_BYTES = 2
 _MATRIX = 2
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+_SMALLEST_WEIGHT = 1 << 17
+_MOST_LEARNED = 1 << 25  # the most that glibc learns; twice as much it then keeps at the end of its heap
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -98,6 +101,26 @@ def is_out_of_memory(error: BaseException) -> bool:
     torch = sys.modules.get("torch")
     kinds = (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
     return isinstance(error, kinds) or any(sign in str(error) for sign in signs)
+
+
+@contextmanager
+def mapped_weights() -> Iterator[None]:
+    """Take pieces of memory of the size of weights from the system one by one, so that each goes back when it is freed.
+
+    Else glibc takes them from its heap, since it has learned how large pieces are that are freed, and holes between
+    what stays are never filled again. Answering is not done so: it frees as much at every step, and a new page is slow.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # other C libraries have no such call
+        yield
+        return
+    mallopt(_M_MMAP_THRESHOLD, _SMALLEST_WEIGHT)
+    try:
+        yield
+    finally:
+        mallopt(_M_MMAP_THRESHOLD, _MOST_LEARNED)
+        mallopt(_M_TRIM_THRESHOLD, 2 * _MOST_LEARNED)
 
 
 def trim_heap() -> None:

@@ -14,7 +14,7 @@ from pytest_quantgate.variants.audit import Audit, check_audit, measure, measure
 from pytest_quantgate.variants.checkpoint import read_tensors
 from pytest_quantgate.variants.device import Placement, place
 from pytest_quantgate.variants.identity import Identity, identify
-from pytest_quantgate.variants.memory import check_memory, estimate_bytes, trim_heap
+from pytest_quantgate.variants.memory import check_memory, estimate_bytes, mapped_weights, trim_heap
 from pytest_quantgate.variants.modules import check_skips, modules_of
 from pytest_quantgate.variants.registry import Description, backend_of, entry_of
 from pytest_quantgate.variants.schedule import USUAL, Schedule, another_schedule, name_of
@@ -186,19 +186,20 @@ def load_variant(variant: Variant, note: Callable[[str], None] | None = None) ->
     make = getattr(backend, "make", None)
     if make is not None:
         make(variant.spec, variant.model.folder, placement, note or logging.getLogger(__name__).warning)
-    model = backend.load(variant.spec, variant.model.folder, placement)
-    audit = measure(model, backend.stored_bytes)
-    coverage = measure_coverage(model, backend.stored_bytes, description.skipped)
-    check_audit(audit, coverage, description.max_bits, spec)
-    trim_heap()
-    try:
-        backend.finish(model, placement)
-    except (MemoryError, RuntimeError) as error:  # RuntimeError is how torch says that memory ran out
-        raise ModelError(
-            f"the weights cannot be brought to {placement.compute_dtype}: {error}",
-            where=f"variant {spec!r}",
-            hint="free some memory, or use a smaller model",
-        ) from error
+    with mapped_weights():
+        model = backend.load(variant.spec, variant.model.folder, placement)
+        audit = measure(model, backend.stored_bytes)
+        coverage = measure_coverage(model, backend.stored_bytes, description.skipped)
+        check_audit(audit, coverage, description.max_bits, spec)
+        trim_heap()
+        try:
+            backend.finish(model, placement)
+        except (MemoryError, RuntimeError) as error:  # RuntimeError is how torch says that memory ran out
+            raise ModelError(
+                f"the weights cannot be brought to {placement.compute_dtype}: {error}",
+                where=f"variant {spec!r}",
+                hint="free some memory, or use a smaller model",
+            ) from error
     if adapter is not None:
         from pytest_quantgate.variants.adapter_loading import put_on  # as above
 

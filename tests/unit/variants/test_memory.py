@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import ctypes
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,3 +94,29 @@ def test_a_containers_limit_counts(
         assert available_bytes("cpu") > 1000
     else:
         assert available_bytes("cpu") == expected
+
+
+HOLES = """
+import sys
+from contextlib import nullcontext
+import psutil
+from pytest_quantgate.variants.memory import mapped_weights
+
+held = psutil.Process().memory_info
+bytearray(1 << 24)  # glibc learns that pieces of this size come and go
+with mapped_weights() if sys.argv[1] == "mapped" else nullcontext():
+    pieces = [bytearray(200_000) for _ in range(1_000)]
+    most = held().rss
+    del pieces[::2]
+    print(most - held().rss)
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="memory is given back so with glibc only")
+def test_weights_that_are_freed_between_others_go_back_to_the_system() -> None:
+    freed = {
+        way: int(subprocess.run([sys.executable, "-c", HOLES, way], check=True, capture_output=True, text=True).stdout)
+        for way in ("mapped", "plain")
+    }
+    assert freed["mapped"] >= 95_000_000
+    assert freed["plain"] < 20_000_000
