@@ -82,8 +82,8 @@ def search(
         before: Runs the reference.
         after: Runs the candidate.
         points: Where cases are screened.
-        choose: Finds places in cases that failed when they were decoded, as ``points_of`` does.
         comparisons: The cases of the slice; degraded and preserved ones are decoded, up to ``DECODED_TOKENS``.
+        choose: Finds places in cases that failed when they were decoded, as ``points_of`` does.
         registry: The checks by name.
         mode: How the candidate fails: a collapse is given up early.
         measured: What ``causal_tests`` gave; may be empty.
@@ -159,9 +159,9 @@ def _rounds(
     """Screen and decode again as long as there is something new to look at and to decode; how it broke off."""
     clock = trials.clock
     for number in range(2, ROUNDS + 1):
-        lessons.learn(trials.decoded)
         late = ""
         try:
+            lessons.learn(trials.decoded)
             clock.allow(minutes - LATER * trials.longest / 60)
             try:
                 if not screen.learn(lessons.points):

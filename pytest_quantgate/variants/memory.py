@@ -91,7 +91,8 @@ def release_memory() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
-    trim_heap()
+    with suppress(OSError, AttributeError):  # glibc keeps what was freed piece by piece; others have no such call
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -121,12 +122,6 @@ def mapped_weights() -> Iterator[None]:
     finally:
         mallopt(_M_MMAP_THRESHOLD, _MOST_LEARNED)
         mallopt(_M_TRIM_THRESHOLD, 2 * _MOST_LEARNED)
-
-
-def trim_heap() -> None:
-    """Give back what was freed piece by piece, as plain weights are while they are quantized: glibc keeps it."""
-    with suppress(OSError, AttributeError):  # other C libraries have no such call
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _is_quantized(tensor: TensorHeader, description: Description) -> bool:

@@ -14,7 +14,7 @@ from pytest_quantgate.variants.audit import Audit, check_audit, measure, measure
 from pytest_quantgate.variants.checkpoint import read_tensors
 from pytest_quantgate.variants.device import Placement, place
 from pytest_quantgate.variants.identity import Identity, identify
-from pytest_quantgate.variants.memory import check_memory, estimate_bytes, mapped_weights, trim_heap
+from pytest_quantgate.variants.memory import check_memory, estimate_bytes, mapped_weights, release_memory
 from pytest_quantgate.variants.modules import check_skips, modules_of
 from pytest_quantgate.variants.registry import Description, backend_of, entry_of
 from pytest_quantgate.variants.schedule import USUAL, Schedule, another_schedule, name_of
@@ -191,7 +191,7 @@ def load_variant(variant: Variant, note: Callable[[str], None] | None = None) ->
         audit = measure(model, backend.stored_bytes)
         coverage = measure_coverage(model, backend.stored_bytes, description.skipped)
         check_audit(audit, coverage, description.max_bits, spec)
-        trim_heap()
+        release_memory()
         try:
             backend.finish(model, placement)
         except (MemoryError, RuntimeError) as error:  # RuntimeError is how torch says that memory ran out
@@ -206,5 +206,5 @@ def load_variant(variant: Variant, note: Callable[[str], None] | None = None) ->
         put_on(model, adapter, placement, f"variant {spec!r}")
     if variant.schedule.attention is not None:
         set_attention(model, variant.schedule.attention, spec)
-    trim_heap()
+    release_memory()
     return LoadedModel(variant, model, tokenizer, audit)
