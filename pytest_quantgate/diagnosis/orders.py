@@ -29,7 +29,7 @@ def first_orders(
     told: Callable[[str], None],
     clock: Clock,
 ) -> Orders:
-    """The four orders over layers, as far as they can be had.
+    """The four orders over layers, as far as they can be had; the one that asks the cases themselves is tried first.
 
     Args:
         before: Runs the reference.
@@ -57,9 +57,9 @@ def first_orders(
     def orders(keeping: Keeping) -> Mapping[str, Sequence[str]]:
         gaining = set(stored.protectable(keeping.bits))
         fitting = {way: [name for name in order if name in gaining] for way, order in found.items() if order}
-        if attribution is not None:
-            fitting[BY_EFFECT] = list(by_cover(attribution, _costs(subject, keeping)))
-        return fitting
+        if attribution is None:
+            return fitting
+        return {BY_EFFECT: list(by_cover(attribution, _costs(subject, keeping))), **fitting}
 
     return orders
 

@@ -272,7 +272,7 @@ def test_a_collapse_is_given_up_with_what_was_tried(pair: Pair) -> None:
         f"protection does not help a collapse: the best of {len(protections)} protections within 3.8 bits a weight "
         f"turns {best} of {degraded} cases back and loses 0 of "
     )
-    assert "(early layers, " in found.reason
+    assert "(first-order effect on the cases, early layers, " in found.reason
     others = [trial for trial in found.trials if not trial.kept]
     assert [trial.way.partition(" by ")[0] for trial in others] == ["most confident layer amplified"]
     assert {trial.spec for trial in others} == {SPEC}
