@@ -23,7 +23,7 @@ class Lessons:
     def __init__(self, choose: Callable[[Sequence[Comparison]], Chosen], degraded: Sequence[Comparison]) -> None:
         self._choose = choose
         self._degraded = {each.case.id: each for each in degraded}
-        self._points: dict[object, Point] = {}
+        self._points: dict[tuple[str, tuple[int, ...], int], Point] = {}
         self._heard = 0
 
     @property

@@ -185,6 +185,16 @@ class Trial:
     stage: Stage
     way: str
 
+    @property
+    def net(self) -> int:
+        """Cases won, less those lost."""
+        return self.turned_back - self.lost
+
+    @property
+    def merit(self) -> tuple[int, float]:
+        """More is better: cases won less those lost, then fewer bits."""
+        return self.net, -self.bits
+
 
 @dataclass(frozen=True, slots=True)
 class Repair:

@@ -190,8 +190,8 @@ def _decode(trials: Trials, promising: Sequence[Protection], told: Callable[[str
 
 def ranked(trials: Iterable[Trial]) -> tuple[Trial, ...]:
     """The trials that were decoded and win cases, best first: cases won less those lost, then fewer bits."""
-    decoded = (each for each in trials if each.stage == "decoded" and each.turned_back > each.lost)
-    return tuple(sorted(decoded, key=lambda each: (each.lost - each.turned_back, each.bits)))
+    decoded = (each for each in trials if each.stage == "decoded" and each.net > 0)
+    return tuple(sorted(decoded, key=lambda each: each.merit, reverse=True))
 
 
 def _subject(candidate: LoadedModel, before: Runner) -> Subject:

@@ -60,8 +60,8 @@ class Protection:
 
     @property
     def merit(self) -> tuple[int, float]:
-        """More is better: cases won less those lost, then fewer bits."""
-        return self.screened.net, -self.trial.bits
+        """That of its trial."""
+        return self.trial.merit
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +152,8 @@ class Trials:
 
     @property
     def best_decoded(self) -> Protection | None:
-        """Of what was decoded, the one that wins most cases less those lost, then of fewest bits."""
-
-        def merit(each: Protection) -> tuple[int, float]:
-            return each.trial.turned_back - each.trial.lost, -each.trial.bits
-
-        return max(self._decoded, key=merit, default=None)
+        """Of what was decoded, the one of most merit, the first of equals; None when nothing was."""
+        return max(self._decoded, key=lambda each: each.merit, default=None)
 
     @property
     def weights(self) -> int:

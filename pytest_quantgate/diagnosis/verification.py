@@ -111,7 +111,7 @@ def verify(
                 reason=f"{'loaded afresh' if loaded else 'answered before'}, {verdict}",
             )
         trials.append(found)
-        if most is None or _net(found) > _net(most):
+        if most is None or found.net > most.net:
             most, told = found, f"{_counts(found)}, and {verdict}"
     return replace(repair, trials=tuple(trials), chosen=None, verdicts={}, reason=told)
 
@@ -193,10 +193,6 @@ def _counts(trial: Trial) -> str:
         f"{_name(trial)} turns {trial.turned_back} of {trial.degraded} degraded cases back and loses {trial.lost} of "
         f"{trial.preserved} preserved ones"
     )
-
-
-def _net(trial: Trial) -> int:
-    return trial.turned_back - trial.lost
 
 
 def _name(trial: Trial) -> str:

@@ -151,7 +151,7 @@ def nearest_trial(repair: Repair) -> Trial | None:
     """
 
     def gain(trial: Trial) -> float:
-        return (trial.turned_back - trial.lost) / max(trial.degraded + trial.preserved, 1)
+        return trial.net / max(trial.degraded + trial.preserved, 1)
 
     gaining = [each for each in standing(repair) if gain(each) > 0]
     return max(gaining, key=lambda each: (_STAGES.index(each.stage), gain(each), -each.bits), default=None)
