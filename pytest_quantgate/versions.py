@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+NOT_INSTALLED: Final = "none"
 
 
 def version_of(distribution: str) -> str:
@@ -10,4 +13,4 @@ def version_of(distribution: str) -> str:
     try:
         return version(distribution)
     except PackageNotFoundError:
-        return "none"
+        return NOT_INSTALLED

@@ -116,16 +116,19 @@ def variant_of(report: RunReport, spec: str, note: Callable[[str], None]) -> Var
         ModelError: The model is not on this machine, or not whole.
         QuantgateError: The variant cannot be had here.
     """
+    from pytest_quantgate.variants.device import VLLM
     from pytest_quantgate.variants.variant import prepare_variant
 
     record = record_of(report, spec)
+    # what vLLM ran is looked into as transformers runs it
+    known = {} if record.identity.get("kernels") == VLLM else record.identity
     source = _source(record.model or report.model, None if record.model else report.revision, note)
     return prepare_variant(
         spec,
         source,
         device="cpu" if report.device == "cpu" else "auto",
-        compute_dtype=record.identity.get("compute_dtype", "auto"),
-        kernels=record.identity.get("kernels", "auto"),
+        compute_dtype=known.get("compute_dtype", "auto"),
+        kernels=known.get("kernels", "auto"),
     )
 
 

@@ -19,7 +19,7 @@ from pytest_quantgate.variants.served import ServedVariant
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
     from pytest_quantgate.generation.prompts import Prompt
 
@@ -72,8 +72,8 @@ def answer(
         more: Called with everything that was answered, by digest; gives the requests that follow from it (the next
             turn of a chat). It is asked again until it has nothing new.
         elsewhere: The same variant on further devices, which answer their share in processes of their own.
-        then: Called once everything is answered by a variant that runs here, with what it answered, by digest, and with
-            what gives the model, loaded now where it was not; the model is freed when this returns.
+        then: Called once everything is answered by a variant that transformers runs, with what it answered, by digest,
+            and with what gives the model, loaded now where it was not; the model is freed when this returns.
 
     Raises:
         QuantgateError: The model cannot be loaded, is not what its spec says, or does not fit in memory.
@@ -106,7 +106,7 @@ def answer(
                 progress.finish()
             generated += len(missing)
             wanted = {request.digest: request for request in more(completions) if request.digest not in completions}
-        if then is not None and isinstance(variant, Variant):
+        if then is not None and isinstance(variant, Variant) and not variant.offline:
             if not isinstance(engine, _Here):
                 engine.close()
                 engine = _Here(variant, audited)
@@ -165,7 +165,7 @@ def _engine(
         from pytest_quantgate.generation.served import Served
 
         return Served(variant)
-    if not elsewhere:
+    if not elsewhere and not variant.offline:
         return _Here(variant, audited)
     from pytest_quantgate.generation.shares import Shares
 
@@ -206,7 +206,8 @@ def generate(
     config = model.config.get_text_config(decoder=True)
     _refuse_other_state(config, loaded.variant.model.name)
     prompts, refused = tokenize(tokenizer, requests, context_length(config))
-    _refuse_unknown_tokens(model, prompts, loaded.variant.model.name)
+    embedding: Any = model.get_input_embeddings()
+    refuse_unknown_tokens(embedding.weight.shape[0], prompts, loaded.variant.model.name)
     stops = stops_of(loaded)
     if refused:
         keep(refused)
@@ -244,20 +245,41 @@ def stops_of(loaded: LoadedModel) -> frozenset[int]:
     Raises:
         ModelError: The generation config names what is no token.
     """
-    named: object = loaded.model.generation_config.eos_token_id
+    return stop_ids(loaded.model.generation_config.eos_token_id, loaded.tokenizer, loaded.variant.model.name)
+
+
+def stop_ids(named: object, tokenizer: PreTrainedTokenizerBase, name: str) -> frozenset[int]:
+    """Ids that end an answer.
+
+    Args:
+        named: What a generation config names: an id, a list of them, or None.
+        tokenizer: Its end of sequence is one too.
+        name: The model, for the message.
+
+    Raises:
+        ModelError: Something else is named.
+    """
     ids = named if isinstance(named, list) else [] if named is None else [named]
     if not all(type(each) is int for each in ids):
         raise ModelError(
             f"eos_token_id is {named!r}, neither a token id nor a list of them",
-            where=loaded.variant.model.name,
+            where=name,
             hint="correct it in generation_config.json, or in config.json where there is none",
         )
-    return frozenset({*ids, loaded.tokenizer.eos_token_id} - {None})
+    return frozenset({*ids, tokenizer.eos_token_id} - {None})
 
 
-def _refuse_unknown_tokens(model: PreTrainedModel, prompts: Iterable[Prompt], name: str) -> None:
-    embedding: Any = model.get_input_embeddings()
-    rows = embedding.weight.shape[0]
+def refuse_unknown_tokens(rows: int, prompts: Iterable[Prompt], name: str) -> None:
+    """Refuses prompts that the model cannot read.
+
+    Args:
+        rows: Tokens that the model knows.
+        prompts: What it is to read.
+        name: The model, for the message.
+
+    Raises:
+        ModelError: The tokenizer gives a token beyond them.
+    """
     texts = (ids for prompt in prompts for ids in (prompt.token_ids, *(asked.token_ids for asked in prompt.asked)))
     highest = max((max(ids) for ids in texts if ids), default=0)
     if highest >= rows:

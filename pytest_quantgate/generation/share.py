@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from pytest_quantgate.errors import QuantgateError, SpecError
+from pytest_quantgate.generation.offline_environment import prepare_environment
 from pytest_quantgate.generation.run import generate
 from pytest_quantgate.generation.shares import Advanced, Failed, Job, Kept, Noted, Told
 from pytest_quantgate.variants.registry import entry_of, register
@@ -37,6 +39,8 @@ def main() -> None:
 def _serve(connection: Connection) -> None:
     job: Job = connection.recv()
     _know_backend(job)
+    if job.variant.offline:
+        _serve_offline(job, connection)
     if job.variant.device == "cpu":
         import torch
 
@@ -46,6 +50,19 @@ def _serve(connection: Connection) -> None:
     listener.tell(loaded.audit)
     while True:
         generate(loaded, connection.recv(), listener.keep, listener)
+        listener.tell("done")
+
+
+def _serve_offline(job: Job, connection: Connection) -> NoReturn:
+    """The same through vLLM; nothing is audited, for its weights lie in no modules that could be looked at."""
+    prepare_environment(job.variant.device, job.processes, os.environ)
+    from pytest_quantgate.generation.offline import Offline  # imports vLLM
+
+    warnings.simplefilter("ignore", FutureWarning)  # of torch to vLLM
+    listener = _Listener(connection)
+    offline = Offline(job.variant, listener.note)
+    while True:
+        offline.generate(connection.recv(), listener.keep, listener)
         listener.tell("done")
 
 

@@ -67,6 +67,7 @@ def placements(options: Options) -> dict[str, Placement]:
     """
     from pytest_quantgate.variants.device import place, split_devices
     from pytest_quantgate.variants.spec import parse_spec
+    from pytest_quantgate.variants.vllm import check_runs
 
     found = {}
     device = split_devices(options.device)[0]
@@ -75,6 +76,7 @@ def placements(options: Options) -> dict[str, Placement]:
         spec = parse_spec(text)
         if spec.served:
             continue
+        check_runs(spec, options.kernels)
         description = _described(spec, spec.model or options.model)
         found[text] = place(description, device, options.compute_dtype, options.kernels)
     return found

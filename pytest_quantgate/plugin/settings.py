@@ -89,8 +89,8 @@ SETTINGS = {
             "quant_device",
             "string",
             "DEVICE",
-            "Where the models run: auto, cpu, cuda or cuda:N; several with commas share the cases of each variant. "
-            "Default: auto, CUDA when there is one.",
+            "Where the models run: auto, cpu, cuda or cuda:N; several with commas share the cases of each variant, "
+            "several joined by + hold one model (--quant-kernels vllm). Default: auto, CUDA when there is one.",
             "auto",
         ),
         Setting(
@@ -107,7 +107,8 @@ SETTINGS = {
             "KERNELS",
             "How quantized weights are run: native, by the quantizer's own kernels; dense, spread out once when they "
             "are loaded, so that only the weights differ; or auto: dense on a CPU, native on CUDA. Variants that "
-            "quantize activations are native always. Default: auto.",
+            "quantize activations are native always. vllm: by vLLM, of checkpoints that are quantized already. "
+            "Default: auto.",
             "auto",
         ),
         Setting(

@@ -5,20 +5,23 @@ from __future__ import annotations
 import ctypes
 import platform
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pytest_quantgate.errors import UsageError, nearest
 from pytest_quantgate.variants.registry import Description
 
 ComputeDtype = Literal["float32", "float16", "bfloat16"]
-Kernels = Literal["dense", "native"]
+Kernels = Literal["dense", "native", "vllm"]
 
-KERNELS = ("auto", "native", "dense")
+KERNELS = ("auto", "native", "dense", "vllm")
 """What ``--quant-kernels`` takes."""
+
+VLLM: Final = "vllm"
 
 DTYPE_BYTES: dict[ComputeDtype, int] = {"float32": 4, "float16": 2, "bfloat16": 2}
 _DTYPE_NAMES: dict[str, ComputeDtype] = {
@@ -40,11 +43,11 @@ class Placement:
     """How a variant is put to work.
 
     Attributes:
-        device: ``cpu`` or ``cuda:N``.
+        device: ``cpu`` or ``cuda:N``; several, joined by ``+``, where the model is spread over them.
         compute_dtype: Dtype of the arithmetic and of everything that is not quantized.
         kernels: ``dense``: quantized weights are spread out once, at load, into ordinary linear layers, so
             that reference and candidate run through the same kernels and differ in weights only.
-            ``native``: the quantizer's own kernels.
+            ``native``: the quantizer's own kernels. ``vllm``: vLLM's, in a process of its own.
     """
 
     device: str
@@ -54,7 +57,12 @@ class Placement:
     @property
     def device_type(self) -> str:
         """``cpu`` or ``cuda``."""
-        return self.device.partition(":")[0]
+        return members(self.device)[0].partition(":")[0]
+
+
+def members(device: str) -> tuple[str, ...]:
+    """The devices that a model is spread over: of most models, one."""
+    return tuple(device.split("+"))
 
 
 def cuda_device_count() -> int:
@@ -85,7 +93,7 @@ def hardware_of(placement: Placement) -> str:
     travel between machines.
     """
     if placement.device_type == "cuda":
-        return f"cuda: {_gpu_name(int(placement.device.partition(':')[2]))}"
+        return f"cuda: {_gpu_name(int(members(placement.device)[0].partition(':')[2]))}"
     return "cpu" if placement.compute_dtype == "float32" else f"cpu: {_processor_name()}"
 
 
@@ -118,14 +126,17 @@ def parse_device(text: str) -> str:
     """The device that a ``--quant-device`` text means.
 
     Args:
-        text: ``auto`` (CUDA when there, else CPU), ``cpu``, ``cuda`` or ``cuda:N``.
+        text: ``auto`` (CUDA when there, else CPU), ``cpu``, ``cuda`` or ``cuda:N``; several joined by ``+`` for one
+            model that is spread over them.
 
     Returns:
-        ``cpu`` or ``cuda:N``.
+        ``cpu`` or ``cuda:N``, or several.
 
     Raises:
         UsageError: Anything else, or a CUDA device that is not there.
     """
+    if "+" in text:
+        return "+".join(_of_one_kind([parse_device(each.strip()) for each in text.split("+")]))
     if text == "cpu":
         return text
     match = re.fullmatch(r"auto|cuda(?::(\d{1,4}))?", text, re.ASCII)
@@ -157,6 +168,11 @@ def split_devices(text: str) -> tuple[str, ...]:
             would depend on who gave them.
     """
     devices = tuple(parse_device(each.strip()) for each in text.split(","))
+    _of_one_kind([each for device in devices for each in members(device)])
+    return devices
+
+
+def _of_one_kind(devices: Sequence[str]) -> Sequence[str]:
     if len(devices) == 1:
         return devices
     for device in devices:
@@ -167,7 +183,7 @@ def split_devices(text: str) -> tuple[str, ...]:
         raise UsageError(
             f"these devices are not of one kind: {', '.join(f'{device} ({kind})' for device, kind in kinds.items())}",
             where="--quant-device",
-            hint="devices that share the cases of a variant must compute alike: name those of one kind",
+            hint="devices that share a variant must compute alike: name those of one kind",
         )
     return devices
 
@@ -183,14 +199,17 @@ def place(description: Description, device: str, compute_dtype: str, kernels: st
         kernels: ``native``, ``dense``, or ``auto``: dense on a CPU, which nobody deploys on and where unpacking weights
             at every step takes most of the time; native on CUDA, where the deployed kernels are what is judged. A
             variant that cannot be dense is native always, and one without kernels of its own is dense always.
+            ``vllm``: those of vLLM, see ``variants.vllm``.
 
     Raises:
-        UsageError: A device, dtype or kernels that are unknown or not there.
+        UsageError: A device, dtype or kernels that are unknown or not there, or several devices for one model whose
+            kernels are not vLLM's.
     """
     device = parse_device(device)
-    on_cpu = device == "cpu"
+    on_cpu = members(device)[0] == "cpu"
     if compute_dtype == "auto":
-        compute_dtype = "float32" if on_cpu else description.cuda_dtype
+        # vLLM is asked for what is deployed, wherever it runs; nothing is rounded there but what it rounds itself
+        compute_dtype = "float32" if on_cpu and kernels != VLLM else description.cuda_dtype
     if compute_dtype not in _DTYPE_NAMES:
         raise UsageError(
             f"{compute_dtype!r} is not a compute dtype",
@@ -199,6 +218,14 @@ def place(description: Description, device: str, compute_dtype: str, kernels: st
         )
     if kernels not in KERNELS:
         raise UsageError(f"{kernels!r} are no kernels", where="--quant-kernels", hint=nearest(kernels, KERNELS))
+    if kernels == VLLM:
+        return Placement(device, _DTYPE_NAMES[compute_dtype], VLLM)
+    if len(members(device)) > 1:
+        raise UsageError(
+            f"{device} is one model on several devices, which is vLLM's",
+            where="--quant-device",
+            hint=f"add --quant-kernels {VLLM}; or write commas, and each device takes a share of the cases",
+        )
     wanted = kernels == "dense" or (kernels == "auto" and on_cpu)
     dense = description.dense and (wanted or not description.native)
     return Placement(device, _DTYPE_NAMES[compute_dtype], "dense" if dense else "native")

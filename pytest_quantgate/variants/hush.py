@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_CHATTY = ("bitsandbytes", "torchao", "torch.utils._pytree")
+_CHATTY = ("bitsandbytes", "torchao", "torch._library.triton", "torch.utils._pytree")
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pytest_quantgate.cases.model import digest_of
 from pytest_quantgate.errors import ModelError
-from pytest_quantgate.variants import checkpoint
-from pytest_quantgate.variants.device import Placement, hardware_of
+from pytest_quantgate.variants import checkpoint, vllm
+from pytest_quantgate.variants.device import VLLM, Placement, hardware_of
 from pytest_quantgate.variants.digests import file_digest
 from pytest_quantgate.variants.registry import Description, Entry
 from pytest_quantgate.variants.source import ModelSource
@@ -99,6 +99,8 @@ def identify(
     libraries = (*_LIBRARIES, *entry.requires.values(), *description.requires.values())
     fields |= {f"version:{name}": version_of(name) for name in libraries}
     fields |= description.identity
+    if placement.kernels == VLLM:
+        fields |= vllm.identity_of(placement)
     if template and _CLOCK in template:
         fields["date"] = _today()
     return Identity(dict(sorted(fields.items())))

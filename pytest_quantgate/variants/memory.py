@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from pytest_quantgate.errors import ModelError
-from pytest_quantgate.variants.device import DTYPE_BYTES, Placement
+from pytest_quantgate.variants.device import DTYPE_BYTES, Placement, members
 from pytest_quantgate.variants.headers import TensorHeader
 from pytest_quantgate.variants.modules import covers
 from pytest_quantgate.variants.registry import Description
@@ -57,12 +57,11 @@ def available_bytes(device: str) -> int:
 
     torch is imported for CUDA devices only.
     """
-    if device == "cpu":
+    if members(device)[0] == "cpu":
         return min(int(psutil.virtual_memory().available), _container_bytes())
     import torch  # only where a CUDA device is used
 
-    free, _ = torch.cuda.mem_get_info(device)
-    return free
+    return sum(torch.cuda.mem_get_info(each)[0] for each in members(device))
 
 
 def check_memory(needed: int, device: str, spec: str) -> None:

@@ -6,6 +6,7 @@ to the compute dtype, so that on a CPU ``fp16`` and ``bf16`` differ from ``fp32`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
-_PRECISIONS: dict[str, ComputeDtype] = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+PRECISIONS: Final[Mapping[str, ComputeDtype]] = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+"""The precision that each name rounds to."""
 
 
 class PlainBackend:
@@ -25,7 +27,7 @@ class PlainBackend:
 
     def describe(self, spec: VariantSpec) -> Description:
         """What the spec means."""
-        precision = _PRECISIONS[spec.name]
+        precision = PRECISIONS[spec.name]
         return Description(
             summary=f"weights rounded to {precision}, nothing quantized",
             stored_bits=8 * DTYPE_BYTES[precision],
@@ -38,7 +40,7 @@ class PlainBackend:
         """Loads the weights rounded to the variant's precision."""
         from pytest_quantgate.variants.loading import dtype_of, load_pretrained  # imports torch
 
-        return load_pretrained(folder, dtype=dtype_of(_PRECISIONS[spec.name]), device=placement.device)
+        return load_pretrained(folder, dtype=dtype_of(PRECISIONS[spec.name]), device=placement.device)
 
     def stored_bytes(self, module: nn.Module) -> int | None:  # noqa: ARG002  (the protocol's signature)
         """None: no module is replaced."""

@@ -12,7 +12,7 @@ from pytest_quantgate.errors import ModelError, SpecError
 from pytest_quantgate.variants.additions import check_adapter, describe_all
 from pytest_quantgate.variants.audit import Audit, check_audit, measure, measure_coverage
 from pytest_quantgate.variants.checkpoint import read_tensors
-from pytest_quantgate.variants.device import Placement, place
+from pytest_quantgate.variants.device import VLLM, Placement, place
 from pytest_quantgate.variants.identity import Identity, identify
 from pytest_quantgate.variants.memory import check_memory, estimate_bytes, mapped_weights, release_memory
 from pytest_quantgate.variants.modules import check_skips, modules_of
@@ -21,6 +21,7 @@ from pytest_quantgate.variants.schedule import USUAL, Schedule, another_schedule
 from pytest_quantgate.variants.source import ModelSource
 from pytest_quantgate.variants.spec import VariantSpec, parse_spec
 from pytest_quantgate.variants.stored import plain_tensors, refuse_quantized
+from pytest_quantgate.variants.vllm import REQUIRES, check_precision, check_runs
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -52,6 +53,11 @@ class Variant:
     def label(self) -> str:
         """Its name for people: the spec, and that it is run another way when it is."""
         return name_of(str(self.spec), self.schedule)
+
+    @property
+    def offline(self) -> bool:
+        """Whether vLLM runs it, in processes of its own."""
+        return self.placement.kernels == VLLM
 
     @property
     def device(self) -> str:
@@ -91,21 +97,25 @@ def prepare_variant(
         model: A model that ``resolve_model`` found.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         compute_dtype: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
-        kernels: ``auto``, ``native`` or ``dense``, see ``place``.
+        kernels: ``auto``, ``native``, ``dense`` or ``vllm``, see ``place``.
 
     Raises:
-        SpecError: The spec is unknown or malformed, its library is not installed, or it skips a module that
-            the model certainly does not have.
+        SpecError: The spec is unknown or malformed, its library is not installed, vLLM is to run it and cannot, or it
+            skips a module that the model certainly does not have.
         UsageError: The device or dtype is unknown or not there.
         ModelError: The model's files changed since it was resolved and are not whole now.
     """
     parsed = parse_spec(spec)
+    check_runs(parsed, kernels)
     entry = entry_of(parsed.name)
     refuse_quantized(parsed, model.folder)
     _check_installed(entry.requires, spec)
     description, adapter = describe_all(parsed, model.folder)
     _check_installed(description.requires, spec)
     placement = place(description, device, compute_dtype, kernels)
+    if placement.kernels == VLLM:
+        check_precision(parsed, placement)
+        _check_installed(REQUIRES, spec)
     tensors = plain_tensors(read_tensors(model.folder), model.folder)
     if modules := modules_of(tensors):
         check_skips(description.skipped, modules, str(parsed))
@@ -151,7 +161,16 @@ def run_another_way(variant: Variant, *, kernels: bool) -> Variant:
     Args:
         variant: A variant that ``prepare_variant`` gave.
         kernels: Whether attention is computed by other kernels too.
+
+    Raises:
+        SpecError: Other kernels are wanted of a variant that vLLM runs, which chooses its own.
     """
+    if kernels and variant.placement.kernels == VLLM:
+        raise SpecError(
+            "vLLM chooses its kernels itself",
+            where=f"variant {str(variant.spec)!r}",
+            hint="use --quant-noise-floor without --quant-noise-kernels",
+        )
     schedule = another_schedule(kernels=kernels)
     return replace(variant, schedule=schedule, identity=variant.identity.with_schedule(str(schedule)))
 
