@@ -37,13 +37,16 @@ def diagnosed(run: QuantRun, report: RunReport) -> RunReport:
         run: The session's run, its gates judged.
         report: The whole run.
     """
-    from pytest_quantgate.commands.broken import broken_gates
+    from pytest_quantgate.commands.broken import broken_gates, unexplained
     from pytest_quantgate.commands.diagnose import Means, diagnosed, with_diagnosis
     from pytest_quantgate.diagnosis.faults import fault_of
 
     try:
         means = Means(run.book.registry, _limits(run.options.diagnose_minutes), terminal.progress(run.config))
-        for gate in broken_gates(report, where=OPTION):
+        gates = broken_gates(report, where=OPTION)
+        for odd in unexplained(report, where=OPTION):
+            _tell(run, f"no diagnosis: {odd}")
+        for gate in gates:
             try:
                 reference, candidate = (_variant(run, report, spec) for spec in (report.reference.spec, gate.candidate))
                 report = with_diagnosis(report, diagnosed(report, gate, reference, candidate, means))
