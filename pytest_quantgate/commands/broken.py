@@ -51,7 +51,7 @@ def broken_gates(
     if not chosen:
         which = "".join(f" {how} {name}" for how, name in (("of", slice_), ("on", candidate)) if name is not None)
         if broken:
-            hint = "name what to look at all the same: --slice, --candidate"
+            hint = "name what to look at all the same: quantgate diagnose RUN.json --slice SLICE --candidate SPEC"
             raise UsageError(f"every gate with degraded cases passed{which}", where=where, hint=hint)
         raise _none_degraded(report, gates, which, where)
     return tuple(sorted(chosen, key=lambda each: -(each.statistics.counts.pass_to_fail_rate or 0.0)))

@@ -162,6 +162,35 @@ def test_the_minutes_of_a_search_are_the_user_s(
     assert asked == [RepairLimits(minutes=minutes)]
 
 
+@pytest.mark.alone(reason="who looks into models is the same with workers")
+def test_every_view_is_written_before_the_models_are_looked_into(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    def look(*_: object, **__: object) -> None:
+        written.extend(sorted(path.name for path in Path().glob("run.*")))
+        raise UsageError("that is all")
+
+    monkeypatch.setattr(room, "diagnose", look)
+    lab.write("words", lab.many(2, degraded=1))
+    views = [f"--quant-report-{view}=run.{view}" for view in ("json", "html", "markdown")]
+    assert lab.run("--quant-diagnose", *views).ret == pytest.ExitCode.TESTS_FAILED
+    assert written == ["run.html", "run.json", "run.markdown"]
+
+
+@pytest.mark.alone(reason="nothing is diagnosed")
+def test_a_run_that_failed_by_other_tests_names_what_looks_all_the_same(lab: Lab) -> None:
+    lab.write("words", [*lab.many(2), lab.degraded("lost")], max_pass_to_fail=0.5, min_robustness=0.5)
+    lab.pytester.makepyfile("def test_other(): assert False")
+    result = lab.run("--quant-diagnose")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        [
+            "quantgate: no diagnosis: --quant-diagnose: every gate with degraded cases passed",
+            "  name what to look at all the same: quantgate diagnose RUN.json --slice SLICE --candidate SPEC",
+        ]
+    )
+
+
 @pytest.mark.alone(reason="nothing is diagnosed")
 def test_the_ini_key_of_the_minutes_waits_for_a_diagnosis(lab: Lab) -> None:
     lab.pytester.makeini("[pytest]\nquant_diagnose_minutes = 3")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,27 +21,7 @@ from tests.integration.conftest import Lab, Tiny, asked
 from tests.tiny_model import CONTEXT, SPECIAL, WORDS, build_tiny_model
 
 DIAGNOSE = ("--quant-diagnose", "--quant-diagnose-minutes=0")
-LAYOUT = """
-    from pytest_quantgate.diagnosis.architecture import Layout
-
-
-    def pytest_quantgate_register_architectures(registry):
-        registry.register(
-            "GPTNeoXForCausalLM",
-            Layout(
-                layers="gpt_neox.layers",
-                attention="attention",
-                feed_forward="mlp",
-                linear={
-                    "qkv_proj": "attention.query_key_value",
-                    "o_proj": "attention.dense",
-                    "up_proj": "mlp.dense_h_to_4h",
-                    "down_proj": "mlp.dense_4h_to_h",
-                },
-                final_norm="gpt_neox.final_layer_norm",
-            ),
-        )
-"""
+PAGE = Path(__file__).parents[2] / "docs" / "diagnosis.md"
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +62,13 @@ def forgotten() -> Iterator[None]:
     """What the inner run's conftest described is forgotten afterwards."""
     yield
     unregister("GPTNeoXForCausalLM")
+
+
+def described() -> str:
+    """The conftest that the docs show."""
+    block = re.search(r'```python title="conftest.py"\n(.*?)```', PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert block is not None
+    return block[1]
 
 
 def both(lab: Lab, *arguments: str, **more: Any) -> tuple[pytest.RunResult, RunReport, RunReport]:
@@ -141,7 +129,7 @@ def test_an_architecture_that_cannot_be_read_is_told_with_the_way_out(lab: Lab, 
 @pytest.mark.usefixtures("forgotten")
 def test_an_architecture_that_the_user_describes_is_diagnosed(lab: Lab, neox: Tiny) -> None:
     lab = replace(lab, tiny=neox)
-    lab.pytester.makeconftest(LAYOUT)
+    lab.pytester.makeconftest(described())
     lab.write("words", lab.many(4, degraded=2))
     result, report, plain = both(lab)
     assert told_the_same(report, plain)
