@@ -56,8 +56,9 @@ class Lessons:
         own = [each for name, each in self._degraded.items() if name in failed]
         for those in (own, *new):
             for point in self._points_of(those):
-                self._points.pop(point.place, None)  # the newest are last
-                self._points[point.place] = point
+                known = self._points.pop(point.place, point)  # the newest are last
+                further = max(known.own, point.own, key=len)  # both begin alike, and the shorter was seen to fail
+                self._points[point.place] = replace(point, own=further)
 
     def _points_of(self, fails: Sequence[Comparison]) -> Iterator[Point]:
         chosen, by_id = self._choose(fails), {each.case.id: each for each in fails}

@@ -72,14 +72,14 @@ def at(shared: Sequence[int]) -> Point:
     return replace(point("kept"), token_ids=(*prompt, *shared), target=RIGHT[len(shared)], prompt_tokens=len(prompt))
 
 
-def learned(point: Point, kept: Comparison, fails: Comparison, recalled: Iterable[str] = ()) -> tuple[Point, ...]:
-    """What is learned of a case that is kept by itself and fails there with a protection."""
+def learned(point: Point, kept: Comparison, *fails: Comparison, recalled: Iterable[str] = ()) -> tuple[Point, ...]:
+    """What is learned of a case that is kept by itself and fails there with some protections, one after another."""
 
     def found(those: Sequence[Comparison]) -> Any:
         return SimpleNamespace(points=(point,) if those else (), recalled=frozenset(recalled))
 
-    lessons, protection = Lessons(found, [], [kept]), cast("Protection", SimpleNamespace(fails=(fails,)))
-    lessons.learn([protection])
+    lessons = Lessons(found, [], [kept])
+    lessons.learn([cast("Protection", SimpleNamespace(fails=(each,))) for each in fails])
     return lessons.points
 
 
@@ -100,6 +100,12 @@ def test_a_preserved_case_may_go_the_candidate_s_own_way_until_it_is_not_what_fa
     point = at(RIGHT[: next(number for number, token in enumerate(wrong) if token != RIGHT[number])])
     assert own_way(kept, fails, point) == own
     assert learned(point, kept, fails) == (replace(point, degraded=False, own=own),)
+
+
+def test_of_two_mistakes_on_its_own_way_the_later_one_counts() -> None:
+    kept, point = preserved(CASE, RIGHT, MINE), at(RIGHT[:2])
+    later, sooner = (degraded(CASE, RIGHT, wrong) for wrong in ((5, 6, 20, 21, 41), (5, 6, 40)))
+    assert [each.own for each in learned(point, kept, later, sooner)] == [(20, 21, 22, 23, 24, 25, 26)]
 
 
 def test_what_a_text_should_recall_and_cases_of_several_turns_have_no_other_way() -> None:
