@@ -9,10 +9,10 @@
 The paper is Zhou et al., From Signal Degradation to Computation Collapse. As in its section 3.1, the facts that the
 reference knows are split by one variant (``--split``): those that it gets wrong and those that it gets right, and every
 variant is looked at on those very cases, so that the columns can be compared. ``--own`` looks at each variant on the
-cases that it breaks itself, as a diagnosis does. Prints Markdown tables: what each variant still knows, the criteria of
-the verdict with their limits, each curve by quarters of the depth, and with ``--repair`` the best repair of each
-variant, decoded on the cases that it breaks and keeps, and not loaded afresh. Everything comes from the functions
-that a diagnosis is made by. Answers are kept in the user's cache.
+cases that it breaks itself, as a diagnosis does. Prints Markdown tables as docs/failure-modes.md has them: what each
+variant still knows, the criteria of the verdict, the logit lens by layer and all other curves by quarters of the depth,
+and with ``--repair`` the best repair of each variant, decoded on the cases that it breaks and keeps, and not loaded
+afresh. Everything comes from the functions that a diagnosis is made by. Answers are kept in the user's cache.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ from pytest_quantgate.generation.run import answer, context_length, stops_of
 from pytest_quantgate.outcomes.grading import outcome_of
 from pytest_quantgate.outcomes.model import Comparison, Outcome
 from pytest_quantgate.report.diagnosis_sentences import kept, nearest_trial
+from pytest_quantgate.report.diagnosis_sheets import evenly
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import LoadedModel, load_variant, prepare_variant
 
@@ -60,6 +61,10 @@ SPECS = (*("int8", "nf4"), *("quanto:int8", "quanto:int4", "quanto:int2"), *(f"r
 RUINS = ("ruin:2bit", "ruin:zeroed-layer", "ruin:shuffled-head")
 GPTQ = tuple(f"gptq:{bits}bit" for bits in BITS)
 QUARTERS = 4
+LENS = ("lens_probability", "lens_rank")
+"""Curves whose shape tells more than means of quarters: a token emerges within a few layers."""
+LENS_LAYERS = 10
+SHORT = {Mode.DEGRADATION: "degradation", Mode.COLLAPSE: "collapse"}
 FIGURES = (
     ("Figure 3: logit lens, probability of the token", "lens_probability", ""),
     ("Figure 3: logit lens, rank of the token", "lens_rank", ""),
@@ -242,7 +247,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def written(number: float | None) -> str:
     """A number with two decimals; ranks and the like as they are."""
-    return "-" if number is None else f"{number:.2f}".removesuffix(".00")
+    return "-" if number is None else f"{round(number, 2) + 0.0:.2f}".removesuffix(".00")  # 0 has no sign
 
 
 def cliff(lab: Lab, specs: Sequence[str]) -> str:
@@ -258,31 +263,44 @@ def cliff(lab: Lab, specs: Sequence[str]) -> str:
     return table(("variant", "bits", "passes", "keeps of the reference's", "share"), rows)
 
 
+def verdict(found: Found) -> str:
+    """The verdict in a word."""
+    return SHORT.get(found.mode, found.mode.value)
+
+
 def criteria(found: Sequence[Found]) -> str:
-    """The verdicts, and what they rest on."""
-    head = ("criterion", "section", "degradation", "collapse", *(each.spec for each in found))
-    rows = [["**verdict**", "", "", "", *(each.mode.value for each in found)]]
+    """The verdicts, and what they rest on; their limits and sections of the paper are in the docs."""
+    rows = [["**verdict**", *(verdict(each) for each in found)]]
     for place, criterion in enumerate(CRITERIA):
         marks = {Mode.DEGRADATION: "", Mode.COLLAPSE: " !", Mode.MIXED: " ~", Mode.INCONCLUSIVE: ""}
         told = [each.evidence[place] for each in found]
         cells = [written(each.measured) + marks[each.says] for each in told]
-        limits = (written(criterion.degradation), written(criterion.collapse))
-        rows.append([criterion.name, criterion.section, *limits, *cells])
-    return table(head, rows) + "\n\n`!` speaks for collapse, `~` lies between the limits."
+        rows.append([criterion.name, *cells])
+    return (
+        table(("criterion", *(each.spec for each in found)), rows)
+        + "\n\n`!` speaks for collapse, `~` lies between the limits."
+    )
 
 
-def figures(found: Sequence[Found], group: Group, place: Place) -> Iterator[str]:
-    """Each curve of the paper's figures, in the mean over each quarter of the depth."""
+def figures(found: Sequence[Found], group: Group, place: Place, *, own: bool) -> Iterator[str]:
+    """Each curve of the paper's figures: the logit lens by layer, the others in the mean over each quarter of layers.
+
+    With cases of its ``own`` each variant stands beside the reference on these.
+    """
     for title, measure, part in FIGURES:
-        rows = {}
+        rows, head = {}, ("first quarter", "second", "third", "last")
         for each in found:
             for curve in each.numbers.curves:
                 if (curve.measure, curve.part, curve.group, curve.place) == (measure, part, group, place):
-                    who = "reference" if curve.side == "reference" else each.spec
-                    rows[who] = [who, *(written(number) for number in quarters(curve.values))]
+                    reference = f"reference, cases of {each.spec}" if own else "reference"
+                    who = reference if curve.side == "reference" else each.spec
+                    shown = quarters(curve.values)
+                    if measure in LENS:
+                        places = evenly(range(len(curve.at)), LENS_LAYERS)
+                        shown, head = [curve.values[at] for at in places], tuple(str(curve.at[at]) for at in places)
+                    rows[who] = [who, *(written(number) for number in shown)]
         if rows:
-            head = ("variant", "first quarter", "second", "third", "last")
-            yield f"{title} ({group}, {place})\n\n" + table(head, list(rows.values()))
+            yield f"{title} ({group}, {place})\n\n" + table(("variant", *head), list(rows.values()))
 
 
 def quarters(values: Sequence[float | None]) -> list[float | None]:
@@ -315,19 +333,22 @@ def components(found: Sequence[Found]) -> str:
 
 
 def repairs(found: Sequence[Found]) -> Iterator[str]:
-    """The repair that each search ends with, or what came nearest to one."""
-    rows = []
+    """The repair that each search ends with, or what came nearest to one; then what each came to, and what it keeps."""
+    rows, told = [], []
     for each in found:
         if each.repair is not None:
-            best = each.repair.chosen or nearest_trial(each.repair)
-            shares = ("-", "-", "-", "-", "-") if best is None else (
-                written(best.bits), f"{best.turned_back} of {best.degraded}", f"{best.lost} of {best.preserved}",
-                best.stage, kept(best),
-            )  # fmt: skip
-            rows.append([each.spec, written(each.repair.before.bits), *shares, each.repair.reason])
+            best, chosen = each.repair.chosen or nearest_trial(each.repair), each.repair.chosen
+            repaired = written(None if chosen is None else chosen.bits)
+            back = lost = keeps = ""
+            if best is not None:
+                back = f"{best.turned_back} of {best.degraded}{'' if chosen else f' at the most, {best.stage}'}"
+                lost = f"{best.lost} of {best.preserved}" if best.preserved else "there are none to lose"
+                keeps = f"; keeps {kept(best)}"
+            rows.append([f"`{each.spec}`", written(each.repair.before.bits), verdict(each), repaired, back, lost])
+            told.append(f"- `{each.spec}`: {each.repair.reason}{keeps}")
     if rows:
-        head = ("variant", "bits", "repaired", "turned back", "lost", "how far", "keeps", "came to")
-        yield f"Repairs\n\n{table(head, rows)}"
+        head = ("variant", "bits", "verdict", "repaired", "turned back", "lost")
+        yield "\n\n".join(["Repairs", table(head, rows), "\n".join(told)])
 
 
 def patched(found: Sequence[Found]) -> Iterator[str]:
@@ -368,7 +389,7 @@ def main(words: Sequence[str] | None = None) -> None:
         found = list(looked(lab, specs, given.split, given.cases, given.causal, own=given.own, limits=limits))
     print("\n\n".join(["", criteria(found), *repairs(found), dominoes(found), components(found), *patched(found)]))
     for group, place in product(get_args(Group), get_args(Place)):
-        print("\n\n".join(["", *figures(found, group, place)]))
+        print("\n\n".join(["", *figures(found, group, place, own=given.own)]))
 
 
 if __name__ == "__main__":

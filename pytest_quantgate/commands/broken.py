@@ -13,7 +13,7 @@ from pytest_quantgate.golden.model import REFERENCE
 from pytest_quantgate.outcomes.model import Transition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_quantgate.gate.model import GateResult
     from pytest_quantgate.outcomes.model import Comparison, Outcome
@@ -51,11 +51,38 @@ def broken_gates(
     if not chosen:
         which = "".join(f" {how} {name}" for how, name in (("of", slice_), ("on", candidate)) if name is not None)
         if broken:
-            hint = "name what to look at all the same: --slice, --candidate"
+            hint = "name what to look at all the same: quantgate diagnose RUN.json --slice SLICE --candidate SPEC"
             raise UsageError(f"every gate with degraded cases passed{which}", where=where, hint=hint)
-        unscored, hint = _unscored([each for gate in gates for each in report.comparisons(gate.slice, gate.candidate)])
-        raise UsageError(f"no case degraded{which}{unscored}", where=where, hint=hint)
+        raise _none_degraded(report, gates, which, where)
     return tuple(sorted(chosen, key=lambda each: -(each.statistics.counts.pass_to_fail_rate or 0.0)))
+
+
+def unexplained(
+    report: RunReport, *, where: str, slice_: str | None = None, candidate: str | None = None
+) -> Iterator[UsageError]:
+    """Why gates are not diagnosed that one could expect it of: they failed, or cases are unscored, and none degraded.
+
+    Args:
+        report: The run.
+        where: Its file, for errors.
+        slice_: Name of the only slice; None for all.
+        candidate: Spec of the only candidate; None for all.
+
+    Yields:
+        One error for each such gate.
+    """
+    for gate in report.gates:
+        if slice_ in (None, gate.slice) and candidate in (None, gate.candidate):
+            statistics = gate.statistics
+            odd = gate.verdict is Verdict.FAIL or (gate.verdict is not Verdict.PASS and statistics.unscored)
+            if odd and not statistics.counts.pf:
+                yield _none_degraded(report, [gate], f" of {gate.slice} on {gate.candidate}", where)
+
+
+def _none_degraded(report: RunReport, gates: Sequence[GateResult], which: str, where: str) -> UsageError:
+    comparisons = [each for gate in gates for each in report.comparisons(gate.slice, gate.candidate)]
+    unscored, hint = _unscored(comparisons)
+    return UsageError(f"no case degraded{which}{unscored}", where=where, hint=hint)
 
 
 def _unscored(comparisons: Sequence[Comparison]) -> tuple[str, str]:

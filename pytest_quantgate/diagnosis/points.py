@@ -32,6 +32,9 @@ CAUSAL_CASES: Final = 12
 CAUSAL_TOKENS: Final = 1_200
 """Most tokens of those together, but for the first: each takes as many passes as a model has layers, and more."""
 
+FOLLOWING: Final = 4
+"""Tokens behind the first that a case must go on with as the reference does, to count as turned back."""
+
 NO_ROOM: Final = "its prompt does not fit the model's context"
 NOT_RENDERED: Final = "its prompt cannot be rendered"
 OTHER_PROMPT: Final = "its prompt is other tokens than in the run"
@@ -53,6 +56,8 @@ class Point:
         following: The reference's tokens behind ``target``.
         prompt_tokens: How many of ``token_ids`` are the prompt.
         subject: Position of the last token of the case's subject; None where the case marks none.
+        own: How the candidate itself goes on here, where its answer is another one that passes too; empty where it
+            does not, or nobody knows.
     """
 
     case_id: str
@@ -63,6 +68,7 @@ class Point:
     following: tuple[int, ...]
     prompt_tokens: int
     subject: int | None = None
+    own: tuple[int, ...] = ()
 
     @property
     def place(self) -> tuple[str, tuple[int, ...], int]:

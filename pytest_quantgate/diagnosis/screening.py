@@ -9,16 +9,13 @@ from typing import Final
 
 from torch import nn
 
-from pytest_quantgate.diagnosis.points import Point
+from pytest_quantgate.diagnosis.points import FOLLOWING, Point
 from pytest_quantgate.diagnosis.running import Runner, Trace
 from pytest_quantgate.diagnosis.standing import standing
 from pytest_quantgate.diagnosis.swapping import swapped
 
 MOST_TOKENS: Final = 3_000
 """Tokens of all points together that are read for each trial; the shortest ones are."""
-
-FOLLOWING: Final = 4
-"""Tokens behind the first that a case must go on with as the reference does, to count as turned back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +136,9 @@ class Screen:
 
         A degraded case is turned back when the reference's token stands where it stands with the reference, and the
         tokens behind it are the reference's too; a preserved one is lost when it stands lower than with both variants.
-        At learned points both must go on as the reference. Of a case with several points all must be good. Costs one
-        pass over each point through the layers from the first named one on, and one whole pass over those that may be
-        turned back.
+        At learned points both must go on as the reference, a preserved one may as well go its own way. Of a case with
+        several points all must be good. Costs one pass over each point through the layers from the first named one on,
+        and one whole pass over those that may be turned back.
 
         Args:
             donor: Holds modules of these names.
@@ -153,7 +150,8 @@ class Screen:
             for each in self._watched:
                 self._check()
                 logits = self._candidate.resume(each.trace, first, each.trace.states[first][None])[0]
-                if float(standing(logits, each.point.target)) > each.rank or not self._goes_on(each):
+                right = float(standing(logits, each.point.target)) <= each.rank and self._goes_on(each)
+                if not right and not self._goes_its_own_way(each.point):
                     bad.add(each.point.case_id)
         return Screened(self.degraded_cases - bad, self.preserved_cases & bad)
 
@@ -176,6 +174,12 @@ class Screen:
             return True
         choices = self._candidate.choices(_known(each.point), len(each.point.token_ids))
         return tuple(choices.tolist()) == each.follows
+
+    def _goes_its_own_way(self, point: Point) -> bool:
+        if not point.own:
+            return False
+        choices = self._candidate.choices((*point.token_ids, *point.own[:-1]), len(point.token_ids) - 1)
+        return tuple(choices.tolist()) == point.own
 
 
 def looked_at(points: Iterable[Point]) -> tuple[Point, ...]:

@@ -127,7 +127,7 @@ def search(
             trials.note(trial)
     except TimeUpError:
         late = f"; {cut}"
-    lessons = Lessons(choose, cases.degraded)
+    lessons = Lessons(choose, cases.degraded, cases.preserved)
 
     def again(number: int) -> None:
         trials.look_anew()

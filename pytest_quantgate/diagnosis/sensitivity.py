@@ -7,6 +7,7 @@ fourth asks the cases themselves, by one gradient each.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -40,11 +41,13 @@ class Attribution:
         names: Full names of the layers.
         margins: The candidate's logit of the reference's token less that of its own, ``(points,)``.
         effects: What is added to the margin when one layer is the reference's, ``(points, layers)``.
+        shares: How much each point counts, ``(points,)``: those of one case count as much together as another case.
     """
 
     names: tuple[str, ...]
     margins: torch.Tensor
     effects: torch.Tensor
+    shares: torch.Tensor
 
 
 def early_first(architecture: Architecture) -> tuple[str, ...]:
@@ -140,18 +143,20 @@ def attribute(
     if not all(is_dense(model, name) for model in (reference, candidate.model) for name in names):
         return None
     own = weights or {name: candidate.model.get_parameter(f"{name}.weight") for name in names}
-    rows: list[tuple[float, list[float]]] = []
+    rows: list[tuple[str, float, list[float]]] = []
     for point in points:
         if len(point.token_ids) > LONGEST:
             continue
         check()
         margin, effects = _effects(reference, candidate, point, own)
         if torch.isfinite(torch.tensor([margin, *effects.values()])).all():
-            rows.append((margin, [effects.get(name, 0.0) for name in names]))
+            rows.append((point.case_id, margin, [effects.get(name, 0.0) for name in names]))
+    of_case = Counter(case_id for case_id, _, _ in rows)
     return Attribution(
         tuple(names),
-        torch.tensor([margin for margin, _ in rows]),
-        torch.tensor([effects for _, effects in rows]).reshape(len(rows), len(names)),
+        torch.tensor([margin for _, margin, _ in rows]),
+        torch.tensor([effects for _, _, effects in rows]).reshape(len(rows), len(names)),
+        torch.tensor([1 / of_case[case_id] for case_id, _, _ in rows]),
     )
 
 
@@ -174,7 +179,7 @@ def by_cover(attribution: Attribution, cost: Mapping[str, float]) -> tuple[str, 
     """Layers by what each adds to the cases that those before it leave short, most for its cost first.
 
     A case counts by its predicted margin up to ``HEADROOM``: what turned a case back is not done twice, and what would
-    turn a preserved one is held against a layer.
+    turn a preserved one is held against a layer. Of a case with several points each has its share.
 
     Args:
         attribution: What each layer's error does to each case.
@@ -187,8 +192,8 @@ def by_cover(attribution: Attribution, cost: Mapping[str, float]) -> tuple[str, 
     left = torch.ones(len(names), dtype=torch.bool)
     found: list[str] = []
     for _ in names:
-        gains = ((margins[:, None] + effects).clamp(max=HEADROOM) - margins[:, None].clamp(max=HEADROOM)).sum(dim=0)
-        best = int(torch.where(left, gains / costs, -torch.inf).argmax())
+        gains = (margins[:, None] + effects).clamp(max=HEADROOM) - margins[:, None].clamp(max=HEADROOM)
+        best = int(torch.where(left, attribution.shares @ gains / costs, -torch.inf).argmax())
         found.append(names[best])
         left[best] = False
         margins = margins + effects[:, best]

@@ -40,6 +40,7 @@ NOT_REPEATED = {
     "quant_reanchor",
     "quant_accept",
     "quant_diagnose",
+    "quant_diagnose_minutes",
     "quant_report_json",
     "quant_report_html",
     "quant_report_markdown",

@@ -11,6 +11,7 @@ from pytest_quantgate.report.text import visible
 if TYPE_CHECKING:
     import pytest
 
+    from pytest_quantgate.diagnosis.protection import RepairLimits
     from pytest_quantgate.plugin.session import QuantRun
     from pytest_quantgate.report.model import RunReport
     from pytest_quantgate.variants.variant import Variant
@@ -36,14 +37,16 @@ def diagnosed(run: QuantRun, report: RunReport) -> RunReport:
         run: The session's run, its gates judged.
         report: The whole run.
     """
-    from pytest_quantgate.commands.broken import broken_gates
+    from pytest_quantgate.commands.broken import broken_gates, unexplained
     from pytest_quantgate.commands.diagnose import Means, diagnosed, with_diagnosis
     from pytest_quantgate.diagnosis.faults import fault_of
-    from pytest_quantgate.diagnosis.protection import RepairLimits
 
     try:
-        means = Means(run.book.registry, RepairLimits(), terminal.progress(run.config))
-        for gate in broken_gates(report, where=OPTION):
+        means = Means(run.book.registry, _limits(run.options.diagnose_minutes), terminal.progress(run.config))
+        gates = broken_gates(report, where=OPTION)
+        for odd in unexplained(report, where=OPTION):
+            _tell(run, f"no diagnosis: {odd}")
+        for gate in gates:
             try:
                 reference, candidate = (_variant(run, report, spec) for spec in (report.reference.spec, gate.candidate))
                 report = with_diagnosis(report, diagnosed(report, gate, reference, candidate, means))
@@ -57,6 +60,15 @@ def diagnosed(run: QuantRun, report: RunReport) -> RunReport:
     except Exception as error:  # noqa: BLE001  (a library's fault in here must not hide the verdicts)
         _tell(run, f"no diagnosis: internal error: {type(error).__name__}: {error}")
     return report
+
+
+def _limits(minutes: float | None) -> RepairLimits | None:
+    """Of the search for a repair; None where none is wanted."""
+    from pytest_quantgate.diagnosis.protection import RepairLimits
+
+    if minutes is None:
+        return RepairLimits()
+    return RepairLimits(minutes=minutes) if minutes else None
 
 
 def _variant(run: QuantRun, report: RunReport, spec: str) -> Variant:

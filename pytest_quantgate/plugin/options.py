@@ -52,6 +52,7 @@ class Options:
         accepted: Which cases may be anchored although they are degraded, and why: ``ID=REASON`` each.
         only: Which cases of the last run to run, or None for all.
         diagnose: Gates that failed are diagnosed at the end.
+        diagnose_minutes: What the search for a repair may take of each, 0 for no search; None for its own default.
         report_json: Where to write the run, or None.
         report_html: Where to write it as HTML, or None.
         report_markdown: Where to write it as Markdown, or None.
@@ -84,6 +85,7 @@ class Options:
     accepted: tuple[str, ...]
     only: Only | None
     diagnose: bool
+    diagnose_minutes: float | None
     report_json: Path | None
     report_html: Path | None
     report_markdown: Path | None

@@ -77,6 +77,7 @@ def resolve(config: pytest.Config) -> Options:
         accepted=_accepted(config),
         only=_only(config),
         diagnose=values.flag(config, "quant_diagnose"),
+        diagnose_minutes=_diagnose_minutes(config),
         report_json=_report_path(config, "quant_report_json"),
         report_html=_report_path(config, "quant_report_html"),
         report_markdown=_report_path(config, "quant_report_markdown"),
@@ -253,6 +254,18 @@ def _only(config: pytest.Config) -> Only | None:
     """What ``--quant-only`` names."""
     found = values.on_command_line(config, "quant_only")
     return cast("Only", found.choice(get_args(Only))) if found else None
+
+
+def _diagnose_minutes(config: pytest.Config) -> float | None:
+    """What ``--quant-diagnose-minutes`` says; the ini key waits for a run that is diagnosed."""
+    key = "quant_diagnose_minutes"
+    found = values.given(config, key)
+    if found is None:
+        return None
+    if values.on_command_line(config, key) and not values.flag(config, "quant_diagnose"):
+        msg = f"{found.where} goes with --quant-diagnose: add it, or leave this out"
+        raise pytest.UsageError(msg)
+    return found.minutes()
 
 
 def _report_path(config: pytest.Config, key: str) -> Path | None:

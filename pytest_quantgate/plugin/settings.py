@@ -264,6 +264,14 @@ SETTINGS = {
             "for each gate, and changes nothing about how the run ends.",
         ),
         Setting(
+            "quant_diagnose_minutes",
+            "float",
+            "MINUTES",
+            "With --quant-diagnose: minutes that the search for a repair may take, for each gate; 0 looks for none. "
+            "Default: 10.",
+            "10",
+        ),
+        Setting(
             "quant_report_json",
             "string",
             "PATH",

@@ -12,6 +12,8 @@ from pytest_quantgate.plugin.settings import SETTINGS, ini_value
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_DAY = 24 * 60  # minutes
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
@@ -62,6 +64,20 @@ class Given:
             return float(self.value)
         except ValueError:
             raise self._fault("not a number; 5 percent is 0.05") from None
+
+    def minutes(self) -> float:
+        """Minutes, at most those of a day.
+
+        Raises:
+            pytest.UsageError: They are none.
+        """
+        try:
+            minutes = float(self.value)
+        except ValueError:
+            minutes = -1
+        if not 0 <= minutes <= _DAY:  # so written, it refuses NaN too
+            raise self._fault("give minutes, 0 or more and at most a day")
+        return minutes
 
     def count(self) -> int:
         """A whole number.

@@ -59,6 +59,7 @@ def finish(run: QuantRun, exitstatus: int) -> None:
         if run.options.diagnose and exitstatus == pytest.ExitCode.TESTS_FAILED:
             from pytest_quantgate.plugin.diagnosis import diagnosed
 
+            _write_files(run, run.report)  # a job that runs out of time meanwhile keeps them
             run.report = diagnosed(run, run.report)
             problem = _write_json(run, run.report)
         run.report_problem = "\n".join(filter(None, [problem, *write(run, run.report)])) or None
@@ -81,6 +82,16 @@ def write(run: QuantRun, report: RunReport) -> list[str]:
     Returns:
         Why some could not be written, one line each.
     """
+    problems = _write_files(run, report)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        try:
+            _tell_github(run, report)
+        except Exception as error:  # noqa: BLE001  (likewise)
+            terminal.line(run.config, f"warning: GitHub cannot be told: {type(error).__name__}: {error}")
+    return problems
+
+
+def _write_files(run: QuantRun, report: RunReport) -> list[str]:
     problems = []
     for option, path, render in _asked(run):
         try:
@@ -89,11 +100,6 @@ def write(run: QuantRun, report: RunReport) -> list[str]:
             problem = f"{option} {path}: internal error, it cannot be made: {type(error).__name__}: {error}"
         if problem is not None:
             problems.append(problem)
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        try:
-            _tell_github(run, report)
-        except Exception as error:  # noqa: BLE001  (likewise)
-            terminal.line(run.config, f"warning: GitHub cannot be told: {type(error).__name__}: {error}")
     return problems
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pytest_quantgate.diagnosis.measures import MEASURES
+from pytest_quantgate.diagnosis.model import Mode
 from pytest_quantgate.report.diagnosis_sentences import kept, title_of
 from pytest_quantgate.report.figures import UNDEFINED, megabytes, number
 from pytest_quantgate.report.tables import Name, Sheet
@@ -37,10 +38,15 @@ def evidence_sheet(diagnosis: Diagnosis) -> Sheet:
         title=("evidence",),
         headings=("criterion", "measured", "signal\ndegradation", "computation\ncollapse", "says"),
         rows=tuple(
-            (Name(each.criterion), number(each.measured), *limits(each), each.says.value) for each in diagnosis.evidence
+            (Name(each.criterion), number(each.measured), *limits(each), said(each)) for each in diagnosis.evidence
         ),
         words=True,
     )
+
+
+def said(evidence: Evidence) -> str:
+    """The mode that a criterion speaks for; only a whole verdict is mixed."""
+    return "neither" if evidence.says is Mode.MIXED else evidence.says.value
 
 
 def limits(evidence: Evidence) -> tuple[str, str]:

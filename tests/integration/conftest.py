@@ -75,17 +75,23 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def tiny(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Tiny:
     workers.make_ready()
     folder = build_tiny_model(tmp_path_factory.mktemp("tiny"))
+    found = asked(folder, "fp16", "nf4", "int8")
+    assert default_cache_path().is_relative_to(cache_folder)
+    gc.freeze()  # garbage is collected around each model, and need not be looked for in all that is imported
+    return found
+
+
+def asked(folder: Path, *specs: str) -> Tiny:
+    """What variants of a model answer to sixty prompts; the answers are cached."""
     draw = random.Random(1)
     prompts = [" ".join(draw.sample(WORDS, 4)) for _ in range(60)]
     requests = {prompt: Request((Message("user", prompt),), NEW_TOKENS) for prompt in prompts}
     source = resolve_model(str(folder))
     texts = {}
     with CompletionCache(default_cache_path()) as cache:
-        assert cache.path.is_relative_to(cache_folder)
-        for spec in ("fp16", "nf4", "int8"):
+        for spec in specs:
             found = answer(prepare_variant(spec, source), list(requests.values()), cache, SilentProgress())
             texts[spec] = {prompt: found.completions[requests[prompt].digest].text for prompt in prompts}
-    gc.freeze()  # garbage is collected around each model, and need not be looked for in all that is imported
     return Tiny(folder, texts)
 
 

@@ -13,10 +13,10 @@ import pytest
 from pytest_quantgate.cli import BAD_USAGE, OK, main
 from pytest_quantgate.commands import diagnose as command
 from pytest_quantgate.diagnosis import diagnose as room
-from pytest_quantgate.diagnosis import protection
-from pytest_quantgate.diagnosis.diagnose import APART, NOT_AS_RECORDED
+from pytest_quantgate.diagnosis.diagnose import APART, NOT_AS_RECORDED, Workshop
 from pytest_quantgate.diagnosis.model import Curve, Diagnosis, Grid, Value
 from pytest_quantgate.diagnosis.pair import with_loaded
+from pytest_quantgate.diagnosis.protection import RepairLimits
 from pytest_quantgate.errors import UsageError
 from pytest_quantgate.outcomes.model import Outcome
 from pytest_quantgate.report.model import RunReport
@@ -25,6 +25,7 @@ from pytest_quantgate.report.store import load, write
 from pytest_quantgate.variants.variant import LoadedModel, Variant
 from tests.integration.conftest import Lab
 
+UNREPAIRED = ("--quant-diagnose", "--quant-diagnose-minutes=0")
 DEGRADED = ["case-3", "case-4", "case-5"]
 MEASURED = ("target_rank", "margin", "lens_probability", "attention_divergence", "neuron_overlap", "layer_cosine")
 
@@ -131,17 +132,70 @@ def test_what_is_not_as_it_was_is_told(ran: RunReport, capsys: pytest.CaptureFix
     assert "words on nf4: none of the degraded cases can be looked at: " in capsys.readouterr().err
 
 
-def test_a_run_that_failed_says_why(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protection, "RepairLimits", lambda: None)  # repairs have tests of their own
+def test_a_run_that_failed_says_why(lab: Lab) -> None:
     lab.write("words", lab.many(4, degraded=2))
     lab.write("fine", lab.many(1))
-    result = lab.run("--quant-diagnose", "--quant-report-json=run.json")
+    result = lab.run(*UNREPAIRED, "--quant-report-json=run.json")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     report = load(Path("run.json"))
     (found,) = report.diagnoses
-    assert (found.slice, found.candidate) == ("words", "nf4")
+    assert (found.slice, found.candidate, found.repair) == ("words", "nf4", None)
     result.stdout.fnmatch_lines([f"diagnosis of words on nf4: {found.mode.value}"])
-    assert report.base_command.count("--quant-diagnose") == 0
+    assert not any(word.startswith("--quant-diagnose") for word in report.base_command)
+
+
+@pytest.mark.alone(reason="who looks into models is the same with workers")
+@pytest.mark.parametrize(("options", "minutes"), [((), 10.0), (("--quant-diagnose-minutes=2.5",), 2.5)])
+def test_the_minutes_of_a_search_are_the_user_s(
+    options: tuple[str, ...], minutes: float, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def look(*_: object, workshop: Workshop, **__: object) -> None:
+        asked.append(workshop.limits)
+        raise UsageError("that is all")
+
+    monkeypatch.setattr(room, "diagnose", look)
+    lab.write("words", lab.many(2, degraded=1))
+    lab.pytester.makeini("[pytest]\nquant_diagnose = true")
+    assert lab.run(*options).ret == pytest.ExitCode.TESTS_FAILED
+    assert asked == [RepairLimits(minutes=minutes)]
+
+
+@pytest.mark.alone(reason="who looks into models is the same with workers")
+def test_every_view_is_written_before_the_models_are_looked_into(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    def look(*_: object, **__: object) -> None:
+        written.extend(sorted(path.name for path in Path().glob("run.*")))
+        raise UsageError("that is all")
+
+    monkeypatch.setattr(room, "diagnose", look)
+    lab.write("words", lab.many(2, degraded=1))
+    views = [f"--quant-report-{view}=run.{view}" for view in ("json", "html", "markdown")]
+    assert lab.run("--quant-diagnose", *views).ret == pytest.ExitCode.TESTS_FAILED
+    assert written == ["run.html", "run.json", "run.markdown"]
+
+
+@pytest.mark.alone(reason="nothing is diagnosed")
+def test_a_run_that_failed_by_other_tests_names_what_looks_all_the_same(lab: Lab) -> None:
+    lab.write("words", [*lab.many(2), lab.degraded("lost")], max_pass_to_fail=0.5, min_robustness=0.5)
+    lab.pytester.makepyfile("def test_other(): assert False")
+    result = lab.run("--quant-diagnose")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        [
+            "quantgate: no diagnosis: --quant-diagnose: every gate with degraded cases passed",
+            "  name what to look at all the same: quantgate diagnose RUN.json --slice SLICE --candidate SPEC",
+        ]
+    )
+
+
+@pytest.mark.alone(reason="nothing is diagnosed")
+def test_the_ini_key_of_the_minutes_waits_for_a_diagnosis(lab: Lab) -> None:
+    lab.pytester.makeini("[pytest]\nquant_diagnose_minutes = 3")
+    lab.write("words", lab.many(2))
+    assert lab.run().ret == pytest.ExitCode.OK
 
 
 def test_a_run_that_passed_is_left_alone(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,18 @@ from tests.integration.conftest import Lab
         ),
         (("--quant-cand", "nf4", "--quant-min-cases", "2.5"), "ERROR: --quant-min-cases 2.5: not a whole number"),
         (("--quant-cand", "nf4", "--quant-min-cases", "0"), "ERROR: --quant-min-cases: min_cases is 0"),
+        (
+            ("--quant-cand", "nf4", "--quant-diagnose", "--quant-diagnose-minutes=-1"),
+            "ERROR: --quant-diagnose-minutes -1: give minutes, 0 or more and at most a day",
+        ),
+        (
+            ("--quant-cand", "nf4", "--quant-diagnose", "--quant-diagnose-minutes", "soon"),
+            "ERROR: --quant-diagnose-minutes soon: give minutes, 0 or more and at most a day",
+        ),
+        (
+            ("--quant-cand", "nf4", "--quant-diagnose-minutes", "5"),
+            "ERROR: --quant-diagnose-minutes goes with --quant-diagnose: add it, or leave this out",
+        ),
         (("--quant-cand", "nf4", "--quant-report-json", "."), "ERROR: --quant-report-json .: this is a folder*"),
         (("--quant-cand", "nf4", "--quant-report-json=~nobody-here/x"), "*no report can be written there: *"),
         (("--quant-cand", "nf4", f"--quant-report-json={'a' * 300}"), "*no report can be written there: *too long"),
@@ -76,6 +88,8 @@ def test_a_share_that_is_none_names_its_option(pytester: pytest.Pytester, option
         ("quant_min_cases = 0", "quant_min_cases: min_cases is 0"),
         ("quant_alpha = 0.5", "quant_alpha: alpha is 0.5"),
         ("quant_alpha = small", "quant_alpha: *small*"),
+        ("quant_diagnose_minutes = nan", "quant_diagnose_minutes nan: give minutes, 0 or more and at most a day"),
+        ("quant_diagnose_minutes = 1441", "quant_diagnose_minutes 1441*: give minutes, 0 or more and at most a day"),
         ("quant_rule = guess", "quant_rule guess: give point or evidence"),
         ("quant_inconclusive = skip", "quant_inconclusive skip: give pass or fail"),
         ("quant_sequential = perhaps", "quant_sequential: *perhaps*"),

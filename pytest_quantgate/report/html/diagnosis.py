@@ -25,6 +25,7 @@ from pytest_quantgate.report.diagnosis_sheets import (
     grid_sheet,
     heading,
     limits,
+    said,
     trials_sheet,
     values_sheet,
 )
@@ -54,6 +55,7 @@ LARGEST: Final = 128
 """Rows and columns of a grid that is drawn; a larger one is in the run's JSON alone."""
 
 _MOST_BITS: Final = 64.0
+_LEAST: Final = 1e-3  # of the highest number in a heat map's title
 
 _FIRST: Final = ("lens_probability", "lens_rank", "domino", "cka", "attention_divergence")
 """What is shown before the reader asks for more."""
@@ -128,7 +130,7 @@ def _told(report: RunReport, diagnosis: Diagnosis, *, drawn: bool) -> Told:
         sentences=tuple(filter(None, (looked_at(diagnosis), token(diagnosis), domino(diagnosis), counted(diagnosis)))),
         evidence=tuple(
             Criterion(
-                each.criterion, number(each.measured), *limits(each), each.says.value, _ROLES.get(each.says, "soft"),
+                each.criterion, number(each.measured), *limits(each), said(each), _ROLES.get(each.says, "soft"),
                 each.reason,
             )
             for each in diagnosis.evidence
@@ -279,7 +281,9 @@ def _heat(grid: Grid) -> Chart | None:
 
 
 def _span(found: Sequence[float]) -> str:
-    return f"{number(min(found))} to {number(max(found))}"
+    """From the lowest to the highest; one of so little that no colour shows it is told as 0."""
+    low, high = min(found), max(found)
+    return f"{number(low if abs(low) >= _LEAST * abs(high) else 0)} to {number(high)}"
 
 
 def _frontier(repair: Repair) -> Chart:

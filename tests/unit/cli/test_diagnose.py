@@ -1,4 +1,4 @@
-"""`quantgate diagnose`: which gates it takes, what it refuses, and that a repair meets the judge of the candidate."""
+"""`quantgate diagnose`: what it writes, what it refuses, and that one fault stops nothing else."""
 
 from __future__ import annotations
 
@@ -13,43 +13,24 @@ from typing import Any
 import pytest
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from pytest_quantgate.cases.model import CheckSpec, Rule
 from pytest_quantgate.checks.builtin import builtin_registry
 from pytest_quantgate.cli import BAD_USAGE, OK, PROBLEMS, main
 from pytest_quantgate.commands import broken, diagnose
-from pytest_quantgate.commands.broken import broken_gates
 from pytest_quantgate.diagnosis import diagnose as room
 from pytest_quantgate.diagnosis.model import Diagnosis, Mode, Repair, Sample, Trial
 from pytest_quantgate.diagnosis.protection import RepairLimits
-from pytest_quantgate.errors import ModelError, UsageError
-from pytest_quantgate.gate.judge import judge
+from pytest_quantgate.errors import ModelError
 from pytest_quantgate.gate.model import GateResult
-from pytest_quantgate.gate.policy import GatePolicy
-from pytest_quantgate.generation.completion import Completion
 from pytest_quantgate.generation.progress import SilentProgress
-from pytest_quantgate.outcomes.model import Outcome
-from pytest_quantgate.report.model import GateSettings, RunReport, VariantRecord
+from pytest_quantgate.report.model import RunReport, VariantRecord
 from pytest_quantgate.report.store import load, write
 from pytest_quantgate.variants import source
+from tests.unit.cli.broken_run import several
 from tests.unit.diagnosis.answered import CONTEXT, END, byte_tokenizer
 from tests.unit.report.build import FAILED, PASSED, UNSCORED, counted, record, run
 
 TINY = Path(__file__).parents[3] / "fixtures" / "tiny_instruct" / "model"
 UNREADABLE = "localhost:9/v1#some-model"
-
-
-def several() -> RunReport:
-    """nf4 on four slices: one is fine, one degrades within its limit, two fail."""
-    return run(
-        ("fine", counted("fine", pp=10)),
-        ("bad", counted("bad", pp=8, pf=2)),
-        ("worse", counted("worse", pp=5, pf=5)),
-        ("tolerable", counted("tolerable", pp=99, pf=1)),
-    )
-
-
-def named(report: RunReport, **which: str | None) -> list[str]:
-    return [each.slice for each in broken_gates(report, where="run.json", **which)]
 
 
 @pytest.fixture
@@ -71,61 +52,6 @@ def no_models(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     monkeypatch.setattr(diagnose, "diagnosed", diagnosed)
     monkeypatch.setattr(diagnose, "variant_of", lambda *_: None)
     return made
-
-
-def test_gates_that_did_not_pass_are_taken_worst_first() -> None:
-    assert named(several()) == ["worse", "bad"]
-
-
-def test_one_that_is_named_may_have_passed() -> None:
-    assert named(several(), slice_="tolerable") == ["tolerable"]
-    assert named(several(), candidate="nf4") == ["worse", "bad", "tolerable"]
-
-
-@pytest.mark.parametrize(
-    ("which", "told"),
-    [
-        ({"slice_": "fine"}, "no case degraded of fine\n"),
-        ({"slice_": "fine", "candidate": "nf4"}, "no case degraded of fine on nf4\n"),
-        ({"slice_": "wors"}, "no slice 'wors' in this run\n  did you mean 'worse'?"),
-        ({"candidate": "nf5"}, "no candidate 'nf5' in this run\n  did you mean 'nf4'?"),
-    ],
-)
-def test_where_nothing_broke_nothing_is_looked_at(which: dict[str, str], told: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        named(several(), **which)
-    assert str(caught.value).startswith(f"run.json: {told}")
-
-
-def gone(tokens: int) -> Outcome:
-    """What is left of an answer whose logits are no numbers after so many tokens."""
-    why = f"the logits after {tokens} tokens were not finite numbers"
-    return Outcome(Completion("", (7,) * tokens, "invalid", 21, problem=why), (), passed=None, unscored=why)
-
-
-@pytest.mark.parametrize(
-    ("unscored", "told"),
-    [
-        ([gone(0), gone(3), gone(0)], ": their logits are not numbers\n  check the weights; and half"),
-        ([gone(0), UNSCORED, gone(5)], ", most often: their logits are not numbers\n  check the weights; and"),
-        ([UNSCORED] * 3, ": the prompt does not fit\n  a case that is unscored has not failed: `quantgate show`"),
-    ],
-)
-def test_a_gate_without_degraded_cases_says_why_cases_are_unscored(unscored: list[Outcome], told: str) -> None:
-    answers = [*unscored, PASSED]
-    nan = run(("words", [record("words", f"case-{number}", PASSED, each) for number, each in enumerate(answers)]))
-    for which in ({}, {"slice_": "words"}):
-        with pytest.raises(UsageError) as caught:
-            named(nan, **which)
-        where = " of words" if which else ""
-        assert str(caught.value).startswith(f"run.json: no case degraded{where}; 3 of 4 cases are unscored{told}")
-
-
-def test_a_run_that_passed_is_looked_at_when_a_gate_is_named() -> None:
-    passed = run(("tolerable", counted("tolerable", pp=99, pf=1)))
-    with pytest.raises(UsageError, match=r"every gate with degraded cases passed\n  name what to look at all the same"):
-        named(passed)
-    assert named(passed, slice_="tolerable") == ["tolerable"]
 
 
 def test_every_broken_gate_is_told_and_written(
@@ -172,6 +98,17 @@ def test_what_cannot_be_diagnosed_stops_nothing_else(
     assert "diagnosis of words on nf4" in out
     assert f"quantgate: run.json: {served} is served: a server does not show its activations\n  run the same" in err
     assert main(["diagnose", "run.json", "--candidate", served]) == BAD_USAGE
+
+
+@pytest.mark.usefixtures("no_models")
+def test_a_gate_that_failed_without_a_degraded_case_is_told_beside_a_diagnosis(
+    stored: Callable[[RunReport], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored(run(("gone", [record("gone", "one", PASSED, UNSCORED)]), ("bad", counted("bad", pp=8, pf=2))))
+    assert main(["diagnose", "run.json"]) == PROBLEMS
+    out, err = capsys.readouterr()
+    assert "diagnosis of bad on nf4" in out
+    assert "run.json: no case degraded of gone on nf4; 1 of 1 cases are unscored: the prompt does not fit" in err
 
 
 def test_an_architecture_that_cannot_be_read_is_described_for_a_run_and_not_for_the_command(
@@ -344,69 +281,3 @@ def test_what_is_no_report_is_refused(text: str, tmp_path: Path, capsys: pytest.
     file.write_text(text)
     assert main(["diagnose", str(file)]) == BAD_USAGE
     assert "this is not a run report that can be read" in capsys.readouterr().err
-
-
-RULES: tuple[Rule, ...] = ("point", "evidence")
-
-
-@pytest.mark.parametrize("rule", RULES)
-def test_the_broken_candidate_is_judged_again_as_the_run_judged_it(rule: Rule) -> None:
-    report = run(
-        ("good", counted("good", pp=200)),
-        ("bad", counted("bad", pp=180, pf=20)),
-        policy=GatePolicy(rule=rule, min_cases=1),
-    )
-    for gate in report.gates:
-        court = diagnose._court(report, gate, builtin_registry())  # noqa: SLF001
-        again = court.verdict(gate.candidate, court.gate.comparisons)
-        assert (again.verdict, again.reasons) == (gate.verdict, gate.reasons)
-
-
-def test_a_repair_is_judged_by_the_run_s_noise_floor_and_doubted_by_its_controls() -> None:
-    records = [
-        replace(each, outcomes={**each.outcomes, "again": PASSED, "ruined": PASSED})
-        for each in counted("words", pp=30, pf=10)
-    ]
-    report = run(("words", records))
-    (control,) = run(("words", counted("words", pp=40, candidate="ruined")), candidate="ruined").gates
-    report = replace(
-        report, floor_variant=VariantRecord("again", "77"), controls=(replace(control, role="positive control"),)
-    )
-    court = diagnose._court(report, report.gates[0], builtin_registry())  # noqa: SLF001
-    fixed = [replace(each, candidate=each.reference) for each in court.gate.comparisons]
-    found = court.verdict("nf4:skip=lm_head", fixed)
-    assert found.floor is not None
-    assert found.verdict.value == "INCONCLUSIVE"
-    assert found.reasons[0].startswith("the positive control ruined must FAIL and is PASS")
-
-
-def test_cases_that_a_sequential_run_did_not_ask_are_not_missing() -> None:
-    report = run(("words", counted("words", pp=30, pf=10)))
-    unasked = [replace(each, outcomes={}) for each in counted("words", pp=45)[40:]]
-    slices = (replace(report.slices[0], total=45),)
-    report = replace(report, cases=(*report.cases, *unasked), slices=slices, settings=GateSettings(seed=1))
-    court = diagnose._court(report, report.gates[0], builtin_registry())  # noqa: SLF001
-    assert (court.gate.selected, court.gate.planned, court.gate.total) == (40, 45, 45)
-    fixed = [replace(each, candidate=each.reference) for each in court.gate.comparisons]
-    assert court.verdict("repaired", fixed).verdict.value == "PASS"
-
-
-def test_what_cannot_be_judged_of_a_repair_is_noted() -> None:
-    mine = record("words", "one", PASSED, FAILED)
-    mine = replace(mine, case=replace(mine.case, checks=(CheckSpec("of_a_plugin"),)))
-    report = run(("words", [mine, record("words", "two", PASSED, FAILED)]))
-    gate = replace(report.gates[0], policy=GatePolicy(min_grader_agreement=0.9))
-    means = diagnose.Means(builtin_registry(), RepairLimits(), SilentProgress())
-    assert list(diagnose._unjudged(report, gate, means)) == [  # noqa: SLF001
-        "min_grader_agreement is not judged of a repair: nobody has labelled its answers",
-        "no repair can be judged by of_a_plugin, which is not built in: use pytest --quant-diagnose",
-    ]
-    assert list(diagnose._unjudged(report, gate, replace(means, limits=None))) == []  # noqa: SLF001
-
-
-def test_labels_are_not_asked_of_answers_that_nobody_has_seen() -> None:
-    report = run(("words", [record("words", "one", PASSED, FAILED)]))
-    gate = replace(report.gates[0], policy=GatePolicy(min_cases=1, min_grader_agreement=0.9))
-    court = diagnose._court(replace(report, gates=(gate,)), gate, builtin_registry())  # noqa: SLF001
-    assert court.gate.policy.min_grader_agreement is None
-    assert judge([court.gate], alpha=0.05)[0].verdict.value == "FAIL"

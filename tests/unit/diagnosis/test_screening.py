@@ -11,9 +11,9 @@ import torch
 
 from pytest_quantgate.diagnosis import screening
 from pytest_quantgate.diagnosis.clock import TimeUpError
-from pytest_quantgate.diagnosis.points import Point
+from pytest_quantgate.diagnosis.points import FOLLOWING, Point
 from pytest_quantgate.diagnosis.running import Runner
-from pytest_quantgate.diagnosis.screening import FOLLOWING, Screen, Screened, longest, within
+from pytest_quantgate.diagnosis.screening import Screen, Screened, longest, within
 from pytest_quantgate.diagnosis.swapping import swapped
 from tests.unit.diagnosis.families import llama
 
@@ -188,6 +188,21 @@ def test_where_a_protected_candidate_went_wrong_a_preserved_case_must_go_on_as_t
     assert not screen.learn([one, other])
     assert screen.tried(reference, [BROKEN[0]]).lost == {other.case_id}
     assert screen.tried(reference, BROKEN).lost == set()
+
+
+def test_a_preserved_case_may_go_its_own_way_where_a_protected_candidate_went_wrong(
+    reference: Any, candidate: Any, points: list[Point]
+) -> None:
+    """What the first broken layer alone makes of the case, when it is whole again, is a way of its own."""
+    _, other = parted(reference, candidate, points)
+    with swapped(candidate, reference, [BROKEN[0]]):
+        (own,) = chosen(candidate, [other.token_ids], 1 + FOLLOWING)
+    assert own != (other.target, *other.following)
+    screen = screen_of(reference, candidate, [point for point in points if point.degraded])
+    for way, lost in ((own, set()), ((), {other.case_id}), ((*own[:3], own[3] ^ 1), {other.case_id})):
+        screen.learn([replace(other, degraded=False, own=way)])
+        assert screen.tried(reference, [BROKEN[0]]).lost == lost
+        assert screen.tried(reference, BROKEN).lost == set()
 
 
 def test_a_case_turns_back_where_all_its_points_are_good(reference: Any, candidate: Any, points: list[Point]) -> None:

@@ -234,6 +234,27 @@ def test_layers_that_only_their_own_kernels_know_have_no_attribution() -> None:
 def test_what_covers_most_cases_for_its_cost_comes_first_and_is_not_counted_twice() -> None:
     # a turns two cases, b the same two at half the cost, c the third, d breaks a preserved one (the last row)
     effects = torch.tensor([[4.0, 4.0, 0.0, 4.0], [4.0, 4.0, 0.0, 0.0], [0.0, 0.0, 4.0, 0.0], [0.0, 0.0, 0.0, -9.0]])
-    attribution = Attribution(("a", "b", "c", "d"), torch.tensor([-2.0, -2.0, -2.0, 3.0]), effects)
+    margins = torch.tensor([-2.0, -2.0, -2.0, 3.0])
+    attribution = Attribution(("a", "b", "c", "d"), margins, effects, torch.ones(4))
     assert by_cover(attribution, {"a": 2.0, "b": 1.0, "c": 1.0, "d": 1.0}) == ("b", "c", "a", "d")
     assert by_cover(attribution, {"c": 1.0, "a": 1.0}) == ("a", "c")
+
+
+def test_a_case_counts_once_however_many_points_it_has() -> None:
+    """The first layer turns three points of one case, the second one point of each of two others."""
+    effects = torch.tensor([[4.0, 0.0]] * 3 + [[0.0, 4.0]] * 2)
+    of_points = Attribution(("a", "b"), torch.full((5,), -2.0), effects, torch.ones(5))
+    assert by_cover(of_points, {"a": 1.0, "b": 1.0}) == ("a", "b")
+    of_cases = replace(of_points, shares=torch.tensor([1 / 3] * 3 + [1.0] * 2))
+    assert by_cover(of_cases, {"a": 1.0, "b": 1.0}) == ("b", "a")
+
+
+def test_the_points_of_a_case_share_its_weight() -> None:
+    reference = network()
+    nothing = noisy(reference, 0.1)
+    nothing.get_input_embeddings().weight[50] = float("nan")
+    left_out = replace(POINT, token_ids=(*POINT.token_ids, 50))
+    points = [POINT, replace(POINT, case_id="b"), replace(POINT, token_ids=POINT.token_ids[:4]), left_out]
+    found = attribute(reference, Runner(nothing), points, early_first(architecture_of(reference)))
+    assert found is not None
+    assert found.shares.tolist() == [0.5, 1.0, 0.5]

@@ -155,6 +155,20 @@ def test_entropies_of_both_variants_have_one_scale_however_small_they_are() -> N
     assert all(classes(chart.svg)["fill-ink-4"] == 2 for chart in found.more)  # a cell, and one of the key
 
 
+def test_a_heat_map_s_title_tells_what_no_colour_shows_as_0() -> None:
+    grid = Grid("attention_divergence", "degraded", "both", "parting", ("0",), ("0", "1"), ((3.7e-6, 0.148),), 12)
+    titles = [
+        chart.title
+        for each in (grid, replace(grid, values=((0.002, 0.148),)))
+        for chart in told(replace(few(), curves=(), grids=(each,), repair=None)).first
+    ]
+    assert titles == [f"Attention divergence, degraded cases: {low} to 0.148" for low in ("0", "0.002")]
+
+
+def test_a_criterion_between_its_limits_says_neither() -> None:
+    assert [each.says for each in told(few()).evidence if each.role == "soft"] == ["neither", "inconclusive"]
+
+
 def test_a_curve_breaks_where_it_is_undefined_and_a_lone_point_is_marked() -> None:
     line = Profile("nf4", (0, 1, 2, 3, 4, 5), (0.1, 0.2, None, 0.4, None, 0.5), "fail")
     svg = profiles([line], title="t", along="layer", floor=0.0, ceiling=1.0)
