@@ -113,7 +113,8 @@ def test_fidelity_is_measured_along_what_was_written(lab: Lab, empty_cache: Path
 )
 @pytest.mark.alone(reason="it is decided before anything is distributed")
 def test_a_gate_that_reads_answers_gets_whole_ones(lab: Lab, limit: str) -> None:
-    lab.write("words", [{**lab.preserved("one"), "checks": ["json", "comply"]}], **{limit: 1.0})
+    gate: dict[str, Any] = {limit: 1.0}
+    lab.write("words", [{**lab.preserved("one"), "checks": ["json", "comply"]}], **gate)
     result = lab.run(EARLY, "--quant-dry-run")
     result.stdout.fnmatch_lines([f"  words: whole answers: its gate has {limit}"])
 
