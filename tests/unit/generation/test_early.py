@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from pytest_quantgate.cases.model import Case, CheckSpec, Message
 from pytest_quantgate.checks.builtin import builtin_registry
@@ -22,6 +26,7 @@ from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import Variant, on_device, prepare_variant
 from tests.tiny_model import WORDS, build_tiny_model
 
+TINY_INSTRUCT = Path(__file__).parents[3] / "fixtures" / "tiny_instruct" / "model"
 ASKED = Case("a", (Message("user", " ".join(WORDS[:4])),), (CheckSpec("word_count", {"min": 2}),), 24)
 EARLY = replace(ASKED, stops_early=True)
 STOPPED = Completion("one two three four", (1, 2, 3, 4), "decided", 5)
@@ -36,6 +41,23 @@ class Letters:
 
     def get_vocab(self) -> dict[str, int]:
         return {"x" * self._longest: 0}
+
+
+@pytest.fixture(scope="module", params=["of bytes", "of bytes that cleans up", "of bytes as tokens"])
+def tokenizer(request: pytest.FixtureRequest) -> Any:
+    """The ways in which the end of a text may change: unfinished characters, and spaces that are taken away."""
+    made: Any = AutoTokenizer.from_pretrained(TINY_INSTRUCT)
+    if request.param == "of bytes that cleans up":
+        made.clean_up_tokenization_spaces = True
+    if request.param == "of bytes as tokens":
+        vocabulary = {f"<0x{byte:02X}>": byte for byte in range(256)} | {"\u2581": 256, "\u2581a": 257, "n't": 258}
+        core = Tokenizer(models.BPE(vocabulary, [], byte_fallback=True))
+        strip = decoders.Strip(content=" ", left=1, right=0)
+        whole = [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), strip]
+        core.decoder = decoders.Sequence(whole)
+        fast: Any = PreTrainedTokenizerFast
+        return fast(tokenizer_object=core, clean_up_tokenization_spaces=True)
+    return made
 
 
 def early(*requests: Request, texts: Sequence[str], longest: int = 1) -> Any:
@@ -60,6 +82,15 @@ def test_an_answer_is_looked_at_every_few_tokens_without_its_end() -> None:
     assert [count for count in range(1, 3 * EVERY + 1) if ends(request.digest, range(count))] == [2 * EVERY, 3 * EVERY]
     assert beginning("one two" + "x" * HELD_BACK) == "one two"
     assert not early(request, texts=["a b c d e f g h i j"])("another", range(EVERY))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_later_tokens_do_not_change_a_beginning(tokenizer: Any, data: st.DataObject) -> None:
+    ids = data.draw(st.lists(st.integers(0, len(tokenizer) - 1), min_size=1, max_size=40))
+    texts = [tokenizer.decode(ids[:count], skip_special_tokens=True) for count in range(len(ids) + 1)]
+    for at, text in enumerate(texts):
+        assert all(later.startswith(beginning(text)) for later in texts[at:])
 
 
 def test_an_answer_whose_text_is_written_anew_is_made_whole() -> None:
