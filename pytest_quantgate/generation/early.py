@@ -7,6 +7,7 @@ answer that begins so, so a stopped answer is graded as the whole one would have
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
@@ -33,6 +34,8 @@ full stop or ``n't``.
 KEPT: Final = 4096
 """Checks that are kept as they were read."""
 
+_ONE_BYTE: Final = re.compile("<0x[0-9A-F]{2}>")
+
 
 def beginning(text: str) -> str:
     """The part of an unfinished answer's text that no later token changes."""
@@ -53,7 +56,7 @@ def is_decided(until: Sequence[str], text: str, registry: CheckRegistry | None) 
 
 
 def kept_for(
-    requests: Iterable[Request],
+    wanted: Mapping[str, Request],
     stored: Callable[[Iterable[str]], Mapping[str, Completion]],
     registry: CheckRegistry | None = None,
 ) -> dict[str, Completion]:
@@ -62,12 +65,11 @@ def kept_for(
     The whole answer is taken where it is there, and else a stopped one that today's checks would stop, too.
 
     Args:
-        requests: What is asked.
+        wanted: What is asked, by digest.
         stored: Gives those of some request digests that are kept.
         registry: Today's checks by name; the built-in ones when None.
     """
-    wanted = {request.digest: request for request in requests}
-    whole = {digest: request.whole.digest for digest, request in wanted.items()}
+    whole = {digest: request.whole.digest if request.until else digest for digest, request in wanted.items()}
     found = stored(dict.fromkeys([*whole.values(), *wanted]))
     known: dict[str, Completion] = {}
     for digest, request in wanted.items():
@@ -75,6 +77,20 @@ def kept_for(
         if kept is not None and (kept.finish_reason != "decided" or is_decided(request.until, kept.text, registry)):
             known[digest] = kept
     return known
+
+
+def closing_tokens(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """The tokens behind which everything but the last characters of a text is certain.
+
+    Tokens of one byte (``<0xE2>``) are read in runs: one that makes a run invalid turns all of it into replacement
+    characters. Special tokens are left out of the text, so a run goes on behind them.
+
+    Args:
+        tokenizer: The model's.
+    """
+    special = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    plain = {number for text, number in tokenizer.get_vocab().items() if not _ONE_BYTE.fullmatch(text)}
+    return frozenset(plain - special - set(tokenizer.all_special_ids))
 
 
 class Early:
@@ -101,9 +117,10 @@ class Early:
             for request in requests
             if request.until and request.max_new_tokens * longest <= LONGEST
         }
+        self._closing = closing_tokens(tokenizer)
         self._text_of = text_of
         self._registry = registry
-        self._before: dict[str, str] = {}
+        self._before: dict[str, tuple[str, int]] = {}
 
     def __call__(self, digest: str, token_ids: Sequence[int]) -> bool:
         """Whether the answer to a request may end with these tokens; asked after each of them.
@@ -113,14 +130,16 @@ class Early:
             token_ids: The answer so far.
         """
         until = self._until.get(digest)
-        if until is None or len(token_ids) % EVERY:
+        if until is None or len(token_ids) % EVERY or token_ids[-1] not in self._closing:
             return False
         text = self._text_of(token_ids)
-        before = "" if len(token_ids) == EVERY else self._before.get(digest, "")
+        before, seen = self._before.get(digest, ("", 0))
+        if len(token_ids) <= seen:  # memory ran out, and the answer is made anew
+            before = ""
         if not text.startswith(before):  # its tokenizer writes the past anew: nothing of it is certain
             del self._until[digest]
             return False
-        self._before[digest] = beginning(text)
+        self._before[digest] = (beginning(text), len(token_ids))
         return is_decided(until, text, self._registry)
 
 

@@ -94,13 +94,13 @@ def answer(
 
     def keep(fresh: Mapping[str, Completion]) -> None:
         kept = _answered(fresh) if isinstance(variant, ServedVariant) else fresh
-        cache.put(identity, {_key(wanted[digest], each): each for digest, each in kept.items()})
+        cache.put(identity, {_key(wanted[digest], digest, each): each for digest, each in kept.items()})
         completions.update(fresh)
 
     try:
         while wanted or not turn:
             turn += 1
-            completions.update(kept_for(wanted.values(), partial(cache.get, identity), registry))
+            completions.update(kept_for(wanted, partial(cache.get, identity), registry))
             missing = [request for digest, request in wanted.items() if digest not in completions]
             label = variant.label if turn == 1 else f"{variant.label}, turn {turn}"
             progress.start(label, len(wanted), len(wanted) - len(missing))
@@ -121,9 +121,9 @@ def answer(
     return Answers(completions, _audit(cache, identity), cached=len(completions) - generated, generated=generated)
 
 
-def _key(request: Request, completion: Completion) -> str:
+def _key(request: Request, digest: str, completion: Completion) -> str:
     """The digest that an answer is kept by: one that came to its own end is the whole one."""
-    return request.digest if completion.finish_reason == "decided" else request.whole.digest
+    return request.whole.digest if request.until and completion.finish_reason != "decided" else digest
 
 
 def _answered(fresh: Mapping[str, Completion]) -> dict[str, Completion]:

@@ -65,10 +65,12 @@ def look_up(
     known: dict[str, Completion] = {}
     waiting = list(cases)
     while waiting:
-        asked = [(case, request) for case in waiting if (request := next_request(case, known)) is not None]
-        found = kept_for((request for _, request in asked), stored, registry)
+        asked = [
+            (case, request.digest, request) for case in waiting if (request := next_request(case, known)) is not None
+        ]
+        found = kept_for({digest: request for _, digest, request in asked}, stored, registry)
         known.update(found)
-        waiting = [case for case, request in asked if case.later and request.digest in found]
+        waiting = [case for case, digest, _ in asked if case.later and digest in found]
     return known
 
 

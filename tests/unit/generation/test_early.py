@@ -18,7 +18,7 @@ from pytest_quantgate.checks.builtin import builtin_registry
 from pytest_quantgate.checks.finding import followed
 from pytest_quantgate.generation.cache import CompletionCache
 from pytest_quantgate.generation.completion import Completion, Request
-from pytest_quantgate.generation.early import EVERY, HELD_BACK, Early, beginning, kept_for
+from pytest_quantgate.generation.early import EVERY, HELD_BACK, Early, beginning, closing_tokens, kept_for
 from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.run import Answers, answer
 from pytest_quantgate.generation.turns import look_up
@@ -33,14 +33,17 @@ STOPPED = Completion("one two three four", (1, 2, 3, 4), "decided", 5)
 WHOLE = Completion("one two three four five", (1, 2, 3, 4, 5), "stop", 5)
 
 
-class Letters:
-    """A tokenizer of one letter a token, whose longest token is as long as told."""
+class Numbers:
+    """A tokenizer of a few tokens, the longest of which is as long as told."""
 
-    def __init__(self, longest: int = 1) -> None:
+    all_special_ids: tuple[int, ...] = ()
+
+    def __init__(self, longest: int) -> None:
         self._longest = longest
+        self.added_tokens_decoder: dict[int, object] = {}
 
     def get_vocab(self) -> dict[str, int]:
-        return {"x" * self._longest: 0}
+        return {str(number): number for number in range(3 * EVERY)} | {"x" * self._longest: 3 * EVERY}
 
 
 @pytest.fixture(scope="module", params=["of bytes", "of bytes that cleans up", "of bytes as tokens"])
@@ -62,7 +65,7 @@ def tokenizer(request: pytest.FixtureRequest) -> Any:
 
 def early(*requests: Request, texts: Sequence[str], longest: int = 1) -> Any:
     """Asked for the first so many tokens of an answer, whose texts are given by their number."""
-    tokenizer: Any = Letters(longest)
+    tokenizer: Any = Numbers(longest)
     return Early(requests, tokenizer, lambda ids: texts[len(ids) // EVERY - 1], None)
 
 
@@ -89,8 +92,17 @@ def test_an_answer_is_looked_at_every_few_tokens_without_its_end() -> None:
 def test_later_tokens_do_not_change_a_beginning(tokenizer: Any, data: st.DataObject) -> None:
     ids = data.draw(st.lists(st.integers(0, len(tokenizer) - 1), min_size=1, max_size=40))
     texts = [tokenizer.decode(ids[:count], skip_special_tokens=True) for count in range(len(ids) + 1)]
-    for at, text in enumerate(texts):
-        assert all(later.startswith(beginning(text)) for later in texts[at:])
+    closing = closing_tokens(tokenizer)
+    for at, token in enumerate(ids, start=1):
+        if token in closing:
+            assert all(later.startswith(beginning(texts[at])) for later in texts[at:])
+
+
+def test_a_text_is_open_behind_a_lone_byte_and_what_is_not_shown() -> None:
+    core = Tokenizer(models.BPE({"<0x80>": 0, "a": 1, "<end>": 2, "<tool>": 3}, [], byte_fallback=True))
+    fast: Any = PreTrainedTokenizerFast
+    tokenizer = fast(tokenizer_object=core, eos_token="<end>", additional_special_tokens=["<tool>"])  # noqa: S106
+    assert closing_tokens(tokenizer) == {1}
 
 
 def test_an_answer_whose_text_is_written_anew_is_made_whole() -> None:
@@ -126,9 +138,10 @@ def test_a_whole_answer_is_used_and_a_stopped_one_only_while_it_holds(
     request = Request.of(EARLY)
     stored = {{"whole": request.whole.digest, "stopped": request.digest}[which]: each for which, each in kept.items()}
     expected = {} if found is None else {request.digest: found}
-    assert kept_for([request], lambda _: stored) == expected
+    assert kept_for({request.digest: request}, lambda _: stored) == expected
     assert look_up([EARLY], lambda _: stored) == expected
-    assert kept_for([request.whole], lambda wanted: {each: stored[each] for each in wanted if each in stored}) == {
+    whole = {request.whole.digest: request.whole}
+    assert kept_for(whole, lambda wanted: {each: stored[each] for each in wanted if each in stored}) == {
         digest: each for digest, each in stored.items() if digest == request.whole.digest
     }
 
