@@ -85,6 +85,8 @@ class Case:
         subject: What the case asks about, as it stands in the prompt or in the answer prefix: a diagnosis looks at
             its last token too. It changes nothing that is asked or graded. Empty where nothing is marked.
         later: The turns after the first; empty for nearly all cases, and never beside an answer prefix or a subject.
+        stops_early: The answer may end as soon as every check is decided. A run sets it where it needs no more than
+            what the checks say; no slice file does.
     """
 
     id: str
@@ -97,6 +99,7 @@ class Case:
     answer_prefix: str = ""
     subject: str = ""
     later: tuple[Turn, ...] = ()
+    stops_early: bool = False
 
     @property
     def prompt(self) -> str:

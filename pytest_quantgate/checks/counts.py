@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pytest_quantgate.checks.early import count_decided
 from pytest_quantgate.checks.finding import Finding, followed, violated
 
 if TYPE_CHECKING:
@@ -117,6 +118,20 @@ def line_count(answer: str, *, min_: int | None = None, max_: int | None = None,
     return _judge(count_lines(answer), "line", min_, max_, exactly)
 
 
+def word_count_decided(
+    so_far: str, *, min_: int | None = None, max_: int | None = None, exactly: int | None = None
+) -> bool | None:
+    """False beyond the most; True from the fewest on, where nothing else is limited: words do not become fewer."""
+    return count_decided(count_words(so_far), min_, max_, exactly)
+
+
+def line_count_decided(
+    so_far: str, *, min_: int | None = None, max_: int | None = None, exactly: int | None = None
+) -> bool | None:
+    """As for words. Sentences may become fewer: what looks like an end may turn out to be none."""
+    return count_decided(count_lines(so_far), min_, max_, exactly)
+
+
 def count_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
     """At least one limit, none below zero, and together they leave a count that could be right."""
     low, high, exactly = (arguments.get(name) for name in ("min", "max", "exactly"))
@@ -220,9 +235,9 @@ def _is_abbreviated(before: str, following: str) -> bool:
 
 def register(registry: CheckRegistry, _settings: GradingSettings) -> None:
     """Add this family's checks."""
-    for name, function in (
-        ("word_count", word_count),
-        ("sentence_count", sentence_count),
-        ("line_count", line_count),
+    for name, function, decided in (
+        ("word_count", word_count, word_count_decided),
+        ("sentence_count", sentence_count, None),
+        ("line_count", line_count, line_count_decided),
     ):
-        registry.register(name, function, validate=count_problems)
+        registry.register(name, function, validate=count_problems, decided=decided)

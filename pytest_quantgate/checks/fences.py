@@ -61,3 +61,16 @@ def structured_text(answer: str, marks: Collection[str]) -> str:
         msg = "the fenced block is empty"
         raise NoStructureError(msg)
     return text
+
+
+def first_block(so_far: str) -> str | None:
+    """The beginning of an answer up to the end of its first fenced block; None when no block is closed yet.
+
+    Another fence behind it makes any answer that begins so a violation; without one, the block is its structured text.
+
+    Args:
+        so_far: The beginning. Its last line may go on, and is not looked at.
+    """
+    lines = so_far[: so_far.rfind("\n") + 1].lstrip()
+    fences = list(islice(_FENCE.finditer(lines), 2))
+    return lines[: fences[1].end()] if len(fences) > 1 else None

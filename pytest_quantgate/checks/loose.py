@@ -43,6 +43,19 @@ def with_loose(judge: Callable[..., Finding]) -> Callable[..., Finding]:
     return check
 
 
+def strictly(decided: Callable[..., bool | None]) -> Callable[..., bool | None]:
+    """What tells early of a check that `with_loose` made; of one that reads loosely nothing is known before the end.
+
+    Args:
+        decided: Takes an answer's beginning that is not blank, then the judge's arguments.
+    """
+
+    def told(so_far: str, *, loose: bool = False, **arguments: Any) -> bool | None:
+        return None if loose or not so_far.strip() else decided(so_far, **arguments)
+
+    return told
+
+
 def loosely(answer: str, judge: Judge) -> Finding:
     """Judge the answer as it is, then with what models like to put around it taken away.
 

@@ -43,7 +43,8 @@ class Answer:
 
     Attributes:
         text: What was answered.
-        finish_reason: Why it ended: ``stop``, or ``length`` for one that was cut; None when nobody knows.
+        finish_reason: Why it ended: ``stop``; ``length`` for one that was cut; ``decided`` for one that was stopped
+            when every check was decided; None when nobody knows.
         recall: What was measured of the texts that the case's ``recall`` checks name; empty where no model ran.
     """
 

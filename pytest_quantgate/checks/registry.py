@@ -27,6 +27,10 @@ Validate = Callable[[Mapping[str, Any]], Iterable[str]]
 """Takes arguments whose names and types are right; gives one line for each further problem."""
 
 
+Decided = Callable[..., bool | None]
+"""Takes an answer's beginning, then the check's arguments; True or False when the rest cannot change the result."""
+
+
 def no_further_problems(_arguments: Mapping[str, Any]) -> tuple[str, ...]:
     """What the types of the arguments say is all there is to say."""
     return ()
@@ -43,6 +47,7 @@ class Check:
         wanted: Which of ``case`` and ``full_answer`` the function is given too.
         shorthand: The argument that a bare value fills; None when the check has no shorthand.
         validate: Judges what types cannot say: a pattern compiles, a minimum is below its maximum.
+        decided: What the check will say of any answer that begins so; None for a check that reads answers to their end.
     """
 
     name: str
@@ -51,6 +56,7 @@ class Check:
     wanted: frozenset[str]
     shorthand: Parameter | None
     validate: Validate
+    decided: Decided | None = None
 
     @property
     def documentation(self) -> str:
@@ -80,8 +86,7 @@ class Check:
 
     def grade(self, arguments: Mapping[str, Any], case: Case, answer: Answer) -> Finding:
         """Call the function; whatever goes wrong in it is not the answer's fault."""
-        keywords = {parameter.keyword: parameter.name for parameter in self.parameters}
-        given = {keyword: arguments[name] for keyword, name in keywords.items() if name in arguments}
+        given = self._keywords(arguments)
         context = {CASE_KEYWORD: case, ANSWER_KEYWORD: answer}
         given.update((keyword, context[keyword]) for keyword in self.wanted)
         try:
@@ -91,6 +96,28 @@ class Check:
         if not isinstance(found, Finding):
             return unscored(f"the check itself failed: it returned a {type(found).__name__}")
         return found
+
+    def foretell(self, arguments: Mapping[str, Any], so_far: str) -> bool | None:
+        """What the check will say of an answer that begins so, whatever follows; None when that is not known yet.
+
+        The beginning might be the whole answer: a foretelling that the check itself contradicts there is none.
+        """
+        if self.decided is None:
+            return None
+        given = self._keywords(arguments)
+        try:
+            told = self.decided(so_far, **given)
+            if told is None:
+                return None
+            found: object = self.function(so_far, **given)
+        except Exception:  # noqa: BLE001  (a check of any origin must not end the run)
+            return None
+        return told if isinstance(found, Finding) and found.followed is told else None
+
+    def _keywords(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments as the function's parameters are called."""
+        keywords = {parameter.keyword: parameter.name for parameter in self.parameters}
+        return {keyword: arguments[name] for keyword, name in keywords.items() if name in arguments}
 
     def _named(self, raw: object) -> dict[str, Any] | str:
         """Arguments by name, or the problem with a value that cannot be that."""
@@ -148,6 +175,7 @@ class CheckRegistry:
         *,
         shorthand: str | None = None,
         validate: Validate = no_further_problems,
+        decided: Decided | None = None,
     ) -> None:
         """Add a check.
 
@@ -158,10 +186,14 @@ class CheckRegistry:
                 receives the case, and one called ``full_answer`` the Answer (checks.model).
             shorthand: The argument that ``- name: value`` fills.
             validate: Called with arguments whose names and types are right; gives further problems.
+            decided: Called as the function is, with an answer's beginning, which may end inside a word: True when every
+                answer that begins so follows the check, False when every one violates it, None when that is not known
+                yet. ``--quant-stop-early`` goes by it; a check without it reads answers to their end.
 
         Raises:
             ValueError: The name is taken (the message names both functions), empty, or the shorthand is no argument.
-            TypeError: The function's signature cannot be filled from a slice file.
+            TypeError: The function's signature cannot be filled from a slice file; it takes more than the answer's text
+                and is to be decided early.
         """
         if not name or not name.isprintable() or name != name.strip():
             msg = f"a check's name must be printable text: {name!r}"
@@ -175,7 +207,10 @@ class CheckRegistry:
         if shorthand is not None and target is None:
             msg = f"check {name!r}: its shorthand {shorthand!r} is no argument of {function_name(function)}"
             raise ValueError(msg)
-        self._checks[name] = Check(name, function, parameters, wanted, target, validate)
+        if decided is not None and wanted:
+            msg = f"check {name!r}: a check that is given {' and '.join(sorted(wanted))} cannot be decided early"
+            raise TypeError(msg)
+        self._checks[name] = Check(name, function, parameters, wanted, target, validate, decided)
 
     def parse(self, name: str, raw: object) -> tuple[CheckSpec | None, tuple[str, ...]]:
         """Turn one check of a slice file into a spec.
@@ -209,6 +244,24 @@ class CheckRegistry:
         full = answer if isinstance(answer, Answer) else Answer(answer)
         found = check.grade(spec.arguments, case, full) if check else unscored("no such check is registered")
         return CheckResult(spec.name, found.followed, one_line(found.reason))
+
+    def may_decide(self, spec: CheckSpec) -> bool:
+        """Whether a check may know its result before an answer's end."""
+        check = self._checks.get(spec.name)
+        return check is not None and check.decided is not None
+
+    def foretell(self, spec: CheckSpec, so_far: str) -> bool | None:
+        """What a check will say of every answer that begins so; never raises.
+
+        Args:
+            spec: The check.
+            so_far: The answer's beginning, no part of which can change any more.
+
+        Returns:
+            True when all such answers follow it, False when all violate it, None when that is not known yet.
+        """
+        check = self._checks.get(spec.name)
+        return check.foretell(spec.arguments, so_far) if check else None
 
 
 def quoted_name(name: str) -> str:

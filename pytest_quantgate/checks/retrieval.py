@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pytest_quantgate.checks.early import once, settled
 from pytest_quantgate.checks.finding import Finding, all_quoted, followed, quoted, violated
 
 if TYPE_CHECKING:
@@ -31,6 +32,14 @@ def needle(answer: str, *, text: str, distractors: Sequence[str] = ()) -> Findin
     return followed(f"names {quoted(text)}")
 
 
+def needle_decided(so_far: str, *, text: str, distractors: Sequence[str] = ()) -> bool | None:
+    """False as soon as it names a distractor; without distractors, True as soon as it names the text."""
+    whole = settled(so_far)
+    if distractors:
+        return once(any(_names(whole, distractor) for distractor in distractors), means=False)
+    return once(_names(whole, text), means=True)
+
+
 def needle_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
     """The text can be found, and naming it names no distractor."""
     text = arguments["text"]
@@ -53,4 +62,4 @@ def _names(answer: str, text: str) -> bool:
 
 def register(registry: CheckRegistry, _settings: GradingSettings) -> None:
     """Add this family's checks."""
-    registry.register("needle", needle, shorthand="text", validate=needle_problems)
+    registry.register("needle", needle, shorthand="text", validate=needle_problems, decided=needle_decided)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pytest_quantgate.checks import csv_answer, tool_call, xml_answer, yaml_answer
-from pytest_quantgate.checks.fences import NoStructureError, structured_text
+from pytest_quantgate.checks.fences import NoStructureError, first_block, structured_text
 from pytest_quantgate.checks.finding import Finding, followed, violated
 from pytest_quantgate.checks.json_text import read_json
 from pytest_quantgate.checks.schemas import grade_by_schema, schema_problems
@@ -36,6 +36,12 @@ def json_value(answer: str) -> Finding:
     return followed("the answer is JSON")
 
 
+def json_decided(so_far: str) -> bool | None:
+    """False once a fenced block is closed that holds no JSON. Bare text is not: a block may still follow it."""
+    block = first_block(so_far)
+    return False if block is not None and not json_value(block).followed else None
+
+
 def json_schema(answer: str, *, schema: Mapping[str, Any]) -> Finding:
     """The answer is JSON, as the check ``json`` wants it, and valid by the schema.
 
@@ -59,7 +65,13 @@ def json_schema_problems(arguments: Mapping[str, Any]) -> tuple[str, ...]:
 
 def register(registry: CheckRegistry, settings: GradingSettings) -> None:
     """Add this family's checks."""
-    registry.register("json", json_value)
-    registry.register("json_schema", json_schema, shorthand="schema", validate=json_schema_problems)
+    registry.register("json", json_value, decided=json_decided)
+    registry.register(
+        "json_schema",
+        json_schema,
+        shorthand="schema",
+        validate=json_schema_problems,
+        decided=lambda so_far, **_: json_decided(so_far),  # what is no JSON is valid by no schema
+    )
     for family in (yaml_answer, csv_answer, xml_answer, tool_call):
         family.register(registry, settings)

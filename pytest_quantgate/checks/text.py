@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pytest_quantgate.checks import early
 from pytest_quantgate.checks.arguments import listed
 from pytest_quantgate.checks.finding import Finding, all_quoted, followed, quoted, unscored, violated
 
@@ -42,6 +43,12 @@ def exact(answer: str, *, text: str, ignore_case: bool = False) -> Finding:
     return violated(f"the answer is {quoted(found)}, not {quoted(wanted)}" if found else "the answer is empty")
 
 
+def exact_decided(so_far: str, *, text: str, ignore_case: bool = False) -> bool | None:
+    """False as soon as the answer has parted from the text."""
+    begun = _folded(so_far.strip(), fold=ignore_case)
+    return early.once(not _folded(text.strip(), fold=ignore_case).startswith(begun), means=False)
+
+
 def contains(
     answer: str,
     *,
@@ -68,6 +75,21 @@ def contains(
     if unwanted:
         return violated(f"contains {all_quoted(unwanted)}, which it must not")
     return followed("contains what it must and nothing that it must not")
+
+
+def contains_decided(
+    so_far: str,
+    *,
+    all_: str | Sequence[str] = (),
+    any_: str | Sequence[str] = (),
+    none: str | Sequence[str] = (),
+    ignore_case: bool = True,
+) -> bool | None:
+    """False as soon as it holds a text of ``none``; without such texts, True as soon as it holds what it must."""
+    found = contains(so_far, all_=all_, any_=any_, ignore_case=ignore_case)
+    if not listed(none):
+        return early.once(found.followed is True, means=True)
+    return early.once(not contains(so_far, none=none, ignore_case=ignore_case).followed, means=False)
 
 
 def contains_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
@@ -103,6 +125,17 @@ def regex(answer: str, *, pattern: str, full: bool = False, ignore_case: bool = 
     if match:
         return followed(f"{quoted(match.group())} matches the pattern")
     return violated(f"{'the whole answer does not match' if full else 'no match for'} {quoted(pattern)}")
+
+
+def regex_decided(so_far: str, *, pattern: str, full: bool = False, ignore_case: bool = False) -> bool | None:
+    """True as soon as a plain pattern is found, and another character behind it; never with ``full``."""
+    import regex as engine
+
+    if full or not early.is_plain(pattern):
+        return None
+    compiled = engine.compile(pattern, engine.IGNORECASE if ignore_case else 0, cache_pattern=False)
+    match = compiled.search(so_far, timeout=REGEX_SECONDS)
+    return early.once(match is not None and match.end() < len(so_far), means=True)
 
 
 def regex_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
@@ -164,6 +197,15 @@ def one_of(answer: str, *, options: Sequence[str], ignore_case: bool = True) -> 
     return violated(f"the answer {quoted(answer.strip())} is none of {all_quoted(options)}")
 
 
+def one_of_decided(so_far: str, *, options: Sequence[str], ignore_case: bool = True) -> bool | None:
+    """False as soon as the answer has parted from every option."""
+    begun = _folded(so_far.strip(), fold=ignore_case)
+    wanted = [_folded(option.strip(), fold=ignore_case) for option in options]
+    bare = begun.strip(_WRAPPING)
+    possible = any(option.startswith(begun) or option.strip(_WRAPPING).startswith(bare) for option in wanted)
+    return early.once(not possible, means=False)
+
+
 def one_of_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
     """There are options, none of them blank, none of them twice."""
     options = arguments["options"]
@@ -182,7 +224,7 @@ def _folded(text: str, *, fold: bool) -> str:
 
 def register(registry: CheckRegistry, _settings: GradingSettings) -> None:
     """Add this family's checks."""
-    registry.register("exact", exact, shorthand="text")
-    registry.register("contains", contains, shorthand="all", validate=contains_problems)
-    registry.register("regex", regex, shorthand="pattern", validate=regex_problems)
-    registry.register("one_of", one_of, shorthand="options", validate=one_of_problems)
+    registry.register("exact", exact, shorthand="text", decided=exact_decided)
+    registry.register("contains", contains, shorthand="all", validate=contains_problems, decided=contains_decided)
+    registry.register("regex", regex, shorthand="pattern", validate=regex_problems, decided=regex_decided)
+    registry.register("one_of", one_of, shorthand="options", validate=one_of_problems, decided=one_of_decided)

@@ -131,6 +131,19 @@ def refuse_unseen(report: RunReport, spec: str, where: str) -> None:
         raise UsageError(f"{spec} is served: a server does not show its activations", where=where, hint=hint)
 
 
+def refuse_stopped(report: RunReport, gates: Sequence[GateResult], where: str) -> None:
+    """Refuse gates whose answers were stopped early: a diagnosis reads them to their end.
+
+    Raises:
+        UsageError: One of their answers was stopped.
+    """
+    for gate in gates:
+        for each in report.comparisons(gate.slice, gate.candidate):
+            if "decided" in {each.reference.completion.finish_reason, each.candidate.completion.finish_reason}:
+                hint = "run again without --quant-stop-early, and diagnose that run"
+                raise UsageError(f"answers to {gate.slice} were stopped early", where=where, hint=hint)
+
+
 def variant_of(report: RunReport, spec: str, note: Callable[[str], None]) -> Variant:
     """A variant of a stored run, prepared as the run had it; nothing is downloaded for a report of anybody.
 

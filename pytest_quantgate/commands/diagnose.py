@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.checks.builtin import builtin_registry
-from pytest_quantgate.commands.broken import broken_gates, record_of, refuse_unseen, unexplained, variant_of
+from pytest_quantgate.commands.broken import (
+    broken_gates,
+    record_of,
+    refuse_stopped,
+    refuse_unseen,
+    unexplained,
+    variant_of,
+)
 from pytest_quantgate.commands.report import cleared, page_of
 from pytest_quantgate.diagnosis.faults import fault_of, without_frames
 from pytest_quantgate.diagnosis.protection import RepairLimits
@@ -108,6 +115,7 @@ def diagnose(asked: Asked, progress: Progress) -> Iterator[RunReport | Quantgate
     report = store.load(asked.file)
     gates = broken_gates(report, where=where, slice_=asked.slice, candidate=asked.candidate)
     refuse_unseen(report, report.reference.spec, where)
+    refuse_stopped(report, gates, where)
     targets = cleared(asked.file, {"--json": asked.json, "--html": asked.html})
     yield from unexplained(report, where=where, slice_=asked.slice, candidate=asked.candidate)
     means = Means(builtin_registry(asked.grading), asked.limits, progress)

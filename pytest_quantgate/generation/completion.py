@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 from pytest_quantgate.cases.model import Case, Message, digest_of
 from pytest_quantgate.checks.model import Recall
 from pytest_quantgate.checks.recall import asked_of
 from pytest_quantgate.generation.expected import Fidelity
 
-FinishReason = Literal["stop", "length", "context", "invalid", "unknown"]
+FinishReason = Literal["stop", "length", "decided", "context", "invalid", "unknown"]
+
+DECIDED_VERSION: Final = 1
+"""Of when an answer counts as decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +25,25 @@ class Request:
         max_new_tokens: Most tokens to make.
         answer_prefix: Text that the answer is made to begin with.
         recall: Texts whose probability as the answer's next tokens is asked for.
+        until: Canonical texts of checks; the answer may end as soon as each of them is decided. Empty for a whole one.
     """
 
     messages: tuple[Message, ...]
     max_new_tokens: int
     answer_prefix: str = ""
     recall: tuple[str, ...] = ()
+    until: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, case: Case) -> Request:
         """The request that a case makes; of a case with later turns, its first turn."""
-        return cls(case.messages, case.max_new_tokens, case.answer_prefix, asked_of(case.checks))
+        until = tuple(spec.canonical() for spec in case.checks) if case.stops_early else ()
+        return cls(case.messages, case.max_new_tokens, case.answer_prefix, asked_of(case.checks), until)
+
+    @property
+    def whole(self) -> Request:
+        """The same request for an answer that nothing stops."""
+        return replace(self, until=()) if self.until else self
 
     @property
     def paragraphs(self) -> str:
@@ -47,6 +58,8 @@ class Request:
         # Only where they say something: the digests of all other requests stay what they were, and their answers kept.
         if self.answer_prefix or self.recall:
             parts.append({"answer_prefix": self.answer_prefix, "recall": self.recall})
+        if self.until:
+            parts.append({"until": self.until, "version": DECIDED_VERSION})
         return digest_of(parts)
 
 
@@ -57,9 +70,9 @@ class Completion:
     Attributes:
         text: The answer, special tokens removed; without the answer prefix.
         token_ids: The generated tokens, the stop token not among them; empty for an answer made elsewhere.
-        finish_reason: ``stop`` (the model ended), ``length`` (cut at the limit), ``context`` (the prompt
-            does not fit: no answer), ``invalid`` (the logits were not numbers: no answer), ``unknown`` (made
-            elsewhere, and nobody says).
+        finish_reason: ``stop`` (the model ended), ``length`` (cut at the limit), ``decided`` (stopped when every check
+            was decided), ``context`` (the prompt does not fit: no answer), ``invalid`` (the logits were not numbers:
+            no answer), ``unknown`` (made elsewhere, and nobody says).
         prompt_tokens: Length of the prompt in tokens, the answer prefix included.
         margins: For each generated token, the logit of the chosen token less that of the
             runner-up, which is their difference in log-probability.

@@ -41,7 +41,7 @@ class Decoded:
         prompt: What was answered.
         token_ids: The answer, without its stop token.
         margins: Logit of each chosen token less the runner-up's.
-        reason: ``stop``, ``length``, or ``invalid`` when the logits were not numbers.
+        reason: ``stop``, ``length``, ``decided``, or ``invalid`` when the logits were not numbers.
         recall: What was measured of each text that the prompt asks for.
     """
 
@@ -93,6 +93,8 @@ class Decoder:
         note: Told, in one line, what the user should know (memory ran out, the batch was halved).
         schedule: How prompts are batched; its attention is the model's matter.
         kv: How keys and values are quantized, one of ``variants.kv.SCHEMES``; None where they are not.
+        decided: Told a prompt's digest and the answer so far after each token; whether the answer may end there. None
+            where every answer is made whole.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class Decoder:
         *,
         schedule: Schedule = USUAL,
         kv: str | None = None,
+        decided: Callable[[str, Sequence[int]], bool] | None = None,
     ) -> None:
         self._model = model
         self._stops = stops
@@ -112,6 +115,7 @@ class Decoder:
         self._prefill_tokens = PREFILL_TOKENS
         self._schedule = schedule
         self._store = store_of(kv)
+        self._decided = decided
         self._max_rows = schedule.max_rows
         self._rows_in_use = 0
         self._short: ShortStep | None = short_step(model)
@@ -240,7 +244,14 @@ class Decoder:
         """Choose the most probable token of each row of ``(rows, vocabulary)`` logits."""
         tokens, tops, seconds = top_two(logits)
         taken = zip(rows, tokens.tolist(), tops.tolist(), (tops - seconds).tolist(), strict=True)
-        return [row.take(token, top, margin, self._stops) for row, token, top, margin in taken]
+        reasons = [row.take(token, top, margin, self._stops) for row, token, top, margin in taken]
+        if self._decided is None:
+            return reasons
+        return [reason or self._ended_early(row) for row, reason in zip(rows, reasons, strict=True)]
+
+    def _ended_early(self, row: _Row) -> FinishReason | None:
+        ended = self._decided is not None and self._decided(row.prompt.digest, row.token_ids)
+        return "decided" if ended else None
 
     def _shape(self, layers: Sequence[Layer], longest: int, least: int, most: int) -> tuple[int, int]:
         """Rows and columns of a pool that fits the memory budget."""

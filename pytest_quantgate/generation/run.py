@@ -11,6 +11,7 @@ from pytest_quantgate.errors import ModelError, QuantgateError
 from pytest_quantgate.generation.budget import key_value_budget
 from pytest_quantgate.generation.cache import CompletionCache
 from pytest_quantgate.generation.completion import Completion, Request
+from pytest_quantgate.generation.early import Early, kept_for
 from pytest_quantgate.generation.kept import RunCache
 from pytest_quantgate.generation.progress import Progress
 from pytest_quantgate.variants.audit import Audit
@@ -21,6 +22,7 @@ from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
+    from pytest_quantgate.checks.registry import CheckRegistry
     from pytest_quantgate.generation.prompts import Prompt
 
 ATTENTION_LAYERS = {"full_attention", "sliding_attention"}
@@ -57,6 +59,7 @@ def answer(
     *,
     elsewhere: Sequence[Variant] = (),
     then: Callable[[Mapping[str, Completion], Callable[[], LoadedModel]], None] | None = None,
+    registry: CheckRegistry | None = None,
 ) -> Answers:
     """Answer every request, loading the model only when an answer is missing, and only once.
 
@@ -74,6 +77,7 @@ def answer(
         elsewhere: The same variant on further devices, which answer their share in processes of their own.
         then: Called once everything is answered by a variant that transformers runs, with what it answered, by digest,
             and with what gives the model, loaded now where it was not; the model is freed when this returns.
+        registry: The checks that may end an answer early; the built-in ones when None.
 
     Raises:
         QuantgateError: The model cannot be loaded, is not what its spec says, or does not fit in memory.
@@ -84,18 +88,19 @@ def answer(
     def audited(audit: Audit) -> None:
         cache.put_audit(identity, audit.to_json())
 
-    engine = _engine(variant, elsewhere, audited)
+    engine = _engine(variant, elsewhere, audited, registry)
     wanted = {request.digest: request for request in requests}
     turn = generated = 0
 
     def keep(fresh: Mapping[str, Completion]) -> None:
-        cache.put(identity, _answered(fresh) if isinstance(variant, ServedVariant) else fresh)
+        kept = _answered(fresh) if isinstance(variant, ServedVariant) else fresh
+        cache.put(identity, {_key(wanted[digest], digest, each): each for digest, each in kept.items()})
         completions.update(fresh)
 
     try:
         while wanted or not turn:
             turn += 1
-            completions.update(cache.get(identity, wanted))
+            completions.update(kept_for(wanted, partial(cache.get, identity), registry))
             missing = [request for digest, request in wanted.items() if digest not in completions]
             label = variant.label if turn == 1 else f"{variant.label}, turn {turn}"
             progress.start(label, len(wanted), len(wanted) - len(missing))
@@ -109,11 +114,16 @@ def answer(
         if then is not None and isinstance(variant, Variant) and not variant.offline:
             if not isinstance(engine, _Here):
                 engine.close()
-                engine = _Here(variant, audited)
+                engine = _Here(variant, audited, registry)
             then(completions, partial(engine.loaded, progress))
     finally:
         engine.close()
     return Answers(completions, _audit(cache, identity), cached=len(completions) - generated, generated=generated)
+
+
+def _key(request: Request, digest: str, completion: Completion) -> str:
+    """The digest that an answer is kept by: one that came to its own end is the whole one."""
+    return request.whole.digest if request.until and completion.finish_reason != "decided" else digest
 
 
 def _answered(fresh: Mapping[str, Completion]) -> dict[str, Completion]:
@@ -135,15 +145,16 @@ class _Engine(Protocol):
 class _Here:
     """A variant in this process."""
 
-    def __init__(self, variant: Variant, audited: Callable[[Audit], None]) -> None:
+    def __init__(self, variant: Variant, audited: Callable[[Audit], None], registry: CheckRegistry | None) -> None:
         self._variant = variant
         self._audited = audited
+        self._registry = registry
         self._loaded: LoadedModel | None = None
 
     def generate(
         self, requests: Sequence[Request], keep: Callable[[Mapping[str, Completion]], None], progress: Progress
     ) -> None:
-        generate(self.loaded(progress), requests, keep, progress)
+        generate(self.loaded(progress), requests, keep, progress, self._registry)
 
     def loaded(self, progress: Progress) -> LoadedModel:
         if self._loaded is None:
@@ -159,14 +170,17 @@ class _Here:
 
 
 def _engine(
-    variant: Variant | ServedVariant, elsewhere: Sequence[Variant], audited: Callable[[Audit], None]
+    variant: Variant | ServedVariant,
+    elsewhere: Sequence[Variant],
+    audited: Callable[[Audit], None],
+    registry: CheckRegistry | None,
 ) -> _Engine:
     if isinstance(variant, ServedVariant):
         from pytest_quantgate.generation.served import Served
 
         return Served(variant)
     if not elsewhere and not variant.offline:
-        return _Here(variant, audited)
+        return _Here(variant, audited, registry)
     from pytest_quantgate.generation.shares import Shares
 
     return Shares((variant, *elsewhere), audited)
@@ -187,6 +201,7 @@ def generate(
     requests: Sequence[Request],
     keep: Callable[[Mapping[str, Completion]], None],
     progress: Progress,
+    registry: CheckRegistry | None = None,
 ) -> None:
     """Answer requests with a variant that is in memory.
 
@@ -195,6 +210,7 @@ def generate(
         requests: What is asked, each once.
         keep: Called with answers as soon as they are finished, by digest.
         progress: Told how far it has come.
+        registry: The checks that may end an answer early; the built-in ones when None.
 
     Raises:
         ModelError: The model's files do not fit together, or it is of a kind that cannot be run.
@@ -214,12 +230,15 @@ def generate(
         progress.advance(len(refused), 0)
     lengths = {prompt.digest: len(prompt.token_ids) for prompt in prompts}
 
+    def text_of(token_ids: Sequence[int]) -> str:
+        return str(tokenizer.decode(list(token_ids), skip_special_tokens=True))
+
     def completion(decoded: Decoded) -> Completion:
         problem = None
         if decoded.reason == "invalid":
             problem = f"the logits after {len(decoded.token_ids)} tokens were not finite numbers"
         return Completion(
-            text=str(tokenizer.decode(list(decoded.token_ids), skip_special_tokens=True)),
+            text=text_of(decoded.token_ids),
             token_ids=decoded.token_ids,
             finish_reason=decoded.reason,
             prompt_tokens=lengths[decoded.prompt.digest],
@@ -229,7 +248,10 @@ def generate(
         )
 
     variant, budget = loaded.variant, key_value_budget(str(model.device))
-    decoder = Decoder(model, stops, budget, progress.note, schedule=variant.schedule, kv=variant.spec.kv)
+    decided = Early(requests, tokenizer, text_of, registry) if any(each.until for each in requests) else None
+    decoder = Decoder(
+        model, stops, budget, progress.note, schedule=variant.schedule, kv=variant.spec.kv, decided=decided
+    )
     for step in decoder.run(prompts):
         if step.finished:
             keep({decoded.prompt.digest: completion(decoded) for decoded in step.finished})

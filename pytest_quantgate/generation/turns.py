@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_quantgate.generation.completion import Request
+from pytest_quantgate.generation.early import kept_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pytest_quantgate.cases.model import Case
+    from pytest_quantgate.checks.registry import CheckRegistry
     from pytest_quantgate.generation.completion import Completion
 
 
@@ -49,21 +51,26 @@ def next_requests(cases: Iterable[Case], completions: Mapping[str, Completion]) 
 
 
 def look_up(
-    cases: Sequence[Case], stored: Callable[[Iterable[str]], Mapping[str, Completion]]
+    cases: Sequence[Case],
+    stored: Callable[[Iterable[str]], Mapping[str, Completion]],
+    registry: CheckRegistry | None = None,
 ) -> dict[str, Completion]:
     """The stored answers to all turns of some cases, by request digest.
 
     Args:
         cases: The cases.
         stored: Gives those of some request digests that are stored.
+        registry: The checks that may have stopped an answer, by name; the built-in ones when None.
     """
     known: dict[str, Completion] = {}
     waiting = list(cases)
     while waiting:
-        asked = [(case, request.digest) for case in waiting if (request := next_request(case, known)) is not None]
-        found = stored({digest for _, digest in asked})
+        asked = [
+            (case, request.digest, request) for case in waiting if (request := next_request(case, known)) is not None
+        ]
+        found = kept_for({digest: request for _, digest, request in asked}, stored, registry)
         known.update(found)
-        waiting = [case for case, digest in asked if case.later and digest in found]
+        waiting = [case for case, digest, _ in asked if case.later and digest in found]
     return known
 
 

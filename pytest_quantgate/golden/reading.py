@@ -31,7 +31,8 @@ CASE_KEYS: Final = ("id", "prompt", "checks", "results", "transition", "answers"
 RESULT_KEYS: Final = ("check", "followed", "reason")
 ANSWER_KEYS: Final = ("text", "finish_reason", "tokens")
 TRANSITIONS: Final = tuple(each.value for each in Transition)
-FINISH_REASONS: Final = get_args(FinishReason)
+FINISH_REASONS: Final = tuple(reason for reason in get_args(FinishReason) if reason != "decided")
+"""Of whole answers: nothing else is anchored."""
 MOST_TOKENS: Final = 2**31 - 1
 
 _NO_ANCHOR: Final = Anchor("", {}, "", "", "", "", "")  # what cannot be read is no golden in the end

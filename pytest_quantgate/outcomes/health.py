@@ -103,8 +103,8 @@ def health_of(case: Case, completion: Completion) -> Health:
 
 
 def cut_off(completion: Completion) -> bool | None:
-    """Whether the model was cut off at the limit of tokens; None when nobody recorded why it ended."""
-    return None if completion.finish_reason == "unknown" else completion.finish_reason == "length"
+    """Whether the model was cut off at the limit of tokens; None when nobody knows: it was not recorded, or stopped."""
+    return None if completion.finish_reason in {"unknown", "decided"} else completion.finish_reason == "length"
 
 
 def summarize(healths: Iterable[Health]) -> Indicators:

@@ -76,7 +76,9 @@ class AnswerBook:
 
     Args:
         options: Which variants of which model.
+        asked: Gives a case of a slice as it is asked: whether its answer may stop early.
         anchored: What a reference that is not run answered to a case of a slice; None for one that is run.
+        registry: Gives the checks by name, which may stop an answer.
 
     Attributes:
         again: Stands for a spec: the reference, run another way.
@@ -86,8 +88,16 @@ class AnswerBook:
         troubles: Why a spec has no answers.
     """
 
-    def __init__(self, options: Options, anchored: Callable[[str, Case], Sequence[Completion]] | None = None) -> None:
+    def __init__(
+        self,
+        options: Options,
+        asked: Callable[[str, Case], Case],
+        registry: Callable[[], CheckRegistry],
+        anchored: Callable[[str, Case], Sequence[Completion]] | None = None,
+    ) -> None:
         self._options = options
+        self._asked = asked
+        self._registry = registry
         self._anchored = anchored
         self.again = name_of(options.reference, another_schedule(kernels=options.noise_kernels))
         self.anew = graded_again(options.reference)
@@ -145,8 +155,9 @@ class AnswerBook:
             for spec in (reference, ref.candidate):
                 known = self._cases.setdefault(spec, {})
                 if (ref.slice, ref.case.id) not in known:
-                    known[ref.slice, ref.case.id] = ref.case
-                    fresh.setdefault(spec, []).append(ref.case)
+                    case = self._asked(ref.slice, ref.case)
+                    known[ref.slice, ref.case.id] = case
+                    fresh.setdefault(spec, []).append(case)
         # all are prepared before one is run: what cannot work is known before minutes are spent on the rest
         self.prepare([spec for spec in self.specs if spec in fresh], progress.note)
         if self._options.fidelity and self._nearness is None:
@@ -251,6 +262,7 @@ class AnswerBook:
                 more,
                 elsewhere=elsewhere,
                 then=None if self._nearness is None else self._nearness.then(spec, cases, progress),
+                registry=self._registry(),
             )
         except Exception as error:  # noqa: BLE001  (libraries raise anything; it must reach the items, not end the run)
             self.troubles[spec] = Trouble.of(error)
@@ -264,8 +276,10 @@ class AnswerBook:
 
     def kept(self, cache: CompletionCache) -> int:
         """How many of the wanted answers the cache holds."""
+        registry = self._registry()
+        registry = self._registry()
         return sum(
-            len(look_up(tuple(self._cases[spec].values()), partial(cache.get, variant.identity.digest)))
+            len(look_up(tuple(self._cases[spec].values()), partial(cache.get, variant.identity.digest), registry))
             for spec, variant in self.variants.items()
         )
 
@@ -295,7 +309,7 @@ class AnswerBook:
     def receive(self, ref: CaseRef, reference: Outcome, candidate: Outcome) -> None:
         """Know how another process graded a case; what was graded here already stays as it is."""
         for spec, outcome in ((self._options.reference, reference), (ref.candidate, candidate)):
-            self._outcomes.setdefault((spec, ref.slice, ref.case.id), self._with_nearness(spec, ref.case, outcome))
+            self._outcomes.setdefault((spec, ref.slice, ref.case.id), self._with_nearness(spec, ref, outcome))
 
     def _outcome(self, spec: str, ref: CaseRef, registry: CheckRegistry) -> Outcome:
         key = (spec, ref.slice, ref.case.id)
@@ -307,19 +321,19 @@ class AnswerBook:
                 each if each.problem is None else replace(each, problem=visible(each.problem))
                 for each in self._completions(self._options.reference if spec == self.anew else spec, ref)
             ]
-            self._outcomes[key] = self._with_nearness(spec, ref.case, outcome_of_turns(ref.case, completions, registry))
+            self._outcomes[key] = self._with_nearness(spec, ref, outcome_of_turns(ref.case, completions, registry))
         return self._outcomes[key]
 
-    def _with_nearness(self, spec: str, case: Case, outcome: Outcome) -> Outcome:
+    def _with_nearness(self, spec: str, ref: CaseRef, outcome: Outcome) -> Outcome:
         before = self.answers.get(self._options.reference)
         if self._nearness is None or before is None:
             return outcome
-        return self._nearness.added(spec, case, before.completions, outcome)
+        return self._nearness.added(spec, self._asked(ref.slice, ref.case), before.completions, outcome)
 
     def _completions(self, spec: str, ref: CaseRef) -> Sequence[Completion]:
         if self._anchored is not None and spec == self._options.reference:
             return self._anchored(ref.slice, ref.case)
-        return answered(ref.case, self.answers[spec].completions)
+        return answered(self._asked(ref.slice, ref.case), self.answers[spec].completions)
 
 
 def _needs_judge(case: Case) -> bool:

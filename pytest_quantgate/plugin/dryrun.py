@@ -140,6 +140,10 @@ class DryRun:
             self._say(
                 f"the model's context is {tokens.context} tokens; prompt tokens are counted without the chat template"
             )
+        if run.options.stop_early:
+            self._say("answers stop as soon as they are decided")
+            for name in by_slice:
+                self._say(run.whole.told(name), prefix="  ")
         problems += self._show_other_models({ref.case.id: ref.case for ref in refs} for refs in by_slice.values())
         in_turns = [name for name, refs in by_slice.items() if any(ref.case.later for ref in refs)]
         if in_turns:
@@ -195,7 +199,8 @@ def _row(run: QuantRun, name: str, refs: Sequence[CaseRef], tokens: Tokens, cach
     for spec in run.answers.specs:
         variant = run.answers.variants.get(spec)
         if variant is not None:
-            cached.append(str(len(look_up(cases, partial(cache.get, variant.identity.digest)))))
+            asked = [run.whole.asked(name, case) for case in cases]
+            cached.append(str(len(look_up(asked, partial(cache.get, variant.identity.digest), run.book.registry))))
         elif run.options.anchored is not None and spec == run.options.reference:
             cached.append(_anchored(run, name, cases))
         else:

@@ -43,6 +43,7 @@ class Options:
         noise_floor: The reference answers a second time, another way.
         noise_kernels: It does so with other kernels, too.
         fidelity: How near candidates stay to what the reference expects along its answers is measured.
+        stop_early: Answers end as soon as every check of their case is decided, where nothing more is needed.
         controls: Specs of the positive controls, canonical, each once.
         sequential: Cases are asked in looks, until a slice is decided.
         strict: Degraded cases fail.
@@ -76,6 +77,7 @@ class Options:
     noise_floor: bool
     noise_kernels: bool
     fidelity: bool
+    stop_early: bool
     controls: tuple[str, ...]
     sequential: bool
     strict: bool

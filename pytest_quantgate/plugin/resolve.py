@@ -68,6 +68,7 @@ def resolve(config: pytest.Config) -> Options:
         noise_floor=noise_kernels or values.flag(config, "quant_noise_floor"),
         noise_kernels=noise_kernels,
         fidelity=values.flag(config, "quant_fidelity"),
+        stop_early=_stop_early(config),
         controls=_controls(config, reference, candidates),
         sequential=values.flag(config, "quant_sequential"),
         strict=values.flag(config, "quant_strict"),
@@ -198,6 +199,25 @@ def _reference(config: pytest.Config) -> str:
     except QuantgateError as error:
         msg = f"{found.where}: {error}"
         raise pytest.UsageError(msg) from None
+
+
+def _stop_early(config: pytest.Config) -> bool:
+    """Whether answers may be stopped; where the ini file says so, runs that need whole answers have them.
+
+    Raises:
+        pytest.UsageError: The command line asks for it, and the run needs whole answers.
+    """
+    if not values.flag(config, "quant_stop_early"):
+        return False
+    whole = {"quant_reanchor": "goldens hold whole answers", "quant_diagnose": "a diagnosis reads whole answers"}
+    for key, reason in whole.items():
+        if values.given(config, key) is None or not (SETTINGS[key].type != "bool" or values.flag(config, key)):
+            continue
+        if config.getoption("quant_stop_early"):
+            msg = f"--quant-stop-early and {SETTINGS[key].option}: {reason}: leave one out"
+            raise pytest.UsageError(msg)
+        return False
+    return True
 
 
 def _controls(config: pytest.Config, reference: str, candidates: tuple[str, ...]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from pytest_quantgate.plugin.looks import Looks
 from pytest_quantgate.plugin.tally import STATUSES, TRANSITION, Tally, transition_of
 from pytest_quantgate.plugin.tokens import counter_of
 from pytest_quantgate.plugin.verdicts import judge_all
+from pytest_quantgate.plugin.whole import Whole
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -50,6 +51,7 @@ class QuantRun:
         book: The slices that were seen.
         gated: Node id of the collected file of each slice; slices that only tests name have no gate.
         tally: Which cases were selected and which gave a result.
+        whole: Which answers must be whole.
         answers: What the variants answered.
         looks: Which cases were asked.
         gates: The gates of the candidates, when the run has ended.
@@ -73,7 +75,9 @@ class QuantRun:
         self.gated: dict[str, str] = {}
         self.tally = Tally()
         self.goldens = Goldens(self)
-        self.answers = AnswerBook(options, None if options.anchored is None else self.goldens.anchored)
+        self.whole = Whole(self)
+        anchored = None if options.anchored is None else self.goldens.anchored
+        self.answers = AnswerBook(options, self.whole.asked, lambda: self.book.registry, anchored)
         self.looks = Looks(self)
         self.gates: tuple[Gate, ...] = ()
         self.controls: tuple[GateResult, ...] = ()

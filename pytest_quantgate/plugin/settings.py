@@ -186,6 +186,14 @@ SETTINGS = {
             "prompt and answer, kept like the answers. No gate judges by it.",
         ),
         Setting(
+            "quant_stop_early",
+            "bool",
+            "",
+            "Stop an answer as soon as what is written decides every check of its case. What each check says is the "
+            "same; answers, their lengths and what is measured along them are of what was written. Slices whose gates "
+            "need whole answers get them: --quant-dry-run says which.",
+        ),
+        Setting(
             "quant_control",
             "linelist",
             "SPEC",

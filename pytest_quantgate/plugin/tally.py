@@ -31,11 +31,13 @@ class Tally:
 
     Attributes:
         wanted: Every selected case by node id, those of Python tests too.
+        read_by_tests: Slices whose answers Python tests look at.
         skipped: How many cases were skipped before they ran: they are selected no more.
     """
 
     def __init__(self) -> None:
         self.wanted: dict[str, CaseRef] = {}
+        self.read_by_tests: set[str] = set()
         self.skipped = 0
         self._selected: dict[tuple[str, str], dict[str, tuple[str, CaseRef]]] = defaultdict(dict)
         self._arrived: set[tuple[str, str, str]] = set()
@@ -51,6 +53,8 @@ class Tally:
         self.wanted[nodeid] = ref
         if gated:
             self._selected[ref.slice, ref.candidate][ref.case.id] = (nodeid, ref)
+        else:
+            self.read_by_tests.add(ref.slice)
 
     def note(self, report: pytest.TestReport) -> None:
         """Note a result. What was skipped before it ran was deselected by its owner, with a mark."""

@@ -118,6 +118,7 @@ def _how_it_is_judged(options: Options) -> list[str]:
     parts = [
         f"rule evidence, alpha {options.alpha:g}" if rule == "evidence" else "",
         f"cases in looks, order of seed {SEED}" if options.sequential else "",
+        "answers stop when decided" if options.stop_early else "",
         f"{noun} {', '.join(options.controls)}" if options.controls else "",
         f"noise floor{' with other kernels' if options.noise_kernels else ''}" if options.noise_floor else "",
     ]

@@ -202,7 +202,8 @@ def _window(lines: Sequence[str], most: int, *, parted: int | None = None, prefi
 def heading(spec: str, outcome: Outcome) -> str:
     """What stands above an answer: whose it is, whether it passes, and how long it is."""
     verdict = {True: "PASS", False: "FAIL", None: "unscored"}[outcome.passed]
-    cut = ", cut at the token limit" if outcome.completion.finish_reason == "length" else ""
+    ends = {"length": ", cut at the token limit", "decided": ", stopped when decided"}
+    cut = ends.get(outcome.completion.finish_reason, "")
     tokens = outcome.completion.length
     length = "" if tokens is None else f", {tokens} token{'' if tokens == 1 else 's'}"
     return f"{spec}: {verdict}{length}{cut}"

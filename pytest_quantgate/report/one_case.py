@@ -116,6 +116,7 @@ def _verdict(outcome: Outcome) -> str:
 _ENDINGS: Final = {
     "stop": "the model ended its answer",
     "length": "cut at the token limit",
+    "decided": "stopped when its checks were decided",
     "context": "no answer, the prompt does not fit",
     "invalid": "no answer, the logits were no numbers",
     "unknown": "nobody knows why it ended",

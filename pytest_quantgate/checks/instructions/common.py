@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from pytest_quantgate.checks.arguments import listed
+from pytest_quantgate.checks.early import once
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
 from pytest_quantgate.checks.registry import Validate
 from pytest_quantgate.checks.rules import whole
@@ -21,6 +22,11 @@ def compared(count: int, units: str, relation: Relation, limit: float) -> Findin
     kept = count >= limit if relation == "at least" else count < limit
     counted = f"{units}: {count}"
     return followed(counted) if kept else violated(f"{counted}, {relation} {limit:.0f} asked for")
+
+
+def count_told(count: int, relation: Relation, limit: float) -> bool | None:
+    """What `compared` will say of a count that can only grow: known as soon as it has come to the limit."""
+    return once(count >= limit, means=relation == "at least")
 
 
 def exactly(count: int, units: str, wanted: float) -> Finding:

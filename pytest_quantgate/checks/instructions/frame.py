@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_quantgate.checks.counts import counted
+from pytest_quantgate.checks.early import once
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
 from pytest_quantgate.checks.instructions.common import searchable
-from pytest_quantgate.checks.loose import with_loose
+from pytest_quantgate.checks.loose import strictly, with_loose
 
 if TYPE_CHECKING:
     from pytest_quantgate.checks.registry import CheckRegistry
@@ -72,6 +73,11 @@ def no_comma(answer: str) -> Finding:
     return followed("no comma")
 
 
+def no_comma_decided(so_far: str) -> bool | None:
+    """False at the first comma."""
+    return once(not set(_COMMAS).isdisjoint(so_far), means=False)
+
+
 def register(registry: CheckRegistry) -> None:
     """Add these checks."""
     registry.register("combination:two_responses", with_loose(two_responses))
@@ -88,4 +94,4 @@ def register(registry: CheckRegistry) -> None:
         validate=searchable("end_phrase"),
     )
     registry.register("startend:quotation", with_loose(quotation))
-    registry.register("punctuation:no_comma", with_loose(no_comma))
+    registry.register("punctuation:no_comma", with_loose(no_comma), decided=strictly(no_comma_decided))

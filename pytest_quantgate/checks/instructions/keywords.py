@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pytest_quantgate.checks.early import once, settled
 from pytest_quantgate.checks.finding import Finding, all_quoted, followed, quoted, violated
 from pytest_quantgate.checks.instructions.common import (
     Relation,
     compared,
     contains,
+    count_told,
     limited,
     occurrences,
     searchable,
 )
-from pytest_quantgate.checks.loose import with_loose
+from pytest_quantgate.checks.loose import strictly, with_loose
 from pytest_quantgate.checks.rules import both
 
 if TYPE_CHECKING:
@@ -29,9 +31,19 @@ def existence(answer: str, *, keywords: list[str]) -> Finding:
     return followed("holds every keyword")
 
 
+def existence_decided(so_far: str, *, keywords: list[str]) -> bool | None:
+    """True as soon as all are there."""
+    return once(existence(settled(so_far), keywords=keywords).followed is True, means=True)
+
+
 def frequency(answer: str, *, keyword: str, frequency: float, relation: Relation) -> Finding:
     """The answer holds the keyword so often, as a word of its own, whatever its case."""
     return compared(occurrences(answer, keyword), f"uses of {quoted(keyword, 40)}", relation, frequency)
+
+
+def frequency_decided(so_far: str, *, keyword: str, frequency: float, relation: Relation) -> bool | None:
+    """As soon as there are so many."""
+    return count_told(occurrences(settled(so_far), keyword), relation, frequency)
 
 
 def forbidden_words(answer: str, *, forbidden_words: list[str]) -> Finding:
@@ -40,6 +52,12 @@ def forbidden_words(answer: str, *, forbidden_words: list[str]) -> Finding:
     if found:
         return violated(f"holds {all_quoted(found)}, which it must not")
     return followed("holds none of the forbidden words")
+
+
+def forbidden_words_decided(so_far: str, *, forbidden_words: list[str]) -> bool | None:
+    """False as soon as one is there."""
+    whole = settled(so_far)
+    return once(any(contains(whole, word) for word in forbidden_words), means=False)
 
 
 def letter_frequency(answer: str, *, letter: str, let_frequency: float, let_relation: Relation) -> Finding:
@@ -62,14 +80,19 @@ def register(registry: CheckRegistry) -> None:
         with_loose(existence),
         shorthand="keywords",
         validate=searchable("keywords"),
+        decided=strictly(existence_decided),
     )
     registry.register(
-        "keywords:frequency", with_loose(frequency), validate=both(searchable("keyword"), limited("frequency"))
+        "keywords:frequency",
+        with_loose(frequency),
+        validate=both(searchable("keyword"), limited("frequency")),
+        decided=strictly(frequency_decided),
     )
     registry.register(
         "keywords:forbidden_words",
         with_loose(forbidden_words),
         shorthand="forbidden_words",
         validate=searchable("forbidden_words"),
+        decided=strictly(forbidden_words_decided),
     )
     registry.register("keywords:letter_frequency", with_loose(letter_frequency), validate=_letter_problems)

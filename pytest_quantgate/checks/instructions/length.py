@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_quantgate.checks.counts import count_sentences, count_words
 from pytest_quantgate.checks.finding import Finding, quoted, violated
-from pytest_quantgate.checks.instructions.common import Relation, compared, exactly, limited
-from pytest_quantgate.checks.loose import with_loose
+from pytest_quantgate.checks.instructions.common import Relation, compared, count_told, exactly, limited
+from pytest_quantgate.checks.loose import strictly, with_loose
 from pytest_quantgate.checks.rules import whole
 
 if TYPE_CHECKING:
@@ -27,6 +27,11 @@ def number_sentences(answer: str, *, num_sentences: float, relation: Relation) -
 def number_words(answer: str, *, num_words: float, relation: Relation) -> Finding:
     """The answer has so many words, counted as the check ``word_count`` counts them: "don't" is one."""
     return compared(count_words(answer), "words", relation, num_words)
+
+
+def number_words_decided(so_far: str, *, num_words: float, relation: Relation) -> bool | None:
+    """As soon as there are so many: words do not become fewer."""
+    return count_told(count_words(so_far), relation, num_words)
 
 
 def number_paragraphs(answer: str, *, num_paragraphs: float) -> Finding:
@@ -93,7 +98,12 @@ def register(registry: CheckRegistry) -> None:
     registry.register(
         "length_constraints:number_sentences", with_loose(number_sentences), validate=limited("num_sentences")
     )
-    registry.register("length_constraints:number_words", with_loose(number_words), validate=limited("num_words"))
+    registry.register(
+        "length_constraints:number_words",
+        with_loose(number_words),
+        validate=limited("num_words"),
+        decided=strictly(number_words_decided),
+    )
     registry.register(
         "length_constraints:number_paragraphs",
         with_loose(number_paragraphs),

@@ -229,6 +229,19 @@ def test_models_that_cannot_be_looked_into_are_told(
     assert told in err
 
 
+def test_answers_that_were_stopped_early_are_not_diagnosed(
+    stored: Callable[[RunReport], None], no_models: list[tuple[str, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopped = replace(PASSED, completion=replace(PASSED.completion, finish_reason="decided"))
+    stored(run(("bad", [record("bad", "a", stopped, FAILED)]), ("worse", counted("worse", pp=5, pf=5))))
+    assert main(["diagnose", "run.json", "--slice", "bad"]) == BAD_USAGE
+    assert "run.json: answers to bad were stopped early\n  run again without --quant-stop-early" in (
+        capsys.readouterr().err
+    )
+    assert main(["diagnose", "run.json", "--slice", "worse"]) == OK
+    assert no_models == [("worse", "nf4")]
+
+
 def test_a_model_of_the_hub_is_taken_at_the_commit_that_was_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

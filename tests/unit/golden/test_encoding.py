@@ -5,7 +5,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import get_args
+from typing import cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +14,7 @@ from pytest_quantgate.checks.model import CheckResult, Recall
 from pytest_quantgate.generation.completion import FinishReason
 from pytest_quantgate.golden.encoding import encode
 from pytest_quantgate.golden.model import Anchor, AnchoredAnswer, Entry, Golden
+from pytest_quantgate.golden.reading import FINISH_REASONS
 from pytest_quantgate.golden.store import golden_path, load, write
 from pytest_quantgate.outcomes.model import Transition
 from tests.unit.golden.build import ANCHOR, LATER, entry, golden
@@ -47,7 +48,7 @@ RECALLS = st.builds(
 ANSWERS = st.builds(
     AnchoredAnswer,
     text=TEXTS,
-    finish_reason=st.sampled_from(get_args(FinishReason)),
+    finish_reason=st.sampled_from(cast("tuple[FinishReason, ...]", FINISH_REASONS)),
     tokens=st.none() | st.integers(0, 2**31 - 1),
     recall=st.lists(RECALLS, max_size=2).map(tuple),
 )

@@ -111,6 +111,10 @@ def test_a_header_that_cannot_be_read(text: str, expected: str) -> None:
             "unknown finish_reason 'stopped'; did you mean 'stop'?",
         ),
         (
+            {"answers": [{"text": "x", "finish_reason": "decided", "tokens": 1}]},
+            "unknown finish_reason 'decided'; *",
+        ),
+        (
             {"answers": [{"text": "x", "finish_reason": "stop", "tokens": -1}]},
             "'tokens' must be a whole number from 0 to *, not -1",
         ),

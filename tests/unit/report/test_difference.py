@@ -179,6 +179,12 @@ def test_an_answer_that_was_cut_off_is_marked() -> None:
     )
 
 
+def test_an_answer_that_was_stopped_early_is_marked() -> None:
+    assert "nf4: FAIL, 1 token, stopped when decided" in show(
+        PASSED, completion("a", finish_reason="decided"), width=100
+    )
+
+
 def test_long_answers_are_cut_and_counted() -> None:
     text = show(completion("\n".join(f"row {n}" for n in range(30))), completion("other"))
 

@@ -156,6 +156,11 @@ def test_prompt_checks_and_ends_are_told() -> None:
     assert "written at suites/format.slice.yaml:12" in text
 
 
+def test_an_answer_that_was_stopped_early_is_told() -> None:
+    text = show(report_of(outcome("a b", finish_reason="decided"), outcome("a c")))
+    assert "fp16: stopped when its checks were decided; nf4: the model ended its answer" in text
+
+
 def test_the_command_that_runs_it_again_is_the_last_line() -> None:
     (*_, title, command) = show(report_of(PASSED, FAILED)).splitlines()
     assert title == "run it again"
