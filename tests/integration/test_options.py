@@ -27,6 +27,15 @@ from tests.integration.conftest import Lab
         (("--quant-cand", "nf4", "--quant-device", "gpu"), "ERROR: --quant-device: 'gpu' is not a device"),
         (("--quant-cand", "nf4", "--quant-device", "cuda:99"), "ERROR: --quant-device: cuda:99 is not there*"),
         (("--quant-cand", "nf4", "--quant-compute-dtype", "f8"), "ERROR: --quant-compute-dtype: 'f8' is not*"),
+        (("--quant-cand", "nf4", "--quant-kernels", "vlm"), "ERROR: --quant-kernels: 'vlm' are no kernels"),
+        (
+            ("--quant-cand", "nf4", "--quant-kernels", "vllm"),
+            "ERROR: variant 'nf4': it is quantized while it is loaded*",
+        ),
+        (
+            ("--quant-cand", "nf4", "--quant-device", "cpu+cpu"),
+            "ERROR: --quant-device: cpu+cpu is one model on several*",
+        ),
         (
             ("--quant-cand", "nf4", "--quant-max-pass-to-fail", "5%"),
             "ERROR: --quant-max-pass-to-fail 5%: not a number*",

@@ -260,6 +260,20 @@ def test_a_model_of_the_hub_is_taken_at_the_commit_that_was_run(
     assert (found.model.name, found.model.revision, found.device) == ("somebody/has-it", snapshot.name, "cpu")
 
 
+@pytest.mark.parametrize(("kernels", "expected"), [("vllm", "dense"), ("native", "native")])
+def test_a_variant_is_looked_into_as_it_ran_and_one_of_vllm_as_transformers_runs_it(
+    kernels: str, expected: str
+) -> None:
+    made = {"kernels": kernels, "compute_dtype": "bfloat16"}
+    report = several()
+    candidates = tuple(replace(each, identity=made) for each in report.candidates)
+    found = broken.variant_of(
+        replace(report, model=str(TINY), device="cpu", candidates=candidates), "nf4", lambda _: None
+    )
+    assert found.placement.kernels == expected
+    assert found.placement.compute_dtype == ("float32" if kernels == "vllm" else "bfloat16")
+
+
 def test_a_folder_that_is_no_model_is_told_as_such(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         broken.variant_of(replace(several(), model=str(tmp_path)), "nf4", lambda _: None)
