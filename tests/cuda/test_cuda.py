@@ -1,0 +1,129 @@
+"""The shipped tiny model on a GPU: the same answers, quantizers on their own kernels, memory as the device has it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from pytest_quantgate.cases.model import Message
+from pytest_quantgate.errors import ModelError
+from pytest_quantgate.generation.budget import key_value_budget
+from pytest_quantgate.generation.cache import CompletionCache
+from pytest_quantgate.generation.completion import Completion, Request
+from pytest_quantgate.generation.fidelity import Known, along
+from pytest_quantgate.generation.progress import SilentProgress
+from pytest_quantgate.generation.prompts import tokenize
+from pytest_quantgate.generation.run import answer, stops_of
+from pytest_quantgate.variants.memory import ALLOWANCE_BYTES, available_bytes, check_memory
+from pytest_quantgate.variants.source import resolve_model
+from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, on_device, prepare_variant
+from tests.served import TINY_INSTRUCT
+
+SUMS = [
+    Request((Message("user", f"What is {first} + {second}?"),), 24)
+    for first in (2, 13, 40, 57)
+    for second in (5, 17, 38, 90)
+]
+RECALL = replace(SUMS[0], recall=("The answer is 7.", "seven"))
+
+
+def prepared(spec: str, device: str, kernels: str = "auto", dtype: str = "auto") -> Variant:
+    source = resolve_model(str(TINY_INSTRUCT))
+    return prepare_variant(spec, source, device=device, compute_dtype=dtype, kernels=kernels)
+
+
+def answers_of(
+    variant: Variant, folder: Path, asked: Sequence[Request] = SUMS, elsewhere: Sequence[Variant] = ()
+) -> list[Completion]:
+    folder.mkdir(exist_ok=True)
+    with CompletionCache(folder / "answers.sqlite3") as cache:
+        found = answer(variant, asked, cache, SilentProgress(), elsewhere=elsewhere).completions
+    return [found[each.digest] for each in asked]
+
+
+def alone(loaded: LoadedModel, request: Request) -> list[int]:
+    """What ``generate`` of transformers answers to one prompt."""
+    (prompt,), _ = tokenize(loaded.tokenizer, [request], 1024)
+    model: Any = loaded.model
+    ids = torch.tensor([prompt.token_ids], device=model.device)
+    made = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=24, do_sample=False, pad_token_id=0)
+    stops = stops_of(loaded)
+    return [token for token in made[0, ids.shape[1] :].tolist() if token not in stops]
+
+
+def test_in_float32_the_answers_are_those_of_one_prompt_at_a_time(device: str, tmp_path: Path) -> None:
+    variant = prepared("fp16", device, dtype="float32")
+    found = answers_of(variant, tmp_path)
+    loaded = load_variant(variant)
+    assert str(loaded.model.device) == device
+    assert [list(each.token_ids) for each in found] == [alone(loaded, request) for request in SUMS]
+
+
+def test_a_gpu_answers_as_a_cpu_does_in_float32(device: str, tmp_path: Path) -> None:
+    there = answers_of(prepared("fp16", device, dtype="float32"), tmp_path, [*SUMS, RECALL])
+    here = answers_of(prepared("fp16", "cpu", dtype="float32"), tmp_path / "other", [*SUMS, RECALL])
+    assert [each.token_ids for each in there] == [each.token_ids for each in here]
+    for one, other in zip(there, here, strict=True):
+        assert one.margins == pytest.approx(other.margins, abs=1e-2)
+    assert [each.ranks for each in there[-1].recall] == [each.ranks for each in here[-1].recall]
+
+
+@pytest.mark.parametrize("spec", ["fp16", "bf16", "fp16+kv:int8"])
+def test_half_precision_keeps_nearly_all_answers(device: str, tmp_path: Path, spec: str) -> None:
+    exact = answers_of(prepared("fp16", device, dtype="float32"), tmp_path)
+    found = answers_of(prepared(spec, device), tmp_path)
+    same = sum(one.token_ids == other.token_ids for one, other in zip(exact, found, strict=True))
+    assert same >= len(SUMS) - 2
+    assert all(each.problem is None for each in found)
+
+
+@pytest.mark.parametrize("spec", ["nf4", "int8", "quanto:int8", "torchao:int8"])
+def test_quantizers_run_and_are_audited_on_their_own_kernels(device: str, tmp_path: Path, spec: str) -> None:
+    native = prepared(spec, device, "native")
+    assert native.placement.kernels == "native"
+    with CompletionCache(tmp_path / "answers.sqlite3") as cache:
+        found = answer(native, SUMS, cache, SilentProgress())
+    assert found.audit is not None
+    assert found.audit.modules_replaced == 28
+    assert all(each.problem is None and each.token_ids for each in found.completions.values())
+
+
+@pytest.mark.parametrize("spec", ["nf4", "quanto:int8", "torchao:int8"])
+def test_dense_weights_are_those_that_the_native_kernels_compute_with(device: str, spec: str) -> None:
+    known = [Known(request, tuple(range(20, 40))) for request in SUMS]
+    found = []
+    for kernels in ("native", "dense"):
+        loaded = load_variant(prepared(spec, device, kernels, "float32"))
+        found.append(torch.cat([logits for _, logits in along(loaded, known, SilentProgress())]).cpu())
+    scale = found[1].abs().max()
+    assert float((found[0] - found[1]).abs().max() / scale) < 0.02
+
+
+def test_memory_is_counted_by_the_device(device: str, tmp_path: Path) -> None:
+    free = available_bytes(device)
+    assert 0 < key_value_budget(device) < free
+    with pytest.raises(ModelError, match=f"on {device}"):
+        check_memory(free + (1 << 40), device, "fp16")
+    variant = prepared("nf4", device)
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        answers_of(variant, tmp_path)
+        assert torch.cuda.max_memory_allocated() - before <= variant.needed_bytes + key_value_budget(device)
+        assert torch.cuda.memory_allocated() - before < ALLOWANCE_BYTES // 100  # the model was freed
+    assert variant.needed_bytes > ALLOWANCE_BYTES
+
+
+def test_two_devices_answer_as_one_does(device: str, tmp_path: Path) -> None:
+    another = "cuda:1" if device.startswith("cuda") else device
+    if device.startswith("cuda") and torch.cuda.device_count() < 2:
+        pytest.skip("torch finds one CUDA device")
+    variant = prepared("fp16", device, dtype="float32")
+    one = answers_of(variant, tmp_path)
+    two = answers_of(variant, tmp_path / "other", elsewhere=[on_device(variant, another)])
+    assert [each.token_ids for each in two] == [each.token_ids for each in one]
