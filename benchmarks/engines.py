@@ -88,11 +88,11 @@ def ours(device: str, asked: Sequence[Request]) -> Callable[[], None]:
 
 def vllm(device: str, asked: Sequence[Request]) -> Callable[[], None]:
     """Our engine of vLLM, in this process; nothing is shared, or a second run would find all prompts read."""
-    prepare_environment(device, 1, os.environ)
     from pytest_quantgate.generation.offline import Offline
 
     spec = "fp32" if device == "cpu" else "fp16"
     variant = prepare_variant(spec, resolve_model("smollm2"), device=device, kernels="vllm")
+    prepare_environment(device, variant.needed_bytes, 1, os.environ)
     offline = Offline(replace(variant, schedule=Schedule(share_beginnings=False)), print)
     return lambda: offline.generate(asked, lambda _: None, SilentProgress())
 

@@ -8,7 +8,11 @@ token, the recall of given texts. Imports torch and vLLM: import it only to run 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import isfinite
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from transformers import AutoConfig, GenerationConfig
@@ -20,10 +24,11 @@ from pytest_quantgate.generation.progress import Progress
 from pytest_quantgate.generation.prompts import Asked, Prompt, in_groups, tokenize
 from pytest_quantgate.generation.recall import DIGITS
 from pytest_quantgate.generation.run import context_length, refuse_unknown_tokens, stop_ids
+from pytest_quantgate.variants.checkpoint import CONFIG, WEIGHTS_INDEX, read_json, weight_files
 from pytest_quantgate.variants.device import members
 from pytest_quantgate.variants.hush import hushed
 from pytest_quantgate.variants.loading import load_tokenizer, quiet
-from pytest_quantgate.variants.memory import check_memory
+from pytest_quantgate.variants.memory import check_memory, release_memory
 from pytest_quantgate.variants.registry import backend_of
 from pytest_quantgate.variants.source import message_of
 from pytest_quantgate.variants.variant import Variant
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 SEED: Final = 0
+_SECONDS: Final = 1.0  # between two signs of life
 _MARGIN: Final = 2  # the chosen token and the runner-up
 _TIES: Final = 20  # most probable tokens among which ties are looked for; as many as vLLM gives without being told more
 
@@ -53,6 +59,8 @@ class Offline:
         folder, placement, schedule = variant.model.folder, variant.placement, variant.schedule
         if placement.device_type == "cpu":
             check_memory(variant.needed_bytes, variant.device, str(variant.spec))
+        self._where = where
+        self._files = TemporaryDirectory(prefix="quantgate-vllm-")
         self._tokenizer: PreTrainedTokenizerBase = load_tokenizer(folder)
         with quiet():
             config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
@@ -61,7 +69,12 @@ class Offline:
         named = _generation(folder, config).eos_token_id
         self._stops = stop_ids(named, self._tokenizer, variant.model.name)
         make = getattr(backend_of(variant.spec.name), "make", None)
-        weights = folder if make is None else make(variant.spec, folder, placement, note)
+        if make is not None:
+            # of the devices that this process sees, its first is the first
+            first = replace(placement, device="cpu" if placement.device_type == "cpu" else "cuda:0")
+            folder = make(variant.spec, folder, first, note)
+            release_memory()
+        _link(folder, Path(self._files.name), where)
         options: dict[str, Any] = {}
         if schedule.max_rows is not None:
             options["max_num_seqs"] = schedule.max_rows
@@ -69,14 +82,18 @@ class Offline:
             options["max_num_batched_tokens"] = schedule.chunk
         try:
             with hushed():
+                from vllm.usage.usage_lib import UsageContext
+
                 from vllm import EngineArgs, LLMEngine
 
             self._engine: Any = LLMEngine.from_engine_args(
                 EngineArgs(
-                    model=str(weights),
+                    model=self._files.name,
+                    load_format="safetensors",
+                    config_format="hf",
                     dtype=placement.compute_dtype,
                     tensor_parallel_size=len(members(placement.device)),
-                    max_model_len=self._context,
+                    max_model_len=-1,  # the model's context, or as much of it as there is memory for
                     enable_prefix_caching=schedule.share_beginnings,
                     enforce_eager=placement.device_type == "cpu",  # compiling for a CPU takes longer than a gate
                     skip_tokenizer_init=True,
@@ -86,8 +103,10 @@ class Offline:
                     disable_log_stats=True,
                     seed=SEED,
                     **options,
-                )
+                ),
+                usage_context=UsageContext.LLM_CLASS,  # which only settles how large batches are
             )
+            self._room = min(self._context, int(self._engine.vllm_config.model_config.max_model_len))
         except Exception as error:  # vLLM and what it stands on raise anything
             raise ModelError(
                 f"vLLM cannot load it: {message_of(error)}",
@@ -111,16 +130,24 @@ class Offline:
         """
         prompts, refused = tokenize(self._tokenizer, requests, self._context)
         refuse_unknown_tokens(self._rows, prompts, self._variant.model.name)
+        self._refuse_long(prompts)
         if refused:
             keep(refused)
             progress.advance(len(refused), 0)
         ordered = [prompt for group in in_groups(prompts) for prompt in group.prompts]
         if self._variant.schedule.reverse:
             ordered.reverse()
-        open_ = {prompt.digest: _Open(prompt) for prompt in ordered}
+        open_ = {
+            prompt.digest: _Open(prompt, sum(self._is_read(prompt, asked) for asked in prompt.asked))
+            for prompt in ordered
+        }
         for prompt in ordered:
             self._ask(prompt)
+        told = monotonic()
         while self._engine.has_unfinished_requests():
+            if monotonic() - told > _SECONDS:
+                told = monotonic()
+                progress.advance(0, 0)  # fails where nobody listens any more
             for output in self._step():
                 digest, _, text = output.request_id.partition(_BEHIND)
                 each = open_[digest]
@@ -129,6 +156,21 @@ class Offline:
                     completion = self._completion(open_.pop(digest))
                     keep({digest: completion})
                     progress.advance(1, len(completion.token_ids))
+
+    def close(self) -> None:
+        """End vLLM and what it has started; nothing can be asked behind it."""
+        self._engine.engine_core.shutdown()
+        self._files.cleanup()
+
+    def _refuse_long(self, prompts: Sequence[Prompt]) -> None:
+        """What the model could read and there is no memory for is no answer of the model, and is not kept as one."""
+        longest = max((prompt.total for prompt in prompts), default=0)
+        if longest > self._room:
+            raise ModelError(
+                f"the longest prompt and its answer may take {longest} tokens, and vLLM has memory for {self._room}",
+                where=self._where,
+                hint="spread the model over several devices, --quant-device cuda:0+cuda:1, or shorten the prompts",
+            )
 
     def _ask(self, prompt: Prompt) -> None:
         from vllm.sampling_params import RequestOutputKind
@@ -149,7 +191,7 @@ class Offline:
             ),
         )
         for number, asked in enumerate(prompt.asked):
-            if _is_read(asked):
+            if self._is_read(prompt, asked):
                 self._engine.add_request(
                     f"{prompt.digest}{_BEHIND}{number}",
                     # its last token is predicted like the others: the token that is made behind it is not looked at
@@ -157,16 +199,19 @@ class Offline:
                     SamplingParams(**common, max_tokens=1, prompt_logprobs=_TIES),
                 )
 
+    def _is_read(self, prompt: Prompt, asked: Asked) -> bool:
+        return asked.problem is None and len(prompt.token_ids) + len(asked.token_ids) < self._room
+
     def _step(self) -> Sequence[Any]:
         try:
             found: Sequence[Any] = self._engine.step()
         except Exception as error:  # as above
-            raise ModelError(
-                f"vLLM broke off: {message_of(error)}",
-                where=f"variant {str(self._variant.spec)!r}",
-                hint="what was finished is kept, and the same command goes on from there",
-            ) from error
+            raise self._broken_off(message_of(error)) from error
         return found
+
+    def _broken_off(self, why: str) -> ModelError:
+        hint = "what was finished is kept, and the same command goes on from there"
+        return ModelError(f"vLLM broke off: {why}", where=self._where, hint=hint)
 
     def _completion(self, found: _Open) -> Completion:
         answer = found.answer.outputs[0]
@@ -174,6 +219,8 @@ class Offline:
         reason: FinishReason = "stop" if token_ids and token_ids[-1] in self._stops else "length"
         if reason == "stop":
             token_ids.pop()
+        elif len(token_ids) != found.prompt.max_new_tokens:
+            raise self._broken_off(f"it ended an answer after {len(token_ids)} tokens: {answer.finish_reason}")
         problem = None
         valid = next((place for place, margin in enumerate(margins) if not isfinite(margin)), len(margins))
         if valid < len(margins):
@@ -188,40 +235,56 @@ class Offline:
             margins=tuple(margins[: len(token_ids)]),
             problem=problem,
             recall=tuple(
-                _recall(asked, found.texts[number].prompt_logprobs[len(prompt.token_ids) :])
+                _recall(asked, found.texts[number])
                 if number in found.texts
-                else Recall(asked.text, problem=asked.problem)
+                else Recall(asked.text, problem=asked.problem or _FILLS)
                 for number, asked in enumerate(prompt.asked)
             ),
         )
 
 
+_FILLS: Final = "with it, the prompt fills the model's context, and vLLM reads none that does"
 _BEHIND: Final = "+"  # between a request's digest and the number of a text that is read behind it
 
 
-def _is_read(asked: Asked) -> bool:
-    return bool(asked.token_ids) and asked.problem is None
+def _link(folder: Path, into: Path, where: str) -> None:
+    """Shows vLLM the files that the variant is known by, and no others.
+
+    It would take other weights that lie beside them, such as ``consolidated.safetensors``, and a configuration that
+    names another model.
+
+    Raises:
+        ModelError: The configuration does so.
+    """
+    if "speculators_config" in read_json(folder / CONFIG):
+        raise ModelError("its config.json makes it the draft of another model", where=where, hint="name that model")
+    weights = weight_files(folder)
+    configs = [path for path in folder.glob("*.json") if path.name not in ("params.json", WEIGHTS_INDEX)]
+    index = [folder / WEIGHTS_INDEX] if len(weights) > 1 else []
+    for path in (*weights, *configs, *index):
+        (into / path.name).symlink_to(path.resolve())
 
 
 class _Open:
     """A prompt whose answer, or a text behind it, is still to come."""
 
-    def __init__(self, prompt: Prompt) -> None:
+    def __init__(self, prompt: Prompt, texts: int) -> None:
         self.prompt = prompt
         self.answer: Any = None
         self.texts: dict[int, Any] = {}
+        self._wanted = texts
 
     def take(self, output: Any, text: int | None) -> None:
         """What came: the answer, or the text of that number."""
         if text is None:
             self.answer = output
         else:
-            self.texts[text] = output
+            self.texts[text] = output.prompt_logprobs[len(self.prompt.token_ids) :]
 
     @property
     def whole(self) -> bool:
         """Whether everything came that was asked for."""
-        return self.answer is not None and len(self.texts) == sum(map(_is_read, self.prompt.asked))
+        return self.answer is not None and len(self.texts) == self._wanted
 
 
 def _generation(folder: Any, config: Any) -> GenerationConfig:

@@ -6,30 +6,34 @@ import os
 from collections.abc import MutableMapping
 from typing import Final
 
-from pytest_quantgate.generation.budget import key_value_budget
+from pytest_quantgate.generation.budget import CPU_SHARE
 from pytest_quantgate.variants.device import members
+from pytest_quantgate.variants.memory import available_bytes
 
 _GIB: Final = 1 << 30
 
 
-def prepare_environment(device: str, processes: int, environment: MutableMapping[str, str]) -> None:
+def prepare_environment(device: str, needed: int, processes: int, environment: MutableMapping[str, str]) -> None:
     """Settles what vLLM reads from the environment; called before it is imported.
 
     Args:
         device: As a placement has it; of CUDA devices only these are then seen.
+        needed: Bytes that the weights take, on a CPU.
         processes: How many processes share this machine's processors.
         environment: That of this process; changed in place. What the user has set of vLLM's own stays.
     """
     settings = {
+        "HF_HUB_OFFLINE": "1",  # everything is here
         "VLLM_NO_USAGE_STATS": "1",  # a gate tells nobody what it runs
         "VLLM_LOGGING_LEVEL": "ERROR",
         "TORCH_CPP_LOG_LEVEL": "ERROR",
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
     }
     if members(device)[0] == "cpu":
-        room = key_value_budget("cpu") // processes // _GIB
+        holders = processes * len(members(device))
+        room = int(CPU_SHARE * (available_bytes("cpu") - processes * needed)) // holders // _GIB
         settings |= {"VLLM_CPU_KVCACHE_SPACE": str(max(1, room)), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-        environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // holders)))
     else:
         seen = environment.get("CUDA_VISIBLE_DEVICES")
         numbers = [int(each.partition(":")[2]) for each in members(device)]

@@ -55,15 +55,18 @@ def _serve(connection: Connection) -> None:
 
 def _serve_offline(job: Job, connection: Connection) -> NoReturn:
     """The same through vLLM; nothing is audited, for its weights lie in no modules that could be looked at."""
-    prepare_environment(job.variant.device, job.processes, os.environ)
+    prepare_environment(job.variant.device, job.variant.needed_bytes, job.processes, os.environ)
     from pytest_quantgate.generation.offline import Offline  # imports vLLM
 
     warnings.simplefilter("ignore", FutureWarning)  # of torch to vLLM
     listener = _Listener(connection)
     offline = Offline(job.variant, listener.note)
-    while True:
-        offline.generate(connection.recv(), listener.keep, listener)
-        listener.tell("done")
+    try:
+        while True:
+            offline.generate(connection.recv(), listener.keep, listener)
+            listener.tell("done")
+    finally:
+        offline.close()
 
 
 def _know_backend(job: Job) -> None:

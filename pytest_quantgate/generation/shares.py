@@ -24,6 +24,8 @@ from pytest_quantgate.variants.audit import Audit
 from pytest_quantgate.variants.registry import Entry, entry_of
 from pytest_quantgate.variants.variant import Variant
 
+_ENDING_SECONDS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -158,6 +160,7 @@ class _Process:
     def __init__(self, variant: Variant, processes: int) -> None:
         self.device = variant.device
         self._spec = str(variant.spec)
+        self._offline = variant.offline
         self.connection, theirs = Pipe()
         with theirs:
             # the child imports what this process can import
@@ -196,10 +199,13 @@ class _Process:
 
     def close(self) -> None:
         """End it."""
+        self.connection.close()
+        if self._offline:  # it has processes of its own to end, and memory that they share
+            with suppress(subprocess.TimeoutExpired):
+                self._child.wait(_ENDING_SECONDS)
         with suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)  # and what it has started itself
         self._child.wait()
-        self.connection.close()
 
     def _ended(self) -> QuantgateError:
         status = self._child.wait()

@@ -30,6 +30,8 @@ FIELDS: Final = {
     "device": "device",
     "schedule": "schedule",
     "engine": "decoding of pytest-quantgate",
+    "tensor_parallel": "devices that the model is spread over",
+    "environment": "environment variables of vLLM",
     "date": "date in the chat template",
 }
 """What people call the fields of an identity, the weightiest first; libraries follow, then what nobody knows here."""

@@ -277,7 +277,6 @@ class AnswerBook:
     def kept(self, cache: CompletionCache) -> int:
         """How many of the wanted answers the cache holds."""
         registry = self._registry()
-        registry = self._registry()
         return sum(
             len(look_up(tuple(self._cases[spec].values()), partial(cache.get, variant.identity.digest), registry))
             for spec, variant in self.variants.items()

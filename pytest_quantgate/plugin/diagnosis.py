@@ -78,12 +78,15 @@ def _variant(run: QuantRun, report: RunReport, spec: str) -> Variant:
         QuantgateError: It cannot be looked into.
     """
     from pytest_quantgate.commands.broken import refuse_unseen
-    from pytest_quantgate.variants.variant import Variant
+    from pytest_quantgate.variants.device import members
+    from pytest_quantgate.variants.variant import Variant, prepare_variant
 
     refuse_unseen(report, spec, OPTION)
     variant = run.answers.variants.get(spec)
     if not isinstance(variant, Variant):
         raise QuantgateError("it was not prepared", where=f"variant {spec!r}")
+    if variant.offline:  # looked into as transformers runs it
+        return prepare_variant(spec, variant.model, device=members(variant.device)[0])
     return variant
 
 

@@ -40,9 +40,11 @@ def nearness(
     from pytest_quantgate.generation.yardstick import Yardstick
     from pytest_quantgate.variants.variant import Variant
 
-    local = {spec: each.identity.digest for spec, each in variants.items() if isinstance(each, Variant)}
+    local = {
+        spec: each.identity.digest for spec, each in variants.items() if isinstance(each, Variant) and not each.offline
+    }
     if reference not in local:
-        note("fidelity is not measured: the reference does not run here")
+        note("fidelity is not measured: transformers does not run the reference here")
         return None
     others = set(local.values()) - {local[reference]}
     return Nearness(reference, local, Yardstick(local[reference], sorted(others), cache))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.errors import GoldenError
 from pytest_quantgate.plugin.verdicts import policy_of
+from pytest_quantgate.variants.device import VLLM
 
 if TYPE_CHECKING:
     from pytest_quantgate.cases.model import Case
@@ -72,6 +73,8 @@ class Whole:
 
     def _reason(self, name: str) -> str | None:
         run = self._run
+        if run.options.kernels == VLLM:
+            return "vLLM makes them"
         policy = policy_of(run, name)
         limit = next((limit for limit in READ_ANSWERS if getattr(policy, limit) is not None), None)
         if limit is not None:

@@ -169,6 +169,12 @@ def split_devices(text: str) -> tuple[str, ...]:
     """
     devices = tuple(parse_device(each.strip()) for each in text.split(","))
     _of_one_kind([each for device in devices for each in members(device)])
+    if len({len(members(device)) for device in devices}) > 1:
+        raise UsageError(
+            f"{', '.join(devices)} are groups of different sizes, whose answers may differ",
+            where="--quant-device",
+            hint="give each group as many devices",
+        )
     return devices
 
 

@@ -61,7 +61,7 @@ class Variant:
 
     @property
     def device(self) -> str:
-        """``cpu`` or ``cuda:N``."""
+        """``cpu`` or ``cuda:N``; several, joined by ``+``, where it is spread over them."""
         return self.placement.device
 
     @property
@@ -95,7 +95,7 @@ def prepare_variant(
     Args:
         spec: Spec text, see ``variants.spec``.
         model: A model that ``resolve_model`` found.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; see ``parse_device``.
         compute_dtype: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
         kernels: ``auto``, ``native``, ``dense`` or ``vllm``, see ``place``.
 

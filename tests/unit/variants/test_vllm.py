@@ -77,6 +77,19 @@ def test_over_how_many_devices_it_is_spread_is_part_of_its_identity_and_which_is
 
 
 @pytest.mark.usefixtures("installed")
+def test_variables_that_choose_its_kernels_are_part_of_its_identity(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = prepared(folder, "fp32").identity
+    monkeypatch.setenv("VLLM_LOGGING_LEVEL", "DEBUG")
+    monkeypatch.setenv("VLLM_API_KEY", "secret")
+    assert prepared(folder, "fp32").identity == usual
+    monkeypatch.setenv("VLLM_ATTENTION_BACKEND", "FLASHINFER")
+    assert prepared(folder, "fp32").identity != usual
+    assert prepared(folder, "fp32", kernels="auto").identity.fields.get("environment") is None
+
+
+@pytest.mark.usefixtures("installed")
 def test_a_second_run_has_another_schedule_and_no_other_kernels(folder: Path) -> None:
     usual = prepared(folder, "fp32")
     assert run_another_way(usual, kernels=False).schedule.max_rows is not None
@@ -102,11 +115,12 @@ def test_devices_joined_by_a_plus_are_one_place(monkeypatch: pytest.MonkeyPatch)
         ("cpu+cuda:0", "these devices are not of one kind"),
         ("cuda:0+cuda:3", "these devices are not of one kind: cuda:0 (cuda: GPU 0), cuda:3 (cuda: GPU 1)"),
         ("cuda:0+gpu", "'gpu' is not a device"),
+        ("cuda:0,cuda:1+cuda:2", "groups of different sizes"),
     ],
 )
 def test_devices_that_cannot_hold_one_model_are_refused(monkeypatch: pytest.MonkeyPatch, text: str, part: str) -> None:
     monkeypatch.setattr(device, "cuda_device_count", lambda: 4)
-    monkeypatch.setattr(device, "_gpu_name", lambda number: f"GPU {number // 2}")
+    monkeypatch.setattr(device, "_gpu_name", lambda number: f"GPU {number // 3}")
     with pytest.raises(UsageError) as caught:
         split_devices(text)
     assert part in str(caught.value)
@@ -119,19 +133,19 @@ def test_other_kernels_do_not_spread_a_model(folder: Path) -> None:
 
 def test_a_process_sees_its_devices_alone() -> None:
     environment = {"CUDA_VISIBLE_DEVICES": "4,GPU-7,6,5"}
-    prepare_environment("cuda:1+cuda:3", 2, environment)
+    prepare_environment("cuda:1+cuda:3", 1, 2, environment)
     assert environment["CUDA_VISIBLE_DEVICES"] == "GPU-7,5"
     environment = {}
-    prepare_environment("cuda:2", 1, environment)
+    prepare_environment("cuda:2", 1, 1, environment)
     assert environment["CUDA_VISIBLE_DEVICES"] == "2"
 
 
 def test_processes_share_processors_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 8)
-    monkeypatch.setattr("pytest_quantgate.generation.offline_environment.key_value_budget", lambda _: 9 << 30)
+    monkeypatch.setattr("pytest_quantgate.generation.offline_environment.available_bytes", lambda _: 26 << 30)
     environment = {"VLLM_LOGGING_LEVEL": "DEBUG"}
-    prepare_environment("cpu", 4, environment)
+    prepare_environment("cpu+cpu", 3 << 30, 2, environment)
     assert environment["OMP_NUM_THREADS"] == "2"
-    assert environment["VLLM_CPU_KVCACHE_SPACE"] == "2"
+    assert environment["VLLM_CPU_KVCACHE_SPACE"] == "2", "two fifths of 20 GiB, for two models on two devices each"
     assert environment["VLLM_NO_USAGE_STATS"] == "1"
     assert environment["VLLM_LOGGING_LEVEL"] == "DEBUG", "what the user has set stays"
