@@ -98,7 +98,9 @@ def health_of(case: Case, completion: Completion) -> Health:
         truncated=truncated,
         looping=truncated and repeats_itself(completion.text),
         wrong_script=_wrong_script(case, completion.text),
-        tokens=completion.length,
+        tokens=None
+        if completion.finish_reason == "decided"
+        else completion.length,  # beside whole ones it says nothing
     )
 
 
