@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
+from time import monotonic, sleep
 from typing import Literal
 
 from pytest_quantgate.errors import ModelError, QuantgateError
@@ -24,7 +25,8 @@ from pytest_quantgate.variants.audit import Audit
 from pytest_quantgate.variants.registry import Entry, entry_of
 from pytest_quantgate.variants.variant import Variant
 
-_ENDING_SECONDS = 20
+_ENDING_SECONDS = 20.0
+_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +203,18 @@ class _Process:
         """End it."""
         self.connection.close()
         if self._offline:  # it has processes of its own to end, and memory that they share
-            with suppress(subprocess.TimeoutExpired):
-                self._child.wait(_ENDING_SECONDS)
+            self._wait_for_all(monotonic() + _ENDING_SECONDS)
         with suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)  # and what it has started itself
         self._child.wait()
+
+    def _wait_for_all(self, deadline: float) -> None:
+        """Until the process and all that it started have ended, the one that frees shared memory last."""
+        with suppress(subprocess.TimeoutExpired, ProcessLookupError):
+            self._child.wait(deadline - monotonic())
+            while monotonic() < deadline:
+                os.killpg(self._child.pid, 0)
+                sleep(_LOOK_SECONDS)
 
     def _ended(self) -> QuantgateError:
         status = self._child.wait()

@@ -99,14 +99,14 @@ def test_two_processes_share_the_requests(tmp_path: Path, expected: list[Complet
 def test_one_model_is_spread_over_two_devices_and_leaves_nothing_behind(
     tmp_path: Path, expected: list[Completion]
 ) -> None:
-    before = set(SHARED.iterdir())
+    before = set(SHARED.glob("psm_*"))  # the smaller files of vLLM's own it never removes
     same(answers_of(prepared("fp32", "vllm", "cpu+cpu"), tmp_path), expected)
-    assert set(SHARED.iterdir()) <= before
+    assert set(SHARED.glob("psm_*")) <= before
 
 
 def test_a_text_that_fills_the_context_is_not_read_and_all_others_are(tmp_path: Path) -> None:
     tokenizer = load_tokenizer(TINY_INSTRUCT)
-    for words in range(900, 1024):  # until prompt and text are as long as the context
+    for words in range(500, 512):  # until prompt and text are as long as the context
         filling = ask("7 " * words, 1, recall=("7", "7 7 7"))
         (prompt,), _ = tokenize(tokenizer, [filling], CONTEXT)
         lengths = [len(prompt.token_ids) + len(asked.token_ids) for asked in prompt.asked]
