@@ -193,7 +193,8 @@ class Shell:
         """Not run: every package that it names is this one, or pinned by this project at the version that is named."""
         pinned = {
             line.partition("==")[0].lower(): line
-            for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+            for file in ("constraints-vllm.txt", "constraints.txt")
+            for line in (ROOT / file).read_text(encoding="utf-8").splitlines()
         }
         assert words[0] == "install", words
         for word in (word for word in words[1:] if not word.startswith("-")):

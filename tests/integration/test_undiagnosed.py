@@ -59,7 +59,8 @@ def nan(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def forgotten() -> Iterator[None]:
-    """What the inner run's conftest described is forgotten afterwards."""
+    """What the inner run's conftest describes is known to no other test, and what theirs do not to this one."""
+    unregister("GPTNeoXForCausalLM")
     yield
     unregister("GPTNeoXForCausalLM")
 
@@ -112,6 +113,7 @@ def test_a_server_shows_no_activations(lab: Lab) -> None:
 
 
 @pytest.mark.alone(reason="who looks into models is the same with workers")
+@pytest.mark.usefixtures("forgotten")
 def test_an_architecture_that_cannot_be_read_is_told_with_the_way_out(lab: Lab, neox: Tiny) -> None:
     lab = replace(lab, tiny=neox)
     lab.write("words", lab.many(4, degraded=2))
