@@ -9,8 +9,8 @@ anything is timed; the first time, which compiling takes part of, has a column o
 - quantgate: the decoder of this project
 - continuous: transformers' own continuous batching
 - generate: transformers' generate, batches of 64, longest prompts first
-- compiled: the same with torch.compile over the forward pass
 - vllm: vLLM in process, where it is installed
+- compiled: generate with torch.compile over the forward pass, with --compiled
 
 --quant-kernels and docs/performance.md say which of them a run uses.
 """
@@ -102,20 +102,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="32 prompts, 16 new tokens, once")
     parser.add_argument("--device", default="cpu", help="cpu or cuda:0")
-    parser.add_argument("--without", nargs="*", default=[], help="sides to leave out")
+    parser.add_argument("--compiled", action="store_true", help="generate with torch.compile too: minutes on a CPU")
     options = parser.parse_args()
     prompts, tokens, times = (32, 16, 1) if options.quick else (128, 64, 3)
     asked = requests(prompts, tokens)
-    model, compiled = Transformers(options.device, asked), Transformers(options.device, asked).compiled()
+    model = Transformers(options.device, asked)
     makers: dict[str, Callable[[], Callable[[], None]]] = {
         "quantgate": lambda: ours(options.device, asked),
         "continuous": lambda: model.continuous,
         "generate": lambda: model.batches,
-        "compiled": lambda: compiled.batches,
     }
+    if options.compiled:
+        makers["compiled"] = lambda: Transformers(options.device, asked).compiled().batches
     if find_spec("vllm") is not None:
         makers["vllm"] = lambda: vllm(options.device, asked)
-    sides = {name: make() for name, make in makers.items() if name not in options.without}
+    sides = {name: make() for name, make in makers.items()}
     first = {name: seconds(side) for name, side in sides.items()}
     taken = by_turns(sides, times)
     base = taken["quantgate"]
