@@ -165,7 +165,7 @@ def run_another_way(variant: Variant, *, kernels: bool) -> Variant:
     Raises:
         SpecError: Other kernels are wanted of a variant that vLLM runs, which chooses its own.
     """
-    if kernels and variant.placement.kernels == VLLM:
+    if kernels and variant.offline:
         raise SpecError(
             "vLLM chooses its kernels itself",
             where=f"variant {str(variant.spec)!r}",

@@ -65,13 +65,13 @@ def check_precision(spec: VariantSpec, placement: Placement) -> None:
 
     Args:
         spec: A variant that ``check_runs`` let through.
-        placement: How it is put to work.
+        placement: How vLLM is put to work on it.
 
     Raises:
         UsageError: ``--quant-compute-dtype`` is another than the spec's precision.
     """
     own = PRECISIONS.get(spec.name, placement.compute_dtype)
-    if placement.kernels == VLLM and placement.compute_dtype != own:
+    if placement.compute_dtype != own:
         raise UsageError(
             f"{spec.name} in {placement.compute_dtype} would not be rounded to {own}: vLLM computes in the "
             "precision of the weights",
