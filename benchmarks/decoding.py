@@ -26,6 +26,7 @@ from pytest_quantgate.variants.variant import LoadedModel
 
 CONTEXT = 8192
 EVERY = 4
+BUDGET = 8 << 30  # bytes that hold 128 rows of WIDE columns in float32
 
 
 def measure(loaded: LoadedModel, rows: int, new_tokens: int) -> tuple[float, float, float]:
@@ -42,7 +43,7 @@ def measure(loaded: LoadedModel, rows: int, new_tokens: int) -> tuple[float, flo
             functional.linear(inputs[layer.in_features], layer.weight, layer.bias)
 
     steps, alone = [], []
-    decoder = Decoder(loaded.model, frozenset(), 4 << 30, schedule=Schedule(max_rows=rows))
+    decoder = Decoder(loaded.model, frozenset(), BUDGET, schedule=Schedule(max_rows=rows))
     begin = time.perf_counter()
     for made in decoder.run(prompts):
         taken = time.perf_counter() - begin

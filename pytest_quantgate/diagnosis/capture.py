@@ -48,9 +48,9 @@ class Reading:
         gate: Its gates before the activation function; ``(P, L, f)``; None for blocks without gates.
         neurons: What its last linear module is given; ``(P, L, f)``.
         attention: Attention probabilities, each row of sum 1 and zero behind the place; ``(P, L, H, T)``.
-        lens: Probability, rank, entropy in nats and log-probability of the target, read off each state of ``residual``
-            at the parting place; ``(L + 1, 4)``.
-        rival_log_probability: Of the rival at the end; None where the point has none.
+        lens: Probability, rank, entropy in nats and log-probability of the target, read off each state of ``residual``;
+            ``(P, L + 1, 4)``.
+        rival_log_probability: Of the rival where the answers part; None where the point has none.
         broken_layer: The first layer where something is not a finite number, L for what stands behind all layers; None
             where everything is.
     """
@@ -72,8 +72,13 @@ class Reading:
 
     @property
     def target_log_probability(self) -> float:
-        """Of the target at the end."""
-        return float(self.lens[-1, 3])
+        """Of the target where the answers part."""
+        return float(self.lens[0, -1, 3])
+
+    @property
+    def target_rank(self) -> float:
+        """Of the target where the answers part; NaN where logits are no numbers."""
+        return float(self.lens[0, -1, 1])
 
     @property
     def finite(self) -> bool:
@@ -181,9 +186,9 @@ def reading_of(runner: Runner, point: Point) -> Reading:
         seen[place] = _watched(runner, tokens[place], memory, len(tokens))
         read = place + 1
     parts = {name: torch.stack([seen[place][name] for place in places]) for name in seen[places[0]]}
-    logits = runner.lens(parts["residual"][0])
+    logits = runner.lens(parts["residual"])
     lens = torch.stack(tuple(target_statistics(logits, point.target)), dim=-1).cpu()
-    rival = None if point.rival is None else float(logits[-1].log_softmax(dim=-1)[point.rival])
+    rival = None if point.rival is None else float(logits[0, -1].log_softmax(dim=-1)[point.rival])
     held: dict[str, Any] = {"gate": None, **parts}
     return Reading(**held, lens=lens, rival_log_probability=rival, broken_layer=_broken(parts, lens))
 
@@ -234,9 +239,9 @@ def _watched(runner: Runner, token: int, memory: DynamicCache, length: int) -> d
 
 def _broken(parts: Mapping[str, torch.Tensor], lens: torch.Tensor) -> int | None:
     """The first layer where something is not finite."""
-    layers = len(lens) - 1
+    layers = lens.shape[1] - 1
     whole = torch.ones(layers + 1, dtype=torch.bool)
-    whole[layers] = lens[-1].isfinite().all()
+    whole[layers] = lens[:, -1].isfinite().all()
     for name, part in parts.items():
         finite = part.isfinite().transpose(0, 1).flatten(1).all(dim=1)
         if name == "residual":  # what leaves a layer is the layer's; what enters the first one too

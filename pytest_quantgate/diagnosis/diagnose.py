@@ -42,9 +42,6 @@ if TYPE_CHECKING:
 APART: Final = (
     "reference and candidate do not fit in memory together: causal tests and the search for a repair were left out"
 )
-RANK: Final = 1
-"""Column of ``Reading.lens`` that holds the rank of the target."""
-
 NOT_AS_RECORDED: Final = "the models do not part there as recorded"
 
 
@@ -298,7 +295,7 @@ def _not_as_recorded(
     for point in chosen.points:
         if not point.degraded or point.case_id in chosen.recalled:
             continue
-        ranks = [float(readings[point.case_id].lens[-1, RANK]) for readings in (before, after)]
+        ranks = [readings[point.case_id].target_rank for readings in (before, after)]
         if not any(isnan(rank) for rank in ranks) and not (point.case_id in taken and ranks[1] > 1):
             found.add(point.case_id)
     return found

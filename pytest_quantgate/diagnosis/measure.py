@@ -33,6 +33,7 @@ FEWEST: Final = 10
 
 _SIDES: Final[tuple[Side, ...]] = ("reference", "candidate")
 _PARTS: Final = ("layer", "attention", "feed_forward")
+_LENS: Final = ("lens_probability", "lens_rank", "lens_entropy")  # the first columns of ``Reading.lens``
 
 
 def measured(points: Sequence[Point], before: Mapping[str, Reading], after: Mapping[str, Reading]) -> Measured:
@@ -81,7 +82,7 @@ def _broken(side: Side, reading: Reading) -> str:
     """Why a reading cannot be averaged; empty when it can."""
     if reading.broken_layer is None:
         return ""
-    whole = reading.broken_layer == len(reading.lens) - 1
+    whole = reading.broken_layer == reading.lens.shape[1] - 1
     where = "behind the last layer" if whole else f"from layer {reading.broken_layer} on"
     return f"activations of the {side} are not finite {where}"
 
@@ -95,42 +96,41 @@ def _positions(point: Point) -> Iterator[int]:
 
 @dataclass(frozen=True, slots=True)
 class _Ends:
-    """What lens and logits say of the target, case by case.
+    """What the logits say of the target where the answers part, case by case.
 
     Attributes:
         group: Of the cases.
-        lens: Of each variant, ``(layers, 4)`` as ``probes.lens`` orders them.
+        ends: Of each variant, probability and rank.
         margins: Of each variant, for cases whose answers part.
     """
 
     group: Group
-    lens: defaultdict[Side, list[Tensor]] = field(default_factory=lambda: defaultdict(list))
+    ends: defaultdict[Side, list[Tensor]] = field(default_factory=lambda: defaultdict(list))
     margins: defaultdict[Side, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, reference: Reading, candidate: Reading) -> None:
         """Take one case along."""
         for side, reading in zip(_SIDES, (reference, candidate), strict=True):
-            self.lens[side].append(reading.lens[1:])
+            self.ends[side].append(reading.lens[0, -1, :2])
             if reading.rival_log_probability is not None:
                 self.margins[side].append(reading.target_log_probability - reading.rival_log_probability)
 
     def measured(self) -> Measured:
         """The averages."""
-        return _sum(self._measured(side, torch.stack(cases)) for side, cases in self.lens.items())
+        return _sum(self._measured(side, torch.stack(cases)) for side, cases in self.ends.items())
 
-    def _measured(self, side: Side, lens: Tensor) -> Measured:
-        averages = Averages(self.group, "parting", side, len(lens))
-        probability, rank, entropy, _ = lens.unbind(dim=-1)
-        found = averages.value("target_rank", rank[:, -1]) + averages.value("target_probability", probability[:, -1])
+    def _measured(self, side: Side, ends: Tensor) -> Measured:
+        averages = Averages(self.group, "parting", side, len(ends))
+        probability, rank = ends.unbind(dim=-1)
+        found = averages.value("target_rank", rank) + averages.value("target_probability", probability)
         if margins := self.margins[side]:
             found += replace(averages, count=len(margins)).value("margin", torch.tensor(margins))
-        curves = {"lens_probability": probability, "lens_rank": rank, "lens_entropy": entropy}
-        return found + _sum(averages.curve(measure, cases) for measure, cases in curves.items())
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Activations:
-    """How activations compare at one place, case by case.
+    """What layers hold, and how it compares, at one place, case by case.
 
     Attributes:
         group: Of the cases.
@@ -158,6 +158,8 @@ class _Activations:
         for side, reading in zip(_SIDES, (reference, candidate), strict=True):
             entropy = normalized_entropy(reading.attention[number], positions)
             self.heads["attention_entropy", side].append(entropy)
+            for measure, behind in zip(_LENS, reading.lens[number, 1:, :3].unbind(dim=-1), strict=True):
+                self.layers[measure, side].append(behind)
             for part, those in zip(_PARTS, _outputs(reading), strict=True):
                 self.whole[part, side].append(those[number])
         apart = divergence(reference.attention[number], candidate.attention[number])

@@ -20,8 +20,10 @@ _INDICATORS: Final[dict[str, Name]] = {"answer_tokens": "length_ratio", "loop_ra
 def measured_answers(points: Sequence[Point], comparisons: Sequence[Comparison]) -> Measured:
     """Mean tokens of an answer, and the share of answers that repeat until cut off, of both variants.
 
-    What counts as an answer and as a loop is ``outcomes.indicators`` and ``outcomes.health``: recall alone is no text,
-    and of a case with several turns each turn counts. Zhou et al., appendix E.3, look at both.
+    Over n answers a, mean length is (1/n) sum |a| in tokens, and the loop rate (1/n) #{a: a was cut off, and its text
+    ends with u repeated k times, k >= ``LOOP_TIMES`` and k |u| >= ``LOOP_CHARACTERS``} (``outcomes.health``). Recall
+    alone is no answer, and of a case with several turns each turn is one (``outcomes.indicators``). Zhou et al.,
+    appendix E.3, look at both.
 
     Args:
         points: The cases, and which of them broke.

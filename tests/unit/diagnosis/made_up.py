@@ -39,7 +39,7 @@ def reading(seed: int, places: int = 2) -> Reading:
         gate=normal(places, LAYERS, NEURONS, seed=seed + 3000),
         neurons=normal(places, LAYERS, NEURONS, seed=seed + 4000),
         attention=attention / attention.sum(dim=-1, keepdim=True),
-        lens=torch.tensor([0.5, 1.0, 0.7, log(0.5)]).expand(LAYERS + 1, 4),
+        lens=torch.tensor([0.5, 1.0, 0.7, log(0.5)]).expand(places, LAYERS + 1, 4),
         rival_log_probability=log(0.25),
         broken_layer=None,
     )

@@ -98,17 +98,21 @@ def test_attention_is_the_row_of_each_place(family: str) -> None:
 @EACH_FAMILY
 def test_the_lens_reads_the_target_off_each_layer(family: str) -> None:
     runner = Runner(tiny(family))
-    reading = reading_of(runner, point(target=11, rival=29))
-    logits = whole_pass(runner)[0].logits[0, -1]
+    reading = reading_of(runner, point(target=11, rival=29, subject=SUBJECT))
+    everywhere = whole_pass(runner)[0].logits[0]
+    logits = everywhere[LAST]
     probabilities = logits.softmax(dim=-1)
-    assert reading.lens.shape == (LAYERS + 1, 4)
+    assert reading.lens.shape == (2, LAYERS + 1, 4)
     rank = int((logits >= logits[11]).sum())
     entropy = -(probabilities * probabilities.log()).sum()
-    near(reading.lens[-1], torch.tensor([probabilities[11], rank, entropy, probabilities[11].log()]))
+    near(reading.lens[0, -1], torch.tensor([probabilities[11], rank, entropy, probabilities[11].log()]))
     assert reading.target_log_probability == pytest.approx(float(probabilities[11].log()), abs=1e-4)
+    assert reading.target_rank == rank
     assert reading.rival_log_probability == pytest.approx(float(probabilities[29].log()), abs=1e-4)
     middle = runner.lens(reading.residual[0, 2]).softmax(dim=-1)
-    near(reading.lens[2, 0], middle[11])
+    near(reading.lens[0, 2, 0], middle[11])
+    near(reading.lens[1, -1, 3], everywhere[SUBJECT].log_softmax(dim=-1)[11])
+    near(reading.lens[1, 2, 0], runner.lens(reading.residual[1, 2]).softmax(dim=-1)[11])
 
 
 def test_what_is_read_does_not_depend_on_what_follows() -> None:

@@ -34,7 +34,7 @@ def readings(layers: int = 2, width: int = 4, **ranks: float) -> Mapping[str, An
     """Readings in which the target ends at a rank."""
     return {
         case_id: SimpleNamespace(
-            lens=torch.tensor([[0.5, 7.0, 1.0, -1.0]] * layers + [[0.5, rank, 1.0, -1.0]]),
+            target_rank=rank,
             residual=torch.zeros(1, layers + 1, width),
         )
         for case_id, rank in ranks.items()

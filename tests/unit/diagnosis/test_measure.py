@@ -146,7 +146,7 @@ def ended(one: Reading, ranks: Sequence[float], probabilities: Sequence[float]) 
         torch.full((4,), 2.0),
         torch.tensor(probabilities).log(),
     )
-    return replace(one, lens=torch.stack(columns, dim=-1))
+    return replace(one, lens=torch.stack(columns, dim=-1).expand(len(one.places), 4, 4))
 
 
 def test_rank_probability_and_margin_of_the_target() -> None:
@@ -174,6 +174,25 @@ def test_rank_probability_and_margin_of_the_target() -> None:
     assert curve(found, "lens_rank", side="candidate").values == (8.0, 7.0, 3.0)
     assert curve(found, "lens_probability", side="candidate").values == pytest.approx([0.1, 0.1, 0.25])
     assert curve(found, "lens_entropy", side="candidate").values == (2.0, 2.0, 2.0)
+
+
+def test_the_lens_is_read_at_the_subject_too() -> None:
+    those = [point("a fact"), point("no subject", subject=None)]
+    before = readings(those)
+    lens = before["a fact"].lens.clone()
+    lens[1, 1:, :3] = torch.tensor([[0.0, 90.0, 3.0], [0.25, 20.0, 2.0], [0.75, 1.0, 1.0]])
+    found = measured(those, before, before | {"a fact": replace(before["a fact"], lens=lens)})
+    for measure, values in (
+        ("lens_probability", (0.0, 0.25, 0.75)),
+        ("lens_rank", (90.0, 20.0, 1.0)),
+        ("lens_entropy", (3.0, 2.0, 1.0)),
+    ):
+        assert curve(found, measure, "subject", side="candidate").values == values
+        assert curve(found, measure, "subject", side="candidate").count == 1
+        there = [curve(found, measure, side=side) for side in ("reference", "candidate")]
+        assert there[0].values == there[1].values
+        assert {each.count for each in there} == {2}
+    assert {each.place for each in found.values} == {"parting"}
 
 
 def test_without_a_rival_there_is_no_margin() -> None:
