@@ -16,6 +16,7 @@ import torch
 from pytest_quantgate.checks.model import Recall
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.generation.completion import FinishReason
+from pytest_quantgate.generation.decoded import Decoded
 from pytest_quantgate.generation.kv_quant import store_of
 from pytest_quantgate.generation.prefill import Prefilled, Prefiller, Waiting, next_batch, queue_of
 from pytest_quantgate.generation.prompts import Prompt
@@ -31,25 +32,6 @@ if TYPE_CHECKING:
 PREFILL_TOKENS = 2048  # tokens of one prefill, padding included; a longer prompt is prefilled alone
 ADMIT_SHARE = 1 / 8  # share of rows that must be free before decoding is interrupted for a prefill
 WIDE = 1024  # columns from which on attending to them costs more than the linear layers do
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """One finished answer.
-
-    Attributes:
-        prompt: What was answered.
-        token_ids: The answer, without its stop token.
-        margins: Logit of each chosen token less the runner-up's.
-        reason: ``stop``, ``length``, ``decided``, or ``invalid`` when the logits were not numbers.
-        recall: What was measured of each text that the prompt asks for.
-    """
-
-    prompt: Prompt
-    token_ids: tuple[int, ...]
-    margins: tuple[float, ...]
-    reason: FinishReason
-    recall: tuple[Recall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.cases.model import CheckSpec
 from pytest_quantgate.checks.loose import LONGEST
+from pytest_quantgate.generation.decoded import text_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -102,7 +103,6 @@ class Early:
     Args:
         requests: What is asked.
         tokenizer: The model's.
-        text_of: The text of an answer's tokens.
         registry: The checks by name; the built-in ones when None.
     """
 
@@ -110,7 +110,6 @@ class Early:
         self,
         requests: Sequence[Request],
         tokenizer: PreTrainedTokenizerBase,
-        text_of: Callable[[Sequence[int]], str],
         registry: CheckRegistry | None,
     ) -> None:
         # some graders do not score answers beyond a length: one that could come to it is never decided
@@ -121,7 +120,7 @@ class Early:
             if request.until and request.max_new_tokens * longest <= LONGEST
         }
         self._closing = closing_tokens(tokenizer)
-        self._text_of = text_of
+        self._tokenizer = tokenizer
         self._registry = registry
         self._before: dict[str, tuple[str, int]] = {}
 
@@ -135,7 +134,7 @@ class Early:
         until = self._until.get(digest)
         if until is None or len(token_ids) % EVERY or token_ids[-1] not in self._closing:
             return False
-        text = self._text_of(token_ids)
+        text = text_of(self._tokenizer, token_ids)
         before, seen = self._before.get(digest, ("", 0))
         if len(token_ids) <= seen:  # memory ran out, and the answer is made anew
             before = ""

@@ -20,6 +20,7 @@ from transformers import AutoConfig, GenerationConfig
 from pytest_quantgate.checks.model import Recall
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.generation.completion import Completion, FinishReason, Request
+from pytest_quantgate.generation.decoded import Decoded
 from pytest_quantgate.generation.progress import Progress
 from pytest_quantgate.generation.prompts import Asked, Prompt, in_groups, tokenize
 from pytest_quantgate.generation.recall import DIGITS
@@ -222,26 +223,17 @@ class Offline:
             token_ids.pop()
         elif len(token_ids) != found.prompt.max_new_tokens:
             raise self._broken_off(f"it ended an answer after {len(token_ids)} tokens: {answer.finish_reason}")
-        problem = None
         valid = next((place for place, margin in enumerate(margins) if not isfinite(margin)), len(margins))
         if valid < len(margins):
             reason, token_ids = "invalid", token_ids[:valid]
-            problem = f"the logits after {valid} tokens were not finite numbers"
-        prompt = found.prompt
-        return Completion(
-            text=str(self._tokenizer.decode(token_ids, skip_special_tokens=True)),
-            token_ids=tuple(token_ids),
-            finish_reason=reason,
-            prompt_tokens=len(prompt.token_ids),
-            margins=tuple(margins[: len(token_ids)]),
-            problem=problem,
-            recall=tuple(
-                _recall(asked, found.texts[number])
-                if number in found.texts
-                else Recall(asked.text, problem=asked.problem or _FILLS)
-                for number, asked in enumerate(prompt.asked)
-            ),
+        recalls = (
+            _recall(asked, found.texts[number])
+            if number in found.texts
+            else Recall(asked.text, problem=asked.problem or _FILLS)
+            for number, asked in enumerate(found.prompt.asked)
         )
+        decoded = Decoded(found.prompt, tuple(token_ids), tuple(margins[: len(token_ids)]), reason, tuple(recalls))
+        return decoded.completion(self._tokenizer)
 
 
 _FILLS: Final = "with it, the prompt fills the model's context, and vLLM reads none that does"

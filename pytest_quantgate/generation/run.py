@@ -215,7 +215,7 @@ def generate(
     Raises:
         ModelError: The model's files do not fit together, or it is of a kind that cannot be run.
     """
-    from pytest_quantgate.generation.decode import Decoded, Decoder
+    from pytest_quantgate.generation.decode import Decoder
     from pytest_quantgate.generation.prompts import tokenize
 
     model, tokenizer = loaded.model, loaded.tokenizer
@@ -228,33 +228,14 @@ def generate(
     if refused:
         keep(refused)
         progress.advance(len(refused), 0)
-    lengths = {prompt.digest: len(prompt.token_ids) for prompt in prompts}
-
-    def text_of(token_ids: Sequence[int]) -> str:
-        return str(tokenizer.decode(list(token_ids), skip_special_tokens=True))
-
-    def completion(decoded: Decoded) -> Completion:
-        problem = None
-        if decoded.reason == "invalid":
-            problem = f"the logits after {len(decoded.token_ids)} tokens were not finite numbers"
-        return Completion(
-            text=text_of(decoded.token_ids),
-            token_ids=decoded.token_ids,
-            finish_reason=decoded.reason,
-            prompt_tokens=lengths[decoded.prompt.digest],
-            margins=decoded.margins,
-            problem=problem,
-            recall=decoded.recall,
-        )
-
     variant, budget = loaded.variant, key_value_budget(str(model.device))
-    decided = Early(requests, tokenizer, text_of, registry) if any(each.until for each in requests) else None
+    decided = Early(requests, tokenizer, registry) if any(each.until for each in requests) else None
     decoder = Decoder(
         model, stops, budget, progress.note, schedule=variant.schedule, kv=variant.spec.kv, decided=decided
     )
     for step in decoder.run(prompts):
         if step.finished:
-            keep({decoded.prompt.digest: completion(decoded) for decoded in step.finished})
+            keep({decoded.prompt.digest: decoded.completion(tokenizer) for decoded in step.finished})
         progress.advance(len(step.finished), step.tokens)
 
 

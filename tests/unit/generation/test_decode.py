@@ -12,7 +12,8 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedModel
 
-from pytest_quantgate.generation.decode import Decoded, Decoder
+from pytest_quantgate.generation.decode import Decoder
+from pytest_quantgate.generation.decoded import Decoded
 from pytest_quantgate.generation.prompts import Prompt
 
 VOCABULARY = 89

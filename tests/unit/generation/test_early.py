@@ -35,13 +35,18 @@ BROKEN = replace(WHOLE, finish_reason="invalid", problem="the logits after 5 tok
 
 
 class Numbers:
-    """A tokenizer of a few tokens, the longest of which is as long as told."""
+    """A tokenizer of a few tokens, the longest of which is as long as told; texts are given by their number."""
 
     all_special_ids: tuple[int, ...] = ()
 
-    def __init__(self, longest: int) -> None:
+    def __init__(self, longest: int, texts: Sequence[str] = ()) -> None:
         self._longest = longest
+        self._texts = texts
         self.added_tokens_decoder: dict[int, object] = {}
+
+    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> str:
+        assert skip_special_tokens
+        return self._texts[len(token_ids) // EVERY - 1]
 
     def get_vocab(self) -> dict[str, int]:
         return {str(number): number for number in range(3 * EVERY)} | {"x" * self._longest: 3 * EVERY}
@@ -65,9 +70,9 @@ def tokenizer(request: pytest.FixtureRequest) -> Any:
 
 
 def early(*requests: Request, texts: Sequence[str], longest: int = 1) -> Any:
-    """Asked for the first so many tokens of an answer, whose texts are given by their number."""
-    tokenizer: Any = Numbers(longest)
-    return Early(requests, tokenizer, lambda ids: texts[len(ids) // EVERY - 1], None)
+    """Asked for the first so many tokens of an answer, which has these texts after every few tokens."""
+    tokenizer: Any = Numbers(longest, texts)
+    return Early(requests, tokenizer, None)
 
 
 def test_a_whole_answer_has_the_digest_that_it_always_had_and_a_stopped_one_another() -> None:

@@ -10,7 +10,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from pytest_quantgate.generation.decode import Decoded, Decoder
+from pytest_quantgate.generation.decode import Decoder
+from pytest_quantgate.generation.decoded import Decoded
 from pytest_quantgate.generation.kv_quant import store_of
 from pytest_quantgate.generation.prompts import Asked, Prompt
 from pytest_quantgate.variants.kv import SCHEMES

@@ -15,7 +15,8 @@ from pytest_quantgate.cases.load import load_slice
 from pytest_quantgate.checks.builtin import builtin_registry
 from pytest_quantgate.generation.cache import CompletionCache
 from pytest_quantgate.generation.completion import Completion, Request
-from pytest_quantgate.generation.decode import Decoded, Decoder
+from pytest_quantgate.generation.decode import Decoder
+from pytest_quantgate.generation.decoded import Decoded
 from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.prompts import Asked, Prompt
 from pytest_quantgate.generation.run import Answers, answer
