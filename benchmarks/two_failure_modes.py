@@ -40,7 +40,7 @@ from pytest_quantgate.diagnosis.causal import causal_tests
 from pytest_quantgate.diagnosis.classify import CRITERIA, classify
 from pytest_quantgate.diagnosis.measure import measured
 from pytest_quantgate.diagnosis.measured import Measured
-from pytest_quantgate.diagnosis.model import Evidence, Group, Mode, Place, Repair
+from pytest_quantgate.diagnosis.model import NO_VARIANT, Evidence, Group, Mode, Place, Repair
 from pytest_quantgate.diagnosis.next_token import end_token
 from pytest_quantgate.diagnosis.points import CAUSAL_CASES, Chosen, Point, points_of
 from pytest_quantgate.diagnosis.running import Runner
@@ -351,16 +351,41 @@ def repairs(found: Sequence[Found]) -> Iterator[str]:
         yield "\n\n".join(["Repairs", table(head, rows), "\n".join(told)])
 
 
-def patched(found: Sequence[Found]) -> Iterator[str]:
-    """What the reference's state restores, by layer and place (figure 4)."""
-    titles = {"": "margin restored", "turned": "share of cases turned back"}
+def unspecified(found: Sequence[Found]) -> Iterator[str]:
+    """What was tried that no spec can say: amplification and compensation (table 1, section 4.3.2)."""
+    rows = [
+        (
+            f"`{each.spec}`",
+            trial.way.replace(NO_VARIANT, "").strip(),
+            written(trial.bits),
+            f"{trial.turned_back} of {trial.degraded}",
+            f"{trial.lost} of {trial.preserved}",
+        )
+        for each in found
+        if each.repair is not None
+        for trial in each.repair.trials
+        if NO_VARIANT in trial.way
+    ]
+    if rows:
+        head = ("variant", "remedy", "bits", "turned back", "lost")
+        yield "Remedies that no spec can say, along known answers\n\n" + table(head, rows)
+
+
+def grids(found: Sequence[Found]) -> Iterator[str]:
+    """What the reference's state restores, and what a zeroed one loses, by layer and place (figures 4 and 5)."""
+    titles = {
+        ("patching", ""): "Figure 4: {}, margin restored",
+        ("patching", "turned"): "Figure 4: {}, share of cases turned back",
+        ("ablation", ""): "Figure 5: {}, fall of the log-probability, {}",
+    }
     for each in found:
         for grid in each.numbers.grids:
-            if grid.measure == "patching":
+            title = titles.get((grid.measure, grid.part))
+            if title is not None:
                 rows = [
                     [column, *(written(row[place]) for row in grid.values)] for place, column in enumerate(grid.columns)
                 ]
-                yield f"Figure 4: {each.spec}, {titles[grid.part]}\n\n" + table(("place", *grid.rows), rows)
+                yield title.format(each.spec, grid.side) + "\n\n" + table(("place", *grid.rows), rows)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -387,7 +412,8 @@ def main(words: Sequence[str] | None = None) -> None:
         lab = Lab(given.model, cases, given.ref, cache)
         print(cliff(lab, specs), flush=True)
         found = list(looked(lab, specs, given.split, given.cases, given.causal, own=given.own, limits=limits))
-    print("\n\n".join(["", criteria(found), *repairs(found), dominoes(found), components(found), *patched(found)]))
+    print("\n\n".join(["", criteria(found), *repairs(found), *unspecified(found)]))
+    print("\n\n".join(["", dominoes(found), components(found), *grids(found)]))
     for group, place in product(get_args(Group), get_args(Place)):
         print("\n\n".join(["", *figures(found, group, place, own=given.own)]))
 

@@ -213,7 +213,6 @@ def _watched(runner: Runner, token: int, memory: DynamicCache, length: int) -> d
 
     def keep_attention(_: int, probabilities: torch.Tensor) -> None:
         row = probabilities[:, -1].cpu()
-        row = row / row.sum(dim=-1, keepdim=True)  # half precision rounds them
         rows["attention"].append(functional.pad(row, (0, length - row.shape[-1])))
 
     with ExitStack() as stack:

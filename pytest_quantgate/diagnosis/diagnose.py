@@ -252,10 +252,10 @@ class _Study:
     def _refuse_other_layers(self, before: Readings, after: Readings) -> None:
         """Refuse two models whose activations cannot be laid on each other: pruned, or distilled."""
         first = self.points[0].case_id
-        (_, one, width), (_, other, other_width) = (each[first].residual.shape for each in (before, after))
-        if (one, width) != (other, other_width):
+        ours, theirs = (_shape(each[first]) for each in (before, after))
+        if ours != theirs:
             raise UsageError(
-                f"the reference has {one - 1} layers of width {width}, the candidate {other - 1} of {other_width}",
+                f"the reference has {ours}, the candidate {theirs}",
                 where=self._where,
                 hint="diagnose a candidate that has the reference's layers",
             )
@@ -269,6 +269,13 @@ class _Study:
             where=self._where,
             hint="run the slice again with the models as they are here, and diagnose that run",
         )
+
+
+def _shape(reading: Reading) -> str:
+    """What must be the same for activations to be compared."""
+    _, states, width = reading.residual.shape
+    neurons, heads = reading.neurons.shape[-1], reading.attention.shape[2]
+    return f"{states - 1} layers of width {width} with {heads} heads and {neurons} neurons each"
 
 
 def _chooser(reference: LoadedModel, runner: Runner) -> partial[Chosen]:

@@ -213,8 +213,8 @@ class Runner:
         Args:
             token_ids: The tokens.
             begin: The first position whose attention is wanted; what comes before is read first, the usual way.
-            take: Given each layer, and its probabilities ``(heads, tokens - begin, tokens)`` in float32; a row is zero
-                behind its own position. Nothing of them is kept.
+            take: Given each layer, and its probabilities ``(heads, tokens - begin, tokens)`` in float32; a row has the
+                sum 1 and is zero behind its own position. Nothing of them is kept.
 
         Raises:
             ModelError: The model's code does not give them.
@@ -237,7 +237,8 @@ class Runner:
             weights = output[1] if isinstance(output, tuple) and len(output) > 1 else None
             if not isinstance(weights, torch.Tensor):
                 raise self.unreadable("its attention does not give its probabilities")
-            take(layer, weights[0].float())
+            rows = weights[0].float()
+            take(layer, rows / rows.sum(dim=-1, keepdim=True))  # half precision rounds them
 
         before = self.model.config.get_text_config(decoder=True)._attn_implementation  # noqa: SLF001
         with ExitStack() as stack:

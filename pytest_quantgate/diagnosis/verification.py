@@ -64,7 +64,7 @@ class Court:
 
 def verify(
     repair: Repair,
-    ranked: Sequence[Trial],
+    worth: Sequence[Trial],
     court: Court,
     *,
     folder: Path,
@@ -72,13 +72,13 @@ def verify(
     cache: CompletionCache,
     progress: Progress,
 ) -> Repair:
-    """Recommend the best repair whose gate passes; where none does, none.
+    """Recommend the smallest repair whose gate passes, the one of fewest bits; where none does, none.
 
     A mix that is too long for a spec is a file meanwhile, and stays one when it is recommended.
 
     Args:
         repair: What the search came to.
-        ranked: The trials that are worth a verdict, best first.
+        worth: The trials that are worth a verdict.
         court: Judges.
         folder: Where such files go, made when missing.
         prepare: Gives the variant of a spec, not loaded.
@@ -90,7 +90,7 @@ def verify(
     """
     trials = list(repair.trials)
     told, most = repair.reason, None
-    for trial in ranked:
+    for trial in sorted(worth, key=lambda each: each.bits):
         progress.note(f"verifying a repair by the gate of {court.gate.slice}")
         try:
             with _Filed(trial.spec, folder) as filed:
@@ -160,7 +160,7 @@ def _tried(
         memory_bytes=trial.memory_bytes if audit is None else audit.memory_bytes,
         turned_back=degraded.count(Transition.PRESERVED),
         degraded=len(degraded),
-        lost=preserved.count(Transition.DEGRADED),
+        lost=len(preserved) - preserved.count(Transition.PRESERVED),  # also one without a score, as when it is decoded
         preserved=len(preserved),
         stage="verified",
     )

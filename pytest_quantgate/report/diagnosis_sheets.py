@@ -29,6 +29,11 @@ _COLUMNS: Final[tuple[tuple[Group, Side], ...]] = (
     ("preserved", "candidate"),
     ("preserved", "both"),
 )
+_SCREENED: Final = (
+    "Screened: next tokens along known answers. Of peak-signal amplification it is the first one alone; low-rank "
+    "compensation was fitted on the preserved cases that it may lose."
+)
+_DECODED: Final = "Decoded: answers made and graded."
 _SIDES: Final[dict[Side, str]] = {"reference": "\nreference", "candidate": "\ncandidate", "both": ""}
 
 
@@ -117,7 +122,7 @@ def trials_sheet(repair: Repair) -> Sheet:
         title=("trials of the search for a repair",),
         headings=("variant", "bits", "memory", "turned back", "lost", "how far", "chosen by", "keeps"),
         rows=tuple(_trial(stage, each) for stage, each in rows),
-        notes=(("Screened: next tokens along known answers. Decoded: answers made and graded.",),),
+        notes=((_SCREENED,), (_DECODED,)),
         words=True,
     )
 

@@ -20,6 +20,7 @@ from pytest_quantgate.cases.read_slice import _DEFAULT_KEYS, _SLICE_KEYS
 from pytest_quantgate.checks.builtin import builtin_families, builtin_registry
 from pytest_quantgate.checks.model import Answer
 from pytest_quantgate.checks.registry import Check
+from pytest_quantgate.diagnosis.classify import CRITERIA
 from pytest_quantgate.diagnosis.measures import ENERGY, MEASURES
 from pytest_quantgate.gate.policy import GatePolicy
 from pytest_quantgate.outcomes.changes import change_between
@@ -186,3 +187,14 @@ def test_the_share_of_energy_that_principal_directions_hold_is_told_as_it_is() -
     share = f"hold {ENERGY:.0%} of the reference's spectral energy"
     assert share in MEASURES["subspace_rank"].says
     assert share in (DOCS / "diagnosis.md").read_text(encoding="utf-8")
+
+
+def test_the_limits_of_the_two_failure_modes_are_told_as_they_are() -> None:
+    page = (DOCS / "failure-modes.md").read_text(encoding="utf-8")
+    told = next(list(rows.values()) for first, rows in tables(page) if first == "criterion")
+    assert told == [
+        [*(f"at {word} {limit:g}" for word, limit in zip(words, limits, strict=True)), each.section]
+        for each in CRITERIA
+        for limits in [(each.degradation, each.collapse)]
+        for words in [("most", "least") if limits[0] < limits[1] else ("least", "most")]
+    ]

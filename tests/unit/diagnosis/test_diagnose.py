@@ -30,12 +30,14 @@ def chosen(*ids: str, recalled: str = "", preserved: str = "") -> Chosen:
     return Chosen(points, Sample(degraded, (), causal=degraded, tokens=2 * len(ids)), {}, frozenset({recalled}))
 
 
-def readings(layers: int = 2, width: int = 4, **ranks: float) -> Mapping[str, Any]:
+def readings(layers: int = 2, width: int = 4, heads: int = 2, neurons: int = 6, **ranks: float) -> Mapping[str, Any]:
     """Readings in which the target ends at a rank."""
     return {
         case_id: SimpleNamespace(
             target_rank=rank,
             residual=torch.zeros(1, layers + 1, width),
+            attention=torch.zeros(1, layers, heads, 3),
+            neurons=torch.zeros(1, layers, neurons),
         )
         for case_id, rank in ranks.items()
     }
@@ -120,8 +122,8 @@ def test_memory_that_runs_out_is_told(
         room.diagnose("words", [broken], nf4, nf4, workshop=None, progress=SilentProgress())
 
 
-@pytest.mark.parametrize("other", [{"layers": 3}, {"width": 8}])
+@pytest.mark.parametrize("other", [{"layers": 3}, {"width": 8}, {"heads": 1}, {"neurons": 5}])
 def test_other_layers_cannot_be_laid_beside_each_other(other: dict[str, int], tmp_path: Path) -> None:
     made = study(chosen("one"), readings(one=1), readings(**other, one=2), tmp_path)
-    with pytest.raises(UsageError, match="the reference has 2 layers of width 4, the candidate"):
+    with pytest.raises(UsageError, match="the reference has 2 layers of width 4 with 2 heads and 6 neurons each, the"):
         made.compared()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -119,6 +120,22 @@ def test_a_case_that_goes_on_otherwise_is_not_turned_back(reference: Any, candid
     first = screen_of(reference, candidate, known).tried(reference, [BROKEN[0]]).turned
     whole = screen_of(reference, candidate, points).tried(reference, [BROKEN[0]]).turned
     assert whole < first
+
+
+def test_layers_before_the_first_kept_one_are_not_run_again(reference: Any, candidate: Any) -> None:
+    run: list[int] = []
+
+    def ran(layer: int) -> Callable[..., None]:
+        return lambda *_: run.append(layer)
+
+    known = points_of(reference, candidate, following=0)
+    screen = screen_of(reference, candidate, known)
+    layers = enumerate(candidate.model.layers)
+    handles = [each.mlp.register_forward_hook(ran(number)) for number, each in layers]
+    screen.tried(reference, [BROKEN[1]])
+    for handle in handles:
+        handle.remove()
+    assert run == [2] * len(known)
 
 
 def test_a_token_that_the_reference_does_not_choose_must_stand_as_high_as_with_it(

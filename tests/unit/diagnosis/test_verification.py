@@ -28,7 +28,7 @@ from pytest_quantgate.variants.spec import parse_spec
 from pytest_quantgate.variants.variant import Variant
 
 REGISTRY = builtin_registry()
-RIGHT, WRONG = "yes", "no"
+RIGHT, WRONG, NO_ANSWER = "yes", "no", "?"
 AUDIT = Audit(10, 8, 4.5, 1_234, 4_000)
 
 NONE: Mapping[str, Exception] = {}
@@ -37,6 +37,8 @@ Said = Mapping[str, Sequence[str]]
 
 
 def completion(text: str) -> Completion:
+    if text == NO_ANSWER:
+        return Completion("", (), "invalid", 3, problem="the logits were not finite numbers")
     return Completion(text, (1,), "stop", 3)
 
 
@@ -63,13 +65,13 @@ def court(candidate: Sequence[str] = (WRONG, WRONG, RIGHT, RIGHT)) -> Court:
     return Court([gate], 0, (), 0.05, REGISTRY)
 
 
-def trial(spec: str) -> Trial:
-    return Trial(spec, ("lm_head",), 5.0, None, 2, 2, 0, 1, "decoded", "early layers")
+def trial(spec: str, bits: float = 5.0) -> Trial:
+    return Trial(spec, ("lm_head",), bits, None, 2, 2, 0, 1, "decoded", "early layers")
 
 
-def repair(*specs: str) -> Repair:
+def repair(*specs: str, bits: Sequence[float] = ()) -> Repair:
     before = Trial("nf4", (), 4.5, 1_000, 0, 2, 0, 1, "verified", "as it is")
-    return Repair(before, tuple(map(trial, specs)), None, reason="nothing helped")
+    return Repair(before, tuple(map(trial, specs, bits or [5.0] * len(specs))), None, reason="nothing helped")
 
 
 @pytest.fixture
@@ -119,6 +121,19 @@ def test_the_first_that_passes_is_recommended_with_its_own_counts_and_bytes(veri
         ("poor", "verified", 1),
         ("good", "verified", 0),
     ]
+
+
+def test_the_smallest_that_passes_is_recommended(verified: Any) -> None:
+    said = {"large": [RIGHT] * 4, "small": [RIGHT, WRONG, RIGHT, RIGHT], "poor": [WRONG] * 4}
+    found, loaded = verified(said, repair("large", "small", "poor", bits=(5.4, 4.9, 4.7)))
+    assert loaded == ["poor", "small"]
+    assert (found.chosen.spec, found.chosen.bits) == ("small", 4.9)
+
+
+def test_a_preserved_case_that_is_unscored_then_is_lost(verified: Any) -> None:
+    found, _ = verified({"poor": [RIGHT, RIGHT, RIGHT, NO_ANSWER]}, repair("poor"))
+    (tried,) = (each for each in found.trials if each.stage == "verified")
+    assert (tried.turned_back, tried.lost, tried.preserved) == (2, 1, 2)
 
 
 def test_what_does_not_pass_is_not_recommended(verified: Any) -> None:
