@@ -22,6 +22,8 @@ STEPS: Final = 6
 KEPT: Final = 4
 """Kept modules that a sentence names."""
 
+_CANDIDATE: Final = "--quant-cand"
+
 _STAGES: Final[tuple[Stage, ...]] = get_args(Stage)  # from the first to the furthest
 _HOW_FAR: Final[dict[Stage, str]] = {
     "screened": "screened only",
@@ -176,11 +178,23 @@ def kept(trial: Trial) -> str:
 
 
 def repair_command(base_command: Sequence[str], diagnosis: Diagnosis) -> str | None:
-    """The line that runs the recommended repair; None without one, or where a run cannot be made again."""
+    """The line that runs the recommended repair and no candidate beside it, which would fail again.
+
+    None without one, or where a run cannot be made again.
+    """
     chosen = None if diagnosis.repair is None else diagnosis.repair.chosen
     if chosen is None or not base_command:
         return None
-    return shell_line([*base_command, "--quant-cand", chosen.spec])
+    return shell_line([*_without(base_command, _CANDIDATE), _CANDIDATE, chosen.spec])
+
+
+def _without(command: Sequence[str], option: str) -> Iterator[str]:
+    """The words of a command but for an option and its value, which stands behind it or is joined to it."""
+    before = ""
+    for word in command:
+        if option not in {word, before} and not word.startswith(f"{option}="):
+            yield word
+        before = word
 
 
 def title_of(measure: str) -> str:

@@ -156,7 +156,7 @@ def test_the_terminal_tells_verdict_evidence_token_domino_and_repair_in_few_line
         "repair: keeping model.layers.0, model.layers.1, down_proj turns 9 of 12 degraded cases back and loses 1 of 12",
         "at 5.21 bits of a weight (now 4.50) and 95.2 MB (now 81.4 MB)",
         "verified, its gates: format PASS",
-        f"pytest --quant-suite core --quant-ref fp16 --quant-cand nf4 --quant-cand {SPEC}",
+        f"pytest --quant-suite core --quant-ref fp16 --quant-cand {SPEC}",
     ):
         assert words in flat
     assert len(text.splitlines()) <= 25
@@ -302,5 +302,5 @@ def test_any_text_survives(text: str) -> None:
 def test_markdown_tells_the_diagnosis_and_how_to_run_the_repair() -> None:
     page = markdown_report(with_diagnoses(diagnosis()))
     assert "### diagnosis\n\n- **signal degradation** `format` on `nf4`\n" in page
-    assert f"```sh\npytest --quant-suite core --quant-ref fp16 --quant-cand nf4 --quant-cand {SPEC}\n```" in page
+    assert f"```sh\npytest --quant-suite core --quant-ref fp16 --quant-cand {SPEC}\n```" in page
     assert page.index("### why") < page.index("### diagnosis") < page.index("### degraded cases")

@@ -57,7 +57,7 @@ def test_the_page_tells_verdict_evidence_with_limits_repair_and_notes() -> None:
         "gate sign flips 0.070 at most 0.150 at least 0.300 signal degradation 0.07 of the feed-forward gates change",
         "restored by early patching - at least 0.500 at most 0.200 inconclusive it was not measured",
         "verified, its gates: format PASS.",
-        f"pytest --quant-suite core --quant-ref fp16 --quant-cand nf4 --quant-cand {SPEC}",
+        f"pytest --quant-suite core --quant-ref fp16 --quant-cand {SPEC}",
         "1 case has activations that are not numbers",
     ):
         assert said in text
