@@ -30,7 +30,7 @@ def test_what_is_recommended_passes_the_gate_as_any_other_variant(
     assert red.ret == pytest.ExitCode.TESTS_FAILED
 
     # bits to spare: what is found must not depend on how far a search comes in its minutes
-    assert main(["diagnose", "run.json", "--max-bits=7.5", "--minutes=1", "--json=why.json"]) == OK
+    assert main(["diagnose", "run.json", "--max-bits=7.5", "--minutes=5", "--json=why.json"]) == OK
     (found,) = load(pytester.path / "why.json").diagnoses
     repair = found.repair
     assert repair is not None
