@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any, Literal, Self, cast, get_args
 
@@ -283,13 +284,15 @@ def _encode(completion: Completion) -> str:
         "token_ids": completion.token_ids,
         "finish_reason": completion.finish_reason,
         "prompt_tokens": completion.prompt_tokens,
-        "margins": completion.margins,
+        "margins": _finite(completion.margins),
         "problem": completion.problem,
     }
     if completion.counted is not None:  # of a server's answer, and as for recall
         payload["counted"] = completion.counted
     if completion.recall:  # few requests ask for it; entries without it read as they always did
-        payload["recall"] = [asdict(each) for each in completion.recall]
+        payload["recall"] = [
+            asdict(each) | {"log_probabilities": _finite(each.log_probabilities)} for each in completion.recall
+        ]
     return json.dumps(payload, sort_keys=True, separators=(",", ":"))
 
 
@@ -304,7 +307,7 @@ def _decode(payload: str) -> Completion | None:
             token_ids=tuple(int(token) for token in value["token_ids"]),
             finish_reason=cast("FinishReason", value["finish_reason"]),
             prompt_tokens=int(value["prompt_tokens"]),
-            margins=tuple(float(margin) for margin in value["margins"]),
+            margins=_numbers(value["margins"]),
             problem=None if value["problem"] is None else str(value["problem"]),
             recall=tuple(_recall(each) for each in value.get("recall", ())),
             counted=int(value["counted"]) if "counted" in value else None,
@@ -319,9 +322,19 @@ def _recall(value: dict[str, Any]) -> Recall:
         token_ids=tuple(int(token) for token in value["token_ids"]),
         ranks=tuple(int(rank) for rank in value["ranks"]),
         ties=tuple(int(ties) for ties in value["ties"]),
-        log_probabilities=tuple(float(each) for each in value["log_probabilities"]),
+        log_probabilities=_numbers(value["log_probabilities"]),
         problem=None if value["problem"] is None else str(value["problem"]),
     )
+
+
+def _finite(numbers: Iterable[float]) -> list[float | None]:
+    """Numbers as JSON has them: null stands for an infinite one, such as the margin of the only possible token."""
+    return [each if isfinite(each) else None for each in numbers]
+
+
+def _numbers(values: Iterable[Any]) -> tuple[float, ...]:
+    """The same numbers read back; null is no number, as in reports."""
+    return tuple(nan if each is None else float(each) for each in values)
 
 
 def _warn(message: str) -> None:

@@ -75,7 +75,8 @@ class Completion:
             no answer), ``unknown`` (made elsewhere, and nobody says).
         prompt_tokens: Length of the prompt in tokens, the answer prefix included.
         margins: For each generated token, the logit of the chosen token less that of the
-            runner-up, which is their difference in log-probability.
+            runner-up, which is their difference in log-probability; not finite where no other token was possible, which
+            is null in JSON.
         problem: Why there is no answer; None when there is one.
         recall: What was measured of each text that the request's ``recall`` names; empty when it names none.
         counted: Number of generated tokens, as whoever recorded or served the answer counted them; None for answers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Final, Self
@@ -19,24 +19,32 @@ class Expected:
     """The reference's distribution in the place of each token of its own answer, cut to its most probable tokens.
 
     Attributes:
-        token_ids: For each token of the answer, the most probable tokens in its place, the most probable first.
+        width: How many tokens are known in each place; at least one.
+        token_ids: Place by place the most probable tokens, the most probable first; ``width`` for each place.
         log_probabilities: Theirs, in nats.
     """
 
-    token_ids: tuple[tuple[int, ...], ...]
-    log_probabilities: tuple[tuple[float, ...], ...]
+    width: int
+    token_ids: array[int]
+    log_probabilities: array[float]
 
     @classmethod
-    def of(cls, token_ids: Iterable[Sequence[int]], log_probabilities: Iterable[Sequence[float]]) -> Self:
-        """From rows of numbers."""
-        return cls(tuple(map(tuple, token_ids)), tuple(map(tuple, log_probabilities)))
+    def of(cls, width: int, token_ids: Iterable[int], log_probabilities: Iterable[float]) -> Self:
+        """From numbers, place by place."""
+        return cls(width, array("i", token_ids), array("f", log_probabilities))
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the answer."""
+        return len(self.token_ids) // self.width
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, numbers packed."""
-        width = len(self.token_ids[0]) if self.token_ids else 0
-        ids = array("i", (each for row in self.token_ids for each in row))
-        values = array("f", (each for row in self.log_probabilities for each in row))
-        return {"width": width, "token_ids": _packed(ids), "log_probabilities": _packed(values)}
+        return {
+            "width": self.width,
+            "token_ids": _packed(self.token_ids),
+            "log_probabilities": _packed(self.log_probabilities),
+        }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
@@ -51,8 +59,7 @@ class Expected:
             raise ValueError("rows of another shape")
         if min(ids) < 0 or not all(map(isfinite, values)) or max(values) > 1e-3:  # noqa: PLR2004  (rounding)
             raise ValueError("no log-probabilities")
-        rows = range(0, len(ids), width)
-        return cls.of((ids[at : at + width] for at in rows), (values[at : at + width] for at in rows))
+        return cls(width, ids, values)
 
 
 @dataclass(frozen=True, slots=True)

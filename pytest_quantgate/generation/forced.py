@@ -23,17 +23,19 @@ def forced(
     """The logits that predict each token of every text that the prompts of one prefill ask for.
 
     The first token of a text costs nothing: its logits are those that the prompt ended with. Texts of several tokens
-    are read behind the keys and values of their prompts, several in one pass. Texts with a problem are left out.
+    are read behind the keys and values of their prompts, several in one pass; a text whose logits would take more than
+    their share of it in stretches, one after another. Texts with a problem are left out.
 
     Args:
         model: The model that read the prompts.
         batch: The prompts.
         prefilled: What reading them gave.
-        tokens: Most positions of one pass, prompts and padding included; a longer one is made alone.
+        tokens: Most positions of one pass, prompts and padding included; a longer text is read alone.
         store: How keys and values are stored.
 
     Yields:
-        Number of the prompt in the batch, the text, and ``(tokens, vocabulary)`` logits in float32.
+        Number of the prompt in the batch, the text, and ``(tokens, vocabulary)`` logits in float32; of a text that is
+        read in stretches one after another.
     """
     long = []
     for row, item in enumerate(batch):
@@ -43,8 +45,8 @@ def forced(
             elif asked.token_ids:
                 yield row, asked, prefilled.logits[row][None].float()
     for part in _passes(long, prefilled, tokens):
-        for (row, asked), further in zip(part, _read(model, batch, prefilled, part, store), strict=True):
-            yield row, asked, torch.cat((prefilled.logits[row][None], further)).float()
+        stretch = max(1, int(tokens * LOGITS_SHARE) // len(part))
+        yield from _read(model, batch, prefilled, part, stretch=stretch, store=store)
 
 
 def _passes(
@@ -73,9 +75,11 @@ def _read(
     batch: Sequence[Waiting],
     prefilled: Prefilled,
     part: Sequence[tuple[int, Asked]],
+    *,
+    stretch: int,
     store: Store,
-) -> Iterator[torch.Tensor]:
-    """The logits after each token of each text but its last: ``(tokens - 1, vocabulary)``."""
+) -> Iterator[tuple[int, Asked, torch.Tensor]]:
+    """The logits of each text, those that its prompt ended with the first, after at most ``stretch`` tokens at once."""
     device = model.device
     layers, _ = prefilled.row(part[0][0])
     rows = torch.tensor([prefilled.row(row)[1] for row, _ in part], device=device)
@@ -88,12 +92,20 @@ def _read(
     width = layers[0][0].shape[-2]
     lengths = torch.tensor([[len(batch[row].prompt.token_ids)] for row, _ in part])
     mask = torch.arange(width + longest) >= width - lengths
-    output = model(
-        input_ids=ids.to(device),
-        attention_mask=mask.to(device),
-        position_ids=(lengths + torch.arange(longest)).to(device),
-        past_key_values=cache,
-        use_cache=True,
-    )
-    for index, (_, asked) in enumerate(part):
-        yield output.logits[index, : len(asked.token_ids) - 1]
+    positions = lengths + torch.arange(longest)
+    for begin in range(0, longest, stretch):
+        end = min(begin + stretch, longest)
+        output = model(
+            input_ids=ids[:, begin:end].to(device),
+            attention_mask=mask[:, : width + end].to(device),
+            position_ids=positions[:, begin:end].to(device),
+            past_key_values=cache,
+            use_cache=True,
+        )
+        for index, (row, asked) in enumerate(part):
+            logits = output.logits[index, : max(0, len(asked.token_ids) - 1 - begin)]
+            if begin == 0:
+                logits = torch.cat((prefilled.logits[row][None], logits))
+            if len(logits):
+                yield row, asked, logits.float()
+        del output, logits  # else they take their place until the next stretch has its own

@@ -35,26 +35,34 @@ def measure(
     Returns:
         For each prompt, what was measured of each of its texts, in order.
     """
-    found = {
-        (row, asked.text): _recall(asked, logits)
-        for row, asked, logits in forced(model, batch, prefilled, tokens, store)
-    }
+    found: dict[tuple[int, int], Recall] = {}
+    for row, asked, logits in forced(model, batch, prefilled, tokens, store):
+        key = row, id(asked)
+        found[key] = _further(found.get(key, Recall(asked.text)), asked, logits)
     return [
-        tuple(found.get((row, asked.text)) or Recall(asked.text, problem=asked.problem) for asked in item.prompt.asked)
+        tuple(found.get((row, id(asked))) or Recall(asked.text, problem=asked.problem) for asked in item.prompt.asked)
         for row, item in enumerate(batch)
     ]
 
 
-def _recall(asked: Asked, logits: torch.Tensor) -> Recall:
-    """Rank, ties and log-probability of each token of one text, from ``(tokens, vocabulary)`` logits."""
-    if not isfinite(float(logits.max())):
+def _further(before: Recall, asked: Asked, logits: torch.Tensor) -> Recall:
+    """What was measured of a text, and rank, ties and log-probability of its next tokens.
+
+    Args:
+        before: Of its tokens so far.
+        asked: The text.
+        logits: ``(tokens, vocabulary)``, of the next ones.
+    """
+    if before.problem is not None or not isfinite(float(logits.max())):
         return Recall(asked.text, problem="the logits were not finite numbers")
-    own = logits.gather(1, torch.tensor(asked.token_ids, device=logits.device)[:, None])
+    begin = len(before.token_ids)
+    token_ids = asked.token_ids[begin : begin + len(logits)]
+    own = logits.gather(1, torch.tensor(token_ids, device=logits.device)[:, None])
     log_probabilities = (own[:, 0] - logits.logsumexp(dim=-1)).tolist()
     return Recall(
         text=asked.text,
-        token_ids=asked.token_ids,
-        ranks=tuple((logits >= own).sum(dim=-1).tolist()),
-        ties=tuple(((logits == own).sum(dim=-1) - 1).tolist()),
-        log_probabilities=tuple(round(each, DIGITS) for each in log_probabilities),
+        token_ids=before.token_ids + token_ids,
+        ranks=before.ranks + tuple((logits >= own).sum(dim=-1).tolist()),
+        ties=before.ties + tuple(((logits == own).sum(dim=-1) - 1).tolist()),
+        log_probabilities=before.log_probabilities + tuple(round(each, DIGITS) for each in log_probabilities),
     )

@@ -6,24 +6,29 @@ each variant. So a run in which nothing is new loads no model, and a new candida
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pytest_quantgate.cases.model import digest_of
 from pytest_quantgate.generation.expected import Expected, Fidelity
 
 if TYPE_CHECKING:
-    import torch
-
     from pytest_quantgate.generation.cache import CompletionCache
     from pytest_quantgate.generation.completion import Completion, Request
-    from pytest_quantgate.generation.fidelity import Known
+    from pytest_quantgate.generation.fidelity import Known, Meter
     from pytest_quantgate.generation.progress import Progress
     from pytest_quantgate.variants.variant import LoadedModel
 
 _VERSION: Final = 1
 """Of how both are measured."""
+
+_AT_ONCE: Final = 64
+"""Answers along which it is looked up at a time what the reference expects: it takes half a kilobyte a token."""
+
+T = TypeVar("T")
 
 
 class Yardstick:
@@ -78,16 +83,17 @@ class Yardstick:
             progress: Told how far it has come.
         """
         needed = {digest for identity in self._others for digest in self._known if digest not in self.of(identity)}
-        needed -= self._expected(needed).keys()
+        needed -= self._known_to_expect(needed)
         missing = [known for digest, known in self._known.items() if digest in needed]
         if not missing:
             return
-        from pytest_quantgate.generation.fidelity import expected_of
+        from pytest_quantgate.generation.fidelity import Expecting
 
-        for known, logits in _along(load(), missing, "what the reference expects", progress):
-            found = expected_of(logits)
-            if found is not None:
-                self._cache.put_measures(self._reference, {self._key("expected", known): found.to_json()})
+        def meters(digests: Sequence[str]) -> dict[str, Expecting]:
+            return {digest: Expecting() for digest in digests}
+
+        for known, found in _along(load(), missing, "what the reference expects", meters, progress):
+            self._cache.put_measures(self._reference, {self._key("expected", known): found.to_json()})
 
     def measure(self, identity: str, load: Callable[[], LoadedModel], progress: Progress) -> None:
         """Measure how near a variant is, where that is not known.
@@ -97,22 +103,30 @@ class Yardstick:
             load: Gives the variant; called where something is to be measured.
             progress: Told how far it has come.
         """
-        found = dict(self.of(identity))
-        expected = self._expected(self._known.keys() - found.keys())
-        missing = [each for digest, each in self._known.items() if digest in expected]
+        found = self._found[identity] = dict(self.of(identity))
+        expected = self._known_to_expect(self._known.keys() - found.keys())
+        missing = [known for digest, known in self._known.items() if digest in expected]
         if not missing:
             return
-        from pytest_quantgate.generation.fidelity import fidelity_of
+        from pytest_quantgate.generation.fidelity import Comparing
 
-        for known, logits in _along(load(), missing, "fidelity", progress):
-            each = fidelity_of(expected[known.request.digest], logits)
-            if each is not None:
-                key = self._key("fidelity", known, self._reference)
-                self._cache.put_measures(identity, {key: asdict(each)})
-                found[known.request.digest] = each
-        self._found[identity] = found
+        def meters(digests: Sequence[str]) -> dict[str, Comparing]:
+            return {digest: Comparing(each) for digest, each in self._expected(digests).items()}
 
-    def _expected(self, digests: set[str]) -> dict[str, Expected]:
+        for known, each in _along(load(), missing, "fidelity", meters, progress):
+            key = self._key("fidelity", known, self._reference)
+            self._cache.put_measures(identity, {key: asdict(each)})
+            found[known.request.digest] = each
+
+    def _known_to_expect(self, digests: Collection[str]) -> set[str]:
+        """Those of some answers along which it is known what the reference expects; few of them are held at a time."""
+        ordered = iter(digests)
+        found: set[str] = set()
+        while part := list(islice(ordered, _AT_ONCE)):
+            found.update(self._expected(part))
+        return found
+
+    def _expected(self, digests: Iterable[str]) -> dict[str, Expected]:
         """What the reference is known to expect along some of its answers."""
         keys = {self._key("expected", self._known[digest]): digest for digest in digests}
         found = {}
@@ -122,7 +136,7 @@ class Yardstick:
                 expected = Expected.from_json(value)
             except ValueError:
                 continue
-            if len(expected.token_ids) == len(known.token_ids):
+            if expected.tokens == len(known.token_ids):
                 found[keys[key]] = expected
         return found
 
@@ -132,18 +146,30 @@ class Yardstick:
 
 
 def _along(
-    loaded: LoadedModel, known: Sequence[Known], what: str, progress: Progress
-) -> Iterator[tuple[Known, torch.Tensor]]:
-    """See ``fidelity.along``; with progress."""
+    loaded: LoadedModel,
+    known: Sequence[Known],
+    what: str,
+    meters: Callable[[Sequence[str]], Mapping[str, Meter[T]]],
+    progress: Progress,
+) -> Iterator[tuple[Known, T]]:
+    """See ``fidelity.along``; with progress, and what could not be measured told in one line."""
     from pytest_quantgate.generation.fidelity import along
 
     by_digest = {each.request.digest: each for each in known}
-    progress.start(f"{loaded.variant.label}, {what}", len(known), 0, "to read")
+    label = f"{loaded.variant.label}, {what}"
+    lost: Counter[str] = Counter()
+    progress.start(label, len(known), 0, "to read")
     try:
-        for digest, logits in along(loaded, known, progress):
-            yield by_digest[digest], logits
+        for digest, found in along(loaded, known, meters, progress):
+            if isinstance(found, str):
+                lost[found] += 1
+            else:
+                yield by_digest[digest], found
     finally:
         progress.finish()
+    if lost:
+        reasons = "; ".join(f"{reason} ({count})" for reason, count in lost.items())
+        progress.note(f"{label}: not measured along {lost.total()} of {len(known)} answers: {reasons}")
 
 
 def _fidelity(value: Mapping[str, Any]) -> Fidelity | None:

@@ -160,7 +160,7 @@ class AnswerBook:
                     fresh.setdefault(spec, []).append(case)
         # all are prepared before one is run: what cannot work is known before minutes are spent on the rest
         self.prepare([spec for spec in self.specs if spec in fresh], progress.note)
-        if self._options.fidelity and self._nearness is None:
+        if self._options.fidelity and not self.answers and reference not in self.troubles:  # at the first look
             self._nearness = nearness(reference, self.variants, cache, progress.note)
         for spec in self.specs:
             if self.in_vain:

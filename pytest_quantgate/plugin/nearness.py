@@ -40,14 +40,23 @@ def nearness(
     from pytest_quantgate.generation.yardstick import Yardstick
     from pytest_quantgate.variants.variant import Variant
 
-    local = {
-        spec: each.identity.digest for spec, each in variants.items() if isinstance(each, Variant) and not each.offline
-    }
+    local = {spec: each.identity for spec, each in variants.items() if isinstance(each, Variant) and not each.offline}
     if reference not in local:
-        note("fidelity is not measured: transformers does not run the reference here")
+        note(f"fidelity is not measured: transformers does not run the reference, {reference}, here")
         return None
-    others = set(local.values()) - {local[reference]}
-    return Nearness(reference, local, Yardstick(local[reference], sorted(others), cache))
+    own = local[reference]
+    # token ids mean something else to another tokenizer's model, if they are tokens of it at all
+    measured = {
+        spec: each.digest for spec, each in local.items() if each.fields["tokenizer"] == own.fields["tokenizer"]
+    }
+    skipped = {
+        "transformers does not run it here": [spec for spec in variants if spec not in local],
+        "its tokenizer files are not the reference's": [spec for spec in local if spec not in measured],
+    }
+    if told := [f"{spec} ({why})" for why, specs in skipped.items() for spec in specs]:
+        note(f"fidelity is not measured of {', '.join(told)}")
+    others = set(measured.values()) - {own.digest}
+    return Nearness(reference, measured, Yardstick(own.digest, sorted(others), cache))
 
 
 class Nearness:
@@ -55,7 +64,7 @@ class Nearness:
 
     Args:
         reference: Spec of the reference.
-        identities: Identity digests of all variants that run here, by spec.
+        identities: Identity digests of the variants that are measured and of the reference, by spec.
         yardstick: The reference's answers.
     """
 
@@ -64,14 +73,18 @@ class Nearness:
         self._identities = identities
         self._yardstick = yardstick
 
-    def then(self, spec: str, cases: Sequence[Case], progress: Progress) -> Then:
-        """What is to be done once a variant has answered, before its model is freed.
+    def then(self, spec: str, cases: Sequence[Case], progress: Progress) -> Then | None:
+        """What is to be done once a variant has answered, before its model is freed; None for one that is not measured.
+
+        An error is told and goes no further: what was answered is judged all the same.
 
         Args:
             spec: The variant.
             cases: What it was asked.
             progress: Told how far it has come.
         """
+        if spec not in self._identities:
+            return None
 
         def measure(completions: Mapping[str, Completion], load: Callable[[], LoadedModel]) -> None:
             if spec == self._reference:
@@ -81,7 +94,15 @@ class Nearness:
             else:
                 self._yardstick.measure(self._identities[spec], load, progress)
 
-        return measure
+        def guarded(completions: Mapping[str, Completion], load: Callable[[], LoadedModel]) -> None:
+            try:
+                measure(completions, load)
+            except Exception as error:  # noqa: BLE001  (libraries raise anything; no gate judges by fidelity)
+                from pytest_quantgate.plugin.answers import Trouble
+
+                progress.note(f"{spec}: fidelity is not measured any further: {Trouble.of(error).headline}")
+
+        return guarded
 
     def added(self, spec: str, case: Case, before: Mapping[str, Completion], outcome: Outcome) -> Outcome:
         """A variant's outcome with what was measured of its case, turn by turn.

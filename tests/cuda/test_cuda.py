@@ -15,13 +15,14 @@ from pytest_quantgate.errors import ModelError
 from pytest_quantgate.generation.budget import key_value_budget
 from pytest_quantgate.generation.cache import CompletionCache
 from pytest_quantgate.generation.completion import Completion, Request
-from pytest_quantgate.generation.fidelity import Known, along
+from pytest_quantgate.generation.fidelity import Known
 from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.prompts import tokenize
 from pytest_quantgate.generation.run import answer, stops_of
 from pytest_quantgate.variants.memory import ALLOWANCE_BYTES, available_bytes, check_memory
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, on_device, prepare_variant
+from tests.along import logits_along
 from tests.served import TINY_INSTRUCT
 
 SUMS = [
@@ -99,7 +100,7 @@ def test_dense_weights_are_those_that_the_native_kernels_compute_with(device: st
     found = []
     for kernels in ("native", "dense"):
         loaded = load_variant(prepared(spec, device, kernels, "float32"))
-        found.append(torch.cat([logits for _, logits in along(loaded, known, SilentProgress())]).cpu())
+        found.append(torch.cat(list(logits_along(loaded, known).values())).cpu())
     scale = found[1].abs().max()
     assert float((found[0] - found[1]).abs().max() / scale) < 0.02
 
