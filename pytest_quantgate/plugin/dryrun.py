@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_quantgate.generation.cache import CompletionCache
     from pytest_quantgate.plugin.book import CaseRef
     from pytest_quantgate.plugin.session import QuantRun
+    from pytest_quantgate.variants.variant import Variant
 
 TURN_TOKENS = 4
 """Tokens that a chat template spends on one turn, about."""
@@ -103,9 +104,8 @@ class DryRun:
             if isinstance(variant, ServedVariant):
                 self._say(f"{spec}: {variant.summary}")
                 continue
-            self._say(
-                f"{spec}: {variant.summary}, needs about {variant.needed_bytes / 2**30:.1f} GiB on {variant.device}"
-            )
+            needs = f"needs about {variant.needed_bytes / 2**30:.1f} GiB on {variant.device}"
+            self._say(f"{spec}: {variant.summary}; {_answered_by(variant)}, {needs}")
             try:
                 check_memory(variant.needed_bytes, variant.device, spec)
             except QuantgateError as error:
@@ -189,6 +189,14 @@ class DryRun:
             self._say("what the cases of each slice can prove:")
             self._say(power_table(rows, width=terminal.width(self._run.config), color=False).rstrip(), prefix="")
         return preflight.problems(self._run)
+
+
+def _answered_by(variant: Variant) -> str:
+    """By which engine and kernels, which docs/performance.md compares with others."""
+    if variant.offline:
+        return "answered by vLLM"
+    how = {"native": "", "dense": ", weights spread out once"}
+    return f"answered by quantgate's own decoding in {variant.placement.compute_dtype}{how[variant.placement.kernels]}"
 
 
 def _row(run: QuantRun, name: str, refs: Sequence[CaseRef], tokens: Tokens, cache: CompletionCache) -> list[str]:

@@ -21,8 +21,8 @@ def test_counts_tokens_memory_and_what_is_cached(lab: Lab) -> None:
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(
         [
-            "quantgate: fp16: *needs about * GiB on cpu",
-            "quantgate: nf4: *",
+            "quantgate: fp16: *; answered by quantgate's own decoding in float32, needs about * GiB on cpu",
+            "quantgate: nf4: *; answered by quantgate's own decoding in float32, weights spread out once, needs *",
             "  slice *cases *prompts *longest *too long *answers *fp16 *nf4 *fp4",
             "  words * 4 * 284 * 260 * 1 * 16 *",
             "quantgate: the model's context is 128 tokens*",
