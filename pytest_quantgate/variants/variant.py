@@ -144,7 +144,10 @@ def _check_installed(requires: Mapping[str, str], spec: str) -> None:
 
 
 def on_device(variant: Variant, device: str) -> Variant:
-    """The same variant on another device of the same kind, which gives the same answers.
+    """The same variant on another device of the same kind.
+
+    In float32 it gives the same answers; in half precision, and with bitsandbytes int8, as far as batches of another
+    shape do, which ``--quant-noise-floor`` measures.
 
     Args:
         variant: A variant that ``prepare_variant`` gave.
