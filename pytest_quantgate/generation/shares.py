@@ -1,9 +1,9 @@
 """One variant on several devices: a process for each, and each answers its share of the requests.
 
 In float32 answers do not depend on who else is in a batch, so they are those of one process. In half precision another
-batch may turn a near tie, and bitsandbytes int8 depends on its neighbours: ``--quant-noise-floor`` measures what that
-does. Whatever a process finishes is kept at once; when one fails, the others are ended, and what all of them finished is
-not made again.
+batch may turn a near tie, and bitsandbytes int8 depends on its neighbours: ``--quant-noise-floor`` measures how much.
+Whatever a process finishes is kept at once; when one fails, the others are ended, and what all of them finished is not
+made again.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Failed:
     expected: bool
 
 
-Told = Audit | Kept | Advanced | Noted | Failed | Literal["ready"]
+Told = Audit | Kept | Advanced | Noted | Literal["ready"]
 """What a process tells while it works; that it is ready once it is loaded, and again after each share."""
 
 
@@ -133,8 +133,6 @@ class Shares:
                         progress.advance(cases, tokens)
                     case Noted(message):
                         progress.note(f"{process.device}: {message}")
-                    case Failed(text, expected):
-                        raise ModelError(text) if expected else RuntimeError(f"on {process.device}: {text}")
                     case audit:
                         self._audited(audit)
 
@@ -197,12 +195,15 @@ class _Process:
         """What the process tells next.
 
         Raises:
-            QuantgateError: The process has ended.
+            QuantgateError: The process could not load the variant, or has ended.
+            RuntimeError: It failed at something else.
         """
         try:
-            told: Told = self.connection.recv()
+            told: Told | Failed = self.connection.recv()
         except (EOFError, OSError):
             raise self._ended() from None
+        if isinstance(told, Failed):
+            raise ModelError(told.text) if told.expected else RuntimeError(f"on {self.device}: {told.text}")
         self.ready = told == "ready"
         return told
 
