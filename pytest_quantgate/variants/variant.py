@@ -116,6 +116,9 @@ def prepare_variant(
     if placement.kernels == VLLM:
         check_precision(parsed, placement)
         _check_installed(REQUIRES, spec)
+    if placement.kernels == "native":
+        dense = ", or judge its weights with --quant-kernels dense" if description.dense else ""
+        _check_installed(description.native_requires, spec, "its native kernels are those of {}, which", dense)
     tensors = plain_tensors(read_tensors(model.folder), model.folder)
     if modules := modules_of(tensors):
         check_skips(description.skipped, modules, str(parsed))
@@ -131,7 +134,7 @@ def prepare_variant(
     )
 
 
-def _check_installed(requires: Mapping[str, str], spec: str) -> None:
+def _check_installed(requires: Mapping[str, str], spec: str, who: str = "{}", otherwise: str = "") -> None:
     for module, distribution in requires.items():
         try:
             found = find_spec(module)
@@ -139,7 +142,9 @@ def _check_installed(requires: Mapping[str, str], spec: str) -> None:
             found = None
         if found is None:
             raise SpecError(
-                f"{distribution} is not installed", where=f"variant {spec!r}", hint=f"pip install {distribution}"
+                f"{who.format(distribution)} is not installed",
+                where=f"variant {spec!r}",
+                hint=f"pip install {distribution}{otherwise}",
             )
 
 
