@@ -1,11 +1,11 @@
 """Peak memory of answering, against what is stated: the weights and the budget for keys and values.
 
-    python benchmarks/memory.py                  # 256 prompts, and a budget that they fill
-    python benchmarks/memory.py --quick          # 64 prompts
+    python benchmarks/memory.py                  # 48 long prompts, and a budget of 2 GiB that they fill
+    python benchmarks/memory.py --quick          # 16, and 512 MiB
 
 Each variant runs in a process of its own, as a gate has one model in memory at a time. A process that has loaded torch
 and the tokenizer and no model is what both stand on. The peak is the most that the process ever held, loading included;
-what is beyond weights and budget must be at most 15% of their sum. A second line fills the budget with long prompts.
+what is beyond weights and budget must be at most 15% of their sum.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import resource
 import subprocess
 import sys
 
-from speed import embedded, requests, table, texts
+from speed import embedded, table, texts
 
 from pytest_quantgate.cases.model import Message
 from pytest_quantgate.generation import run
@@ -41,11 +41,9 @@ def child(spec: str, dtype: str, prompts: int, budget: int) -> None:
     loaded = embedded(spec, dtype)
     weights = sum({each.data_ptr(): each.nbytes for each in loaded.model.parameters()}.values())
     after_loading = peak()
-    asked = requests(prompts, 64)
-    if budget:
-        long = "\n".join(texts(40))
-        asked = [Request((Message("user", f"{number}. {long}"),), 64) for number in range(prompts)]
-        setattr(run, "key_value_budget", lambda _device: budget)  # noqa: B010  (a benchmark's own budget)
+    long = "\n".join(texts(40))
+    asked = [Request((Message("user", f"{number}. {long}"),), 64) for number in range(prompts)]
+    setattr(run, "key_value_budget", lambda _device: budget)  # noqa: B010  (a benchmark's own budget)
     run.generate(loaded, asked, lambda _fresh: None, SilentProgress())
     print(json.dumps({"bare": bare, "weights": weights, "loading": after_loading, "peak": peak()}))
 

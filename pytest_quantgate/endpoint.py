@@ -20,12 +20,20 @@ OK: Final = 200
 BUSY: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 """Statuses after which the same request may be answered later."""
 
-HOPELESS: Final = frozenset({401, 403, 404})
+AWAY: Final = frozenset({429, 502, 503, 504})
+"""Those of a server, or of a gateway before it, that takes no requests for a while."""
+
+BARRED: Final = frozenset({401, 403})
+"""Statuses of a wrong key, and of a firewall that takes offence at a prompt."""
+
+HOPELESS: Final = BARRED | {404}
 """Statuses that every request would get: the key, or the model's name, is wrong."""
 
 FORM: Final = "http://HOST:PORT/v1#MODEL"
 
 _FIRST_WAIT: Final = 0.5  # seconds
+_DOUBLINGS: Final = 32  # no float is large enough for a thousand
+_MOST_BACKSLASHES: Final = 8  # before a character: one, and more where JSON stands in JSON
 _AUTHORITY: Final = re.compile(r"//([^/?#]*)")
 _QUERY: Final = re.compile(r"\?[^#]*")
 
@@ -80,7 +88,7 @@ def without_query(address: str) -> str:
 
 def back_off(attempt: int, *, longest: float) -> float:
     """Seconds to wait before an attempt, counted from 1: twice as long each time."""
-    return min(longest, _FIRST_WAIT * 2.0 ** (attempt - 1))
+    return min(longest, _FIRST_WAIT * 2.0 ** min(attempt - 1, _DOUBLINGS))
 
 
 def retry_after(header: str, *, longest: float) -> float:
@@ -99,6 +107,13 @@ def retry_after(header: str, *, longest: float) -> float:
     with suppress(ValueError, TypeError, OverflowError):
         return min(longest, max(0.0, parsedate_to_datetime(header).timestamp() - time.time()))
     return 0.0
+
+
+def without_key(text: str, key: str) -> str:
+    """What a server says, without the key that it was sent: it may echo it, as it is or escaped as in JSON."""
+    escapes = rf"\\{{0,{_MOST_BACKSLASHES}}}"
+    spelled = (rf"{escapes}(?:{re.escape(each)}|u{ord(each):04x}|u{ord(each):04X})" for each in key)
+    return re.sub("".join(spelled), "[key]", text) if key else text
 
 
 def verification(url: str) -> ssl.SSLContext | bool:

@@ -6,6 +6,7 @@ A request that cannot be answered leaves its case unscored with the reason, and 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -13,7 +14,13 @@ from typing import Final
 from pytest_quantgate.cases.model import Message
 from pytest_quantgate.generation.completion import Completion, Request
 from pytest_quantgate.generation.progress import Progress
-from pytest_quantgate.generation.served_client import Limits, RefusedError, ServedClient, UnansweredError
+from pytest_quantgate.generation.served_client import (
+    BarredError,
+    Limits,
+    RefusedError,
+    ServedClient,
+    UnansweredError,
+)
 from pytest_quantgate.generation.served_protocol import Dialect, body_of, dialects
 from pytest_quantgate.variants.served import ServedVariant
 
@@ -47,6 +54,7 @@ class Served:
         variant: Who answers, and under which schedule.
         wait: Waits for so many seconds.
         limits: How patient the client is; its usual ones when None.
+        clock: The time in seconds, from anywhere.
     """
 
     def __init__(
@@ -54,10 +62,11 @@ class Served:
         variant: ServedVariant,
         wait: Callable[[float], Awaitable[object]] = asyncio.sleep,
         limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._variant = variant
         self._address = variant.address
-        self._client = ServedClient(variant.address, variant.concurrency, wait, limits)
+        self._client = ServedClient(variant.address, variant.concurrency, wait, limits, clock)
         self._dialect: Dialect | None = None
         self._continuing: _Continuing | None = None
 
@@ -116,10 +125,21 @@ class Served:
                 raise RefusedError(continuing.problem)
             found = await self._ask(request, further=continuing is None or continuing.further)
         except UnansweredError as error:
+            if isinstance(error, BarredError):
+                await self._try_the_key()
             return Completion("", (), "unknown", 0, problem=str(error))
         if continuing is not None and continuing.echoes:
             return replace(found, text=found.text.removeprefix(request.answer_prefix))
         return found
+
+    async def _try_the_key(self) -> None:
+        """Give the server up unless it answers what it has answered before: then a firewall refused that one prompt."""
+        try:
+            await self._ask(_PROBE)
+        except BarredError as error:
+            self._client.given_up = self._client.given_up or str(error)
+        except UnansweredError:  # which says nothing of the key
+            pass
 
     async def _ask(self, request: Request, dialect: Dialect | None = None, *, further: bool = True) -> Completion:
         told = dialect or self._dialect or Dialect()
@@ -140,6 +160,9 @@ class Served:
         for dialect in dialects(self._address.kind):
             try:
                 await self._ask(_PROBE, dialect)
+            except BarredError as error:  # before anything was answered: no prompt is as harmless
+                refusal = str(error)
+                break
             except RefusedError as error:
                 refusal = str(error)
             except UnansweredError as error:  # after as many attempts as any request gets

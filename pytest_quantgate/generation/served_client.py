@@ -1,7 +1,8 @@
 """A client that is patient with a server, for a bounded time, and never believes a reply.
 
-A request that fails in passing (the connection drops, the server is busy, the reply is garbage) is made again, later
-each time. A server that failed many requests in a row is given up, and then no request waits for it any more.
+A request that fails in passing is made again, later each time: until its time is over where the server is away (the
+connection drops, it is busy, or a gateway says so), and a few times where its reply is of no use. A server that has
+answered nothing for a while is given up, and then no request waits for it any more.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_quantgate.endpoint import BUSY, HOPELESS, OK, back_off, retry_after, verification
+from pytest_quantgate.endpoint import AWAY, BARRED, BUSY, HOPELESS, OK, back_off, retry_after, verification
 from pytest_quantgate.generation.completion import Completion
 from pytest_quantgate.generation.served_protocol import ReplyError, read_reply, said
 from pytest_quantgate.variants.address import ServedAddress, key_for
@@ -31,22 +32,26 @@ class Limits:
     """How patient the client is.
 
     Attributes:
-        attempts: Most times that one request is made.
+        attempts: Most times that one request gets a reply of no use.
+        back_off: Most seconds between two attempts, where a server does not ask for more.
         longest_wait: Most seconds between two attempts, whatever a server asks for.
         connect: Seconds that connecting may take.
         seconds: Seconds that a request may take, all attempts together, beside ``per_token``; one attempt at most half.
         per_token: Seconds more for each token that is asked for.
-        dead_after: Requests that fail in a row until the server is given up.
+        silence: Seconds without any answer after which a request that fails is not made again.
+        dead_after: Requests in a row that fail in such a silence until the server is given up.
         bytes: Most bytes of a reply, beside ``bytes_per_token``.
         bytes_per_token: Bytes more for each token that is asked for.
     """
 
     attempts: int = 5
+    back_off: float = 20.0
     longest_wait: float = 60.0
     connect: float = 20.0
     seconds: float = 600.0
     per_token: float = 0.5
-    dead_after: int = 8
+    silence: float = 120.0
+    dead_after: int = 3
     bytes: int = 1 << 20
     bytes_per_token: int = 1 << 10
 
@@ -63,6 +68,23 @@ class RefusedError(UnansweredError):
     """The server takes no such request."""
 
 
+class BarredError(RefusedError):
+    """The server refuses the key; or a firewall refuses the prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """What went wrong in passing.
+
+    Attributes:
+        text: In one line.
+        away: The server takes no requests for a while, whatever they ask.
+    """
+
+    text: str
+    away: bool = False
+
+
 class ServedClient:
     """Asks one endpoint for completions.
 
@@ -71,6 +93,7 @@ class ServedClient:
         concurrency: Most requests at a time.
         wait: Waits for so many seconds.
         limits: How patient to be; ``LIMITS`` when None.
+        clock: The time in seconds, from anywhere.
 
     Attributes:
         given_up: Why nothing is asked any more; None while there is hope.
@@ -85,17 +108,20 @@ class ServedClient:
         concurrency: int,
         wait: Callable[[float], Awaitable[object]] = asyncio.sleep,
         limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.given_up: str | None = None
         self._address = address
         self._concurrency = concurrency
         self._wait = wait
         self._limits = limits or LIMITS
+        self._clock = clock
         self._key = key_for(address)
         self._verify = verification(address.url)
         self._where = f"the server at {address.url}"
         self._http: httpx2.AsyncClient | None = None
         self._failed = 0  # requests in a row
+        self._silent_since: float | None = None  # the first fault since the last answer
         self._not_before = 0.0  # a busy server's word, for all requests
 
     @asynccontextmanager
@@ -124,54 +150,69 @@ class ServedClient:
             tokens: Most tokens that it asks for.
 
         Raises:
+            BarredError: The server refuses the key, or this prompt.
             RefusedError: The server takes no such request.
             UnansweredError: It did not answer.
         """
         try:
             found = await self._attempts(json.dumps(body).encode(), tokens)  # ASCII: a lone surrogate is an escape
         except RefusedError:
-            self._failed = 0
+            self._heard()
             raise
         except UnansweredError as error:
             self._failed += 1
-            if self.given_up is None and self._failed >= self._limits.dead_after:
-                self.given_up = f"given up after {self._failed} requests in a row: {error}"
+            silence = self._silence(0.0)
+            if self.given_up is None and self._failed >= self._limits.dead_after and silence >= self._limits.silence:
+                self.given_up = f"given up after {silence:.0f} seconds without any answer: {error}"
             raise
-        self._failed = 0
+        self._heard()
         return found
+
+    def _heard(self) -> None:
+        """The server is there."""
+        self._failed = 0
+        self._silent_since = None
+
+    def _silence(self, since: float) -> float:
+        """Seconds without any answer, counted from a moment on; 0 where nothing failed since the last one."""
+        return 0.0 if self._silent_since is None else self._clock() - max(since, self._silent_since)
 
     async def _attempts(self, content: bytes, tokens: int) -> Completion:
         seconds = self._limits.seconds + tokens * self._limits.per_token
-        end = time.monotonic() + seconds
+        start = self._clock()
         trouble = f"{self._where} is busy"
-        made = 0
-        for attempt in range(self._limits.attempts):
-            if not await self._paused(attempt, end):
+        made = useless = 0
+        while useless < self._limits.attempts and self._silence(start) < self._limits.silence:
+            if not await self._paused(made, start + seconds):
                 break
             if self.given_up is not None:
                 raise UnansweredError(self.given_up)
             made += 1
-            found = await self._attempt(content, tokens, min(seconds / 2, end - time.monotonic()))
+            found = await self._attempt(content, tokens, min(seconds / 2, start + seconds - self._clock()))
             if isinstance(found, Completion):
                 return found
-            trouble = found
+            trouble = found.text
+            useless += not found.away
+            if self._silent_since is None:
+                self._silent_since = self._clock()
         raise UnansweredError(f"{trouble} ({made} attempt{'' if made == 1 else 's'})")
 
-    async def _paused(self, attempt: int, end: float) -> bool:
-        """Wait as long as it is right before an attempt; whether there is time left for it."""
-        pause = max(self._not_before - time.monotonic(), 0.0)
-        if attempt:
-            pause = max(pause, back_off(attempt, longest=self._limits.longest_wait))
-        if time.monotonic() + pause >= end:
+    async def _paused(self, made: int, end: float) -> bool:
+        """Wait as long as it is right after so many attempts; whether there is time left for another one."""
+        pause = max(self._not_before - self._clock(), 0.0)
+        if made:
+            pause = max(pause, back_off(made, longest=self._limits.back_off))
+        if self._clock() + pause >= end:
             return False
         if pause:
             await self._wait(pause)
         return True
 
-    async def _attempt(self, content: bytes, tokens: int, seconds: float) -> Completion | str:
+    async def _attempt(self, content: bytes, tokens: int, seconds: float) -> Completion | _Fault:
         """The completion, or what went wrong in passing.
 
         Raises:
+            BarredError: The server refuses the key, or this prompt.
             RefusedError: The server takes no such request.
             UnansweredError: Every request would end like this one.
         """
@@ -181,23 +222,25 @@ class ServedClient:
             async with asyncio.timeout(seconds):
                 status, reply = await self._post(content, tokens)
             if status == OK:
-                return read_reply(reply, self._address.kind, tokens)
+                return read_reply(reply, self._address.kind, tokens, self._key)
         except TimeoutError:
-            return f"{self._where} did not answer in time"
+            return _Fault(f"{self._where} did not answer in time")
         except ReplyError as error:
-            return f"{self._where} answers with garbage: {error}"
+            return _Fault(f"{self._where} answers with garbage: {error}")
         except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
-            return f"{self._where} cannot be reached: {type(error).__name__}"
-        trouble = f"{self._where} answers with status {status}{said(reply)}"
+            return _Fault(f"{self._where} cannot be reached: {type(error).__name__}", away=True)
+        trouble = f"{self._where} answers with status {status}{said(reply, self._key)}"
         if status in _REDIRECTED:
             self.given_up = f"{trouble}: it redirects; name the address that it redirects to"
+        elif status in BARRED:
+            raise BarredError(trouble)
         elif status in HOPELESS:
             self.given_up = trouble
         elif status in _BLAMED and status not in BUSY:
             raise RefusedError(trouble)
         if self.given_up is not None:
             raise UnansweredError(self.given_up)
-        return trouble
+        return _Fault(trouble, away=status in AWAY)
 
     async def _post(self, content: bytes, tokens: int) -> tuple[int, bytes]:
         """Status and body of one reply.
@@ -217,7 +260,5 @@ class ServedClient:
                     raise ReplyError(f"it is longer than {most:,} bytes")
             asked = retry_after(response.headers.get("retry-after", ""), longest=self._limits.longest_wait)
             if response.status_code in BUSY and asked:
-                self._not_before = max(self._not_before, time.monotonic() + asked)
-            reply = bytes(body)
-            # a server may echo what it was sent
-            return response.status_code, reply.replace(self._key.encode(), b"[key]") if self._key else reply
+                self._not_before = max(self._not_before, self._clock() + asked)
+            return response.status_code, bytes(body)

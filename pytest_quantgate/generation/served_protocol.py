@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any, Final
 
 from pytest_quantgate.checks.finding import one_line
+from pytest_quantgate.endpoint import without_key
 from pytest_quantgate.generation.completion import Completion, FinishReason, Request
 from pytest_quantgate.variants.address import Kind
 
@@ -83,13 +84,14 @@ def body_of(request: Request, model: str, kind: Kind, dialect: Dialect, *, furth
     return body | {"messages": chat} | ({"logprobs": True, "top_logprobs": _TOP} if dialect.probabilities else {})
 
 
-def read_reply(content: bytes, kind: Kind, most: int) -> Completion:
+def read_reply(content: bytes, kind: Kind, most: int, key: str = "") -> Completion:
     """The completion in a reply.
 
     Args:
         content: The reply's body.
         kind: Which endpoint gave it.
         most: Most tokens that were asked for.
+        key: What must not come back in it.
 
     Raises:
         ReplyError: There is none.
@@ -109,7 +111,7 @@ def read_reply(content: bytes, kind: Kind, most: int) -> Completion:
     if counted is not None and counted > most:
         problem = f"the server answered with {counted} tokens where {most} were asked for"
     return Completion(
-        text="" if problem else text,
+        text="" if problem else without_key(text, key),
         token_ids=(),
         finish_reason=_ENDED.get(ended, "unknown") if isinstance(ended, str) else "unknown",
         prompt_tokens=_count(usage.get("prompt_tokens")) or 0,
@@ -176,13 +178,13 @@ def _text_pairs(value: Any) -> Iterator[tuple[float, list[float]]]:
         yield float(own), [float(other) for name, other in top.items() if name != token]
 
 
-def said(content: bytes) -> str:
-    """What a server says of an error, in one line; empty where it says nothing that can be read."""
+def said(content: bytes, key: str = "") -> str:
+    """What a server says of an error, in one line and without the key; empty where it says nothing that can be read."""
     try:
         value = json.loads(content)
     except (ValueError, RecursionError):
         return ""
-    for key in ("error", "message", "detail"):  # OpenAI nests the second in the first
-        if isinstance(value, dict) and key in value:
-            value = value[key]
-    return f": {one_line(value.strip(), _QUOTED)}" if isinstance(value, str) and value.strip() else ""
+    for name in ("error", "message", "detail"):  # OpenAI nests the second in the first
+        if isinstance(value, dict) and name in value:
+            value = value[name]
+    return f": {one_line(without_key(value.strip(), key), _QUOTED)}" if isinstance(value, str) and value.strip() else ""

@@ -49,8 +49,8 @@ def _serve(connection: Connection) -> None:
     loaded = load_variant(job.variant, listener.note)
     listener.tell(loaded.audit)
     while True:
+        listener.tell("ready")
         generate(loaded, connection.recv(), listener.keep, listener)
-        listener.tell("done")
 
 
 def _serve_offline(job: Job, connection: Connection) -> NoReturn:
@@ -63,8 +63,8 @@ def _serve_offline(job: Job, connection: Connection) -> NoReturn:
     offline = Offline(job.variant, listener.note)
     try:
         while True:
+            listener.tell("ready")
             offline.generate(connection.recv(), listener.keep, listener)
-            listener.tell("done")
     finally:
         offline.close()
 

@@ -1,7 +1,9 @@
 """One variant on several devices: a process for each, and each answers its share of the requests.
 
-Answers do not depend on who else is in a batch, so they are those of one process. Whatever a process finishes is kept
-at once; when one fails, the others are ended, and what all of them finished is not made again.
+In float32 answers do not depend on who else is in a batch, so they are those of one process. In half precision another
+batch may turn a near tie, and bitsandbytes int8 depends on its neighbours: ``--quant-noise-floor`` measures how much.
+Whatever a process finishes is kept at once; when one fails, the others are ended, and what all of them finished is not
+made again.
 """
 
 from __future__ import annotations
@@ -79,8 +81,8 @@ class Failed:
     expected: bool
 
 
-Told = Audit | Kept | Advanced | Noted | Failed | Literal["done"]
-"""What a process tells while it works."""
+Told = Audit | Kept | Advanced | Noted | Literal["ready"]
+"""What a process tells while it works; that it is ready once it is loaded, and again after each share."""
 
 
 class Shares:
@@ -114,13 +116,16 @@ class Shares:
         while len(self._running) < len(shares):
             self._running.append(_Process(self._variants[len(self._running)], len(shares)))
         busy = {process.connection: process for process in self._running[: len(shares)]}
-        for process, share in zip(busy.values(), shares, strict=True):
-            process.send(share)
+        left = dict(zip(busy.values(), shares, strict=True))
+        for process in [each for each in left if each.ready]:  # since an earlier turn
+            process.send(left.pop(process))
         while busy:
             for ready in wait(list(busy)):
                 process = busy[ready]  # type: ignore[index]  # one of those that were handed in
                 match process.receive():
-                    case "done":
+                    case "ready" if process in left:  # sent before, a long share would block until all is loaded
+                        process.send(left.pop(process))
+                    case "ready":
                         del busy[process.connection]
                     case Kept(completions):
                         keep(completions)
@@ -128,8 +133,6 @@ class Shares:
                         progress.advance(cases, tokens)
                     case Noted(message):
                         progress.note(f"{process.device}: {message}")
-                    case Failed(text, expected):
-                        raise ModelError(text) if expected else RuntimeError(f"on {process.device}: {text}")
                     case audit:
                         self._audited(audit)
 
@@ -157,9 +160,15 @@ class _Process:
     Args:
         variant: Who answers, on that device.
         processes: How many processes there are.
+
+    Attributes:
+        device: Where it is.
+        connection: What it tells comes here.
+        ready: It waits for a share.
     """
 
     def __init__(self, variant: Variant, processes: int) -> None:
+        self.ready = False
         self.device = variant.device
         self._spec = str(variant.spec)
         self._offline = variant.offline
@@ -177,26 +186,25 @@ class _Process:
         self.send(Job(variant, entry_of(variant.spec.name), processes))
 
     def send(self, what: Job | Sequence[Request]) -> None:
-        """Hand over what is to be done.
-
-        Raises:
-            QuantgateError: The process has ended.
-        """
-        try:
+        """Hand over what is to be done; a process that has ended is told by what it said last."""
+        self.ready = False
+        with suppress(OSError):
             self.connection.send(what)
-        except OSError:
-            raise self._ended() from None
 
     def receive(self) -> Told:
         """What the process tells next.
 
         Raises:
-            QuantgateError: The process has ended.
+            QuantgateError: The process could not load the variant, or has ended.
+            RuntimeError: It failed at something else.
         """
         try:
-            told: Told = self.connection.recv()
+            told: Told | Failed = self.connection.recv()
         except (EOFError, OSError):
             raise self._ended() from None
+        if isinstance(told, Failed):
+            raise ModelError(told.text) if told.expected else RuntimeError(f"on {self.device}: {told.text}")
+        self.ready = told == "ready"
         return told
 
     def close(self) -> None:

@@ -10,12 +10,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.cases.model import digest_of
-from pytest_quantgate.errors import ModelError, SpecError
+from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants import checkpoint, gptq_calibration
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.digests import file_digest
@@ -57,6 +56,7 @@ class GptqBackend:
             skipped=skipped,
             bits=bits,
             identity={"calibration": gptq_calibration.digest(), "gptq": str(_VERSION), **_kernels()},
+            native_requires={_KERNELS: _KERNELS},
         )
 
     def inspect(self, spec: VariantSpec, folder: Path) -> Description:
@@ -105,23 +105,12 @@ class GptqBackend:
         return made_folder(recipe, note, write)
 
     def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
-        """Loads the checkpoint, packed.
-
-        Raises:
-            SpecError: Native kernels are asked for, and gptqmodel is not installed.
-        """
-        native = placement.kernels == "native"
-        if native and find_spec(_KERNELS) is None:
-            raise SpecError(
-                f"the native kernels of GPTQ are those of {_KERNELS}, which is not installed",
-                where=f"variant {str(spec)!r}",
-                hint=f"pip install {_KERNELS}, or judge its weights with --quant-kernels dense",
-            )
+        """Loads the checkpoint, packed."""
         made = self.make(spec, folder, placement, logging.getLogger(__name__).warning)
         from pytest_quantgate.variants.loading import load_pretrained  # imports torch
         from pytest_quantgate.variants.packed_loading import Packing, load_packed
 
-        if native:
+        if placement.kernels == "native":
             import torch
 
             return load_pretrained(made, dtype=torch.float16, device=placement.device)

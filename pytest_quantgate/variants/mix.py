@@ -151,6 +151,7 @@ def _describe(spec: VariantSpec, folder: Path | None) -> Description:
         skipped=_UNKNOWN,
         identity=_identity(spec, rules, parts),
         requires=_requires(parts),
+        native_requires={module: name for part in parts.values() for module, name in part.native_requires.items()},
     )
     layers = None if folder is None else _layers_of(read_tensors(folder), rules, f"variant {str(spec)!r}")
     if layers is None:

@@ -47,6 +47,7 @@ class Description:
             say.
         identity: What the answers depend on beyond the spec's text, by name: the content of a file that it names.
         requires: Importable module to installable distribution, beyond those of its name's ``Entry``.
+        native_requires: Those that native kernels need as well.
         loading_bytes: The most that loading holds at a time, where that can be more than what is held in the end.
     """
 
@@ -60,6 +61,7 @@ class Description:
     bits: float | None = None
     identity: Mapping[str, str] = field(default_factory=dict)
     requires: Mapping[str, str] = field(default_factory=dict)
+    native_requires: Mapping[str, str] = field(default_factory=dict)
     loading_bytes: int = 0
 
 

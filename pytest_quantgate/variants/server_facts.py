@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_quantgate.checks.finding import one_line
-from pytest_quantgate.endpoint import BUSY, OK, back_off, retry_after, verification
+from pytest_quantgate.endpoint import BARRED, BUSY, OK, back_off, retry_after, verification, without_key
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants.address import KEY_VARIABLE, ServedAddress, key_for
 
@@ -27,7 +27,6 @@ SECONDS: Final = 15.0  # one attempt may take
 MOST_BYTES: Final = 1 << 22  # of a reply; a gateway may list thousands of models
 _LONGEST: Final = 200  # characters of a fact
 _LONGEST_WAIT: Final = 5.0
-_REFUSED: Final = frozenset({401, 403})
 _PASSING: Final = BUSY - {500}  # `transformers serve` lists its models so, where it has downloaded none
 _COMMIT: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])")
 
@@ -94,18 +93,18 @@ def ask(address: ServedAddress) -> Facts:
     key = key_for(address)
     where = f"variant {str(address)!r}"
     with _client(address, key, where) as client:
-        asking = _Asking(client, key)
+        asking = _Asking(client)
         status, models = asking.get(f"{address.url}/models")
-        if status in _REFUSED:
+        if status in BARRED:
             hint = f"put its key into ${KEY_VARIABLE} as HOST=KEY" if not key else f"look at the key in ${KEY_VARIABLE}"
             raise ModelError(f"the server refuses the key with status {status}", where=where, hint=hint)
         if status is None or status in _PASSING:
             hint = "start it, or look at the address; what was answered before is kept"
             raise ModelError(f"the server cannot be reached: {asking.trouble}", where=where, hint=hint)
-        told = dict(_of_model(models, address.model))
+        told = dict(_of_model(models, address.model, key))
         for path, server, names in _PLACES:
             _, value = asking.get(f"{address.root}{path}")
-            found = dict(_facts(value, names))
+            found = dict(_facts(value, names, key))
             if "version" in found:
                 told |= found | {"server": server}
             if "version" in found or not asking.whole:
@@ -140,16 +139,14 @@ class _Asking:
 
     Args:
         client: The client.
-        key: What must not come back in a fact.
 
     Attributes:
         whole: No place was unreachable or busy.
         trouble: Why the last one could not be asked.
     """
 
-    def __init__(self, client: httpx2.Client, key: str) -> None:
+    def __init__(self, client: httpx2.Client) -> None:
         self._client = client
-        self._key = key.encode()
         self.whole = True
         self.trouble = ""
 
@@ -181,7 +178,7 @@ class _Asking:
                 if len(content) > MOST_BYTES or time.monotonic() > end:
                     raise TimeoutError
             pause = retry_after(response.headers.get("retry-after", ""), longest=_LONGEST_WAIT)
-            return response.status_code, pause, content.replace(self._key, b"[key]") if self._key else content
+            return response.status_code, pause, content
 
 
 def _json(content: bytes) -> Any:
@@ -191,24 +188,25 @@ def _json(content: bytes) -> Any:
         return None
 
 
-def _of_model(value: Any, model: str) -> Iterator[tuple[str, str]]:
+def _of_model(value: Any, model: str, key: str) -> Iterator[tuple[str, str]]:
     """The facts in the entry of a list of models."""
     entries = value.get("data") if isinstance(value, dict) else None
     for entry in entries if isinstance(entries, list) else []:
         if isinstance(entry, dict) and entry.get("id") == model:
-            yield from _facts(entry, _OF_MODEL)
-            yield from _facts(entry.get("meta"), _OF_META)
+            yield from _facts(entry, _OF_MODEL, key)
+            yield from _facts(entry.get("meta"), _OF_META, key)
             return
 
 
-def _facts(value: Any, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _facts(value: Any, names: Mapping[str, str], key: str) -> Iterator[tuple[str, str]]:
+    """What a value tells under some names; the key that a server echoes is no fact."""
     if not isinstance(value, dict):
         return
-    for key, name in names.items():
-        found = value.get(key, "")
+    for field, name in names.items():
+        found = value.get(field, "")
         if found is None and name == "quantization":
             found = "none"  # told, and none
-        if key == "chat_template" and isinstance(found, str) and found:
+        if field == "chat_template" and isinstance(found, str) and found:
             found = hashlib.sha256(found.encode("utf-8", "backslashreplace")).hexdigest()
-        if isinstance(found, str | int | float) and (text := one_line(str(found).strip(), _LONGEST)):
+        if isinstance(found, str | int | float) and (text := one_line(without_key(str(found).strip(), key), _LONGEST)):
             yield name, text

@@ -116,6 +116,9 @@ def prepare_variant(
     if placement.kernels == VLLM:
         check_precision(parsed, placement)
         _check_installed(REQUIRES, spec)
+    if placement.kernels == "native":
+        dense = ", or judge its weights with --quant-kernels dense" if description.dense else ""
+        _check_installed(description.native_requires, spec, "its native kernels are those of {}, which", dense)
     tensors = plain_tensors(read_tensors(model.folder), model.folder)
     if modules := modules_of(tensors):
         check_skips(description.skipped, modules, str(parsed))
@@ -131,7 +134,7 @@ def prepare_variant(
     )
 
 
-def _check_installed(requires: Mapping[str, str], spec: str) -> None:
+def _check_installed(requires: Mapping[str, str], spec: str, who: str = "{}", otherwise: str = "") -> None:
     for module, distribution in requires.items():
         try:
             found = find_spec(module)
@@ -139,12 +142,17 @@ def _check_installed(requires: Mapping[str, str], spec: str) -> None:
             found = None
         if found is None:
             raise SpecError(
-                f"{distribution} is not installed", where=f"variant {spec!r}", hint=f"pip install {distribution}"
+                f"{who.format(distribution)} is not installed",
+                where=f"variant {spec!r}",
+                hint=f"pip install {distribution}{otherwise}",
             )
 
 
 def on_device(variant: Variant, device: str) -> Variant:
-    """The same variant on another device of the same kind, which gives the same answers.
+    """The same variant on another device of the same kind.
+
+    In float32 it gives the same answers; in half precision, and with bitsandbytes int8, as far as batches of another
+    shape do, which ``--quant-noise-floor`` measures.
 
     Args:
         variant: A variant that ``prepare_variant`` gave.

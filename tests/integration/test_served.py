@@ -135,14 +135,14 @@ def test_a_case_that_cannot_be_had_is_unscored_and_the_gate_inconclusive(
 
     def says(asked: Asked) -> Reply | None:
         hit = asked.body and asked.body["messages"][0]["content"] == first
-        return Reply(status=502) if hit and not well else None
+        return Reply(status=500) if hit and not well else None
 
     url, model = served_tiny.split("#")
     with FaultyServer(says, behind=url) as front:
         words = ("--quant-ref=fp16", "--quant-cand", f"{front.url}?as=tiny#{model}")
         result, report = gated(lab, *words)
         result.stdout.fnmatch_lines(["*1 failed, 5 passed, 1 unscored*"])
-        result.stdout.fnmatch_lines(["*answers with status 502 (3 attempts)"])
+        result.stdout.fnmatch_lines(["*answers with status 500 (3 attempts)"])
         assert [gate.verdict.value for gate in report.gates] == ["INCONCLUSIVE"]
         asked, well = posted(front), True
         gated(lab, *words)[0].assert_outcomes(passed=7)
@@ -151,14 +151,17 @@ def test_a_case_that_cannot_be_had_is_unscored_and_the_gate_inconclusive(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_server_that_dies_in_the_run_loses_no_answer_and_the_run_ends(lab: Lab, served_tiny: str) -> None:
+def test_a_server_that_dies_in_the_run_loses_no_answer_and_the_run_ends(
+    lab: Lab, served_tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served_client, "LIMITS", Limits(silence=0.1))
     sums(lab, 20)
     url, model = served_tiny.split("#")
     with FaultyServer(lambda asked: DROP if asked.method == "POST" and asked.number > 5 else None, behind=url) as front:
         result, report = gated(lab, "--quant-ref=fp16", "--quant-cand", f"{front.url}?concurrency=1#{model}")
-        assert posted(front) == 5 + 8 * 3
+        assert posted(front) >= 5 + 3
     result.stdout.fnmatch_lines(["*1 failed, 5 passed, 15 unscored*"])
-    result.stdout.fnmatch_lines(["*15 of 20 requests have no answer: given up after 8 requests in a row*"])
+    result.stdout.fnmatch_lines(["*15 of 20 requests have no answer: given up after * seconds without any answer*"])
     assert [gate.verdict.value for gate in report.gates] == ["INCONCLUSIVE"]
 
 

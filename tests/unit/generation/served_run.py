@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -41,6 +42,34 @@ class Told(SilentProgress):
         self.notes.append(message)
 
 
+class Time:
+    """Seconds that pass only when all who work wait, and then at once; nobody waits in truth.
+
+    Attributes:
+        now: Seconds that have passed.
+        waits: What was waited for, in the order in which it began.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.waits: list[float] = []
+        self._until: list[tuple[float, int]] = []
+
+    async def wait(self, seconds: float) -> None:
+        mine = (self.now + seconds, len(self.waits))
+        self.waits.append(seconds)
+        self._until.append(mine)
+        while min(self._until) != mine or len(self._until) < self._working():  # noqa: ASYNC110  (others may end unseen)
+            await asyncio.sleep(0.001)  # the server's threads have their turn
+        self._until.remove(mine)
+        self.now = mine[0]
+
+    @staticmethod
+    def _working() -> int:
+        """Tasks, without the one that waits for the others."""
+        return max(1, len(asyncio.all_tasks()) - 1)
+
+
 class Run:
     """What came of asking: answers in the order of the requests, in which they were kept, and the waits between."""
 
@@ -51,18 +80,17 @@ class Run:
         limits: Limits = PATIENT,
         *,
         served: ServedVariant | None = None,
+        time: Time | None = None,
     ) -> None:
-        self.waits: list[float] = []
+        time = time or Time()
+        self.waits = time.waits
         self.kept: dict[str, Completion] = {}
         self.told = Told()
-
-        async def wait(seconds: float) -> None:
-            self.waits.append(seconds)
 
         def keep(fresh: Mapping[str, Completion]) -> None:
             self.kept.update(fresh)
 
-        Served(served or variant(url), wait, limits).generate(asked, keep, self.told)
+        Served(served or variant(url), time.wait, limits, lambda: time.now).generate(asked, keep, self.told)
         self.answers = [self.kept[request.digest] for request in asked]
 
     @property

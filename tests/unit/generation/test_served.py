@@ -124,6 +124,31 @@ def test_a_key_goes_to_its_host_and_into_no_message(monkeypatch: pytest.MonkeyPa
     assert "who is Bearer [key]?" in str(run.problems[0])
 
 
+ECHOES = {
+    "as it is": '"sk-very/secret"',
+    "slashes": r'"sk-very\/secret"',
+    "escapes": r'"\u0073k\u002Dvery\u002fsecret"',
+    "JSON in JSON": json.dumps(r'{"key": "sk\u002dvery\/secret"}'),
+    "cut": json.dumps("." * 150 + "sk-very/secret"),
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
+def test_a_key_is_in_no_message_however_a_server_spells_it(
+    echo: str, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = Reply(f'{{"error": {echo}}}'.encode(encoding), 400)
+    answer = Reply(f'{{"choices": [{{"message": {{"content": {echo}}}}}]}}'.encode(encoding))
+    with FaultyServer(after_probe(refusal, answer)) as server:
+        monkeypatch.setenv(KEY_VARIABLE, f"{server.url.removeprefix('http://').removesuffix('/v1')}=sk-very/secret")
+        run = Run(f"{server.url}?concurrency=1#big", requests(2))
+    (told,) = filter(None, run.problems)
+    for text in (told, *filter(None, (each.text for each in run.answers))):
+        assert "[key" in text
+        assert "very" not in text
+
+
 BEGUN = [Request((Message("user", "Where is Rome?"),), 4, answer_prefix="It is in")]
 
 

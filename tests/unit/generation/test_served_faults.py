@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 
+from pytest_quantgate.cases.model import Message
+from pytest_quantgate.endpoint import back_off
+from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.served_client import Limits
 from tests.faulty import DROP, STALL, Asked, FaultyServer, Reply, chat, of
-from tests.unit.generation.served_run import Run, after_probe, requests
+from tests.unit.generation.served_run import Run, Time, after_probe, requests
 
-PASSING = {
+AWAY = {
     "dropped": DROP,
     "busy": of({"error": {"message": "too many"}}, 429),
-    "failed": Reply(b"oops", 500),
+    "a gateway alone": Reply(b"<html>", 502),
     "gone for a while": Reply(b"<html>", 503),
+    "too slow for a gateway": Reply(b"<html>", 504),
+    "no HTTP": Reply(raw=b"hello\r\n\r\n"),
+    "half": Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{"),
+}
+USELESS = {
+    "failed": Reply(b"oops", 500),
     "no JSON": Reply(b"<html>"),
     "no completion": of({"choices": []}),
     "not UTF-8": Reply(b'{"choices": "\xff"}'),
     "nested": Reply(b"[" * 100_000),
     "a number": chat(7),
-    "no HTTP": Reply(raw=b"hello\r\n\r\n"),
-    "half": Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{"),
     "compressed": Reply(b"x", headers={"Content-Encoding": "gzip"}),
     "nothing": Reply(status=204),
 }
+PASSING = AWAY | USELESS
 
 
 @pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
@@ -35,14 +44,16 @@ def test_what_fails_in_passing_is_asked_again_later_each_time(fault: Reply) -> N
     assert run.waits == [0.5, 1.0, 2.0]
 
 
-@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING)
-def test_what_does_not_pass_is_unscored_with_its_reason(fault: Reply) -> None:
+@pytest.mark.parametrize("name", PASSING)
+def test_what_does_not_pass_is_unscored_with_its_reason(name: str) -> None:
+    fault, attempts = PASSING[name], 8 if name in AWAY else 5
     with FaultyServer(after_probe(fault)) as server:
         run = Run(server.url, requests(1))
     (problem,) = run.problems
     assert problem is not None
     assert problem.startswith(f"the server at {server.url} ")
-    assert problem.endswith("(5 attempts)")
+    assert problem.endswith(f"({attempts} attempts)")
+    assert run.waits == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 20.0][: attempts - 1]
     assert run.told.notes == [f"{server.url}#big: 1 of 1 requests have no answer"]
 
 
@@ -50,7 +61,7 @@ def test_what_does_not_pass_is_unscored_with_its_reason(fault: Reply) -> None:
 def test_a_server_says_how_long_to_wait_within_reason(asked: str, waited: float) -> None:
     with FaultyServer(after_probe(Reply(status=429, headers={"Retry-After": asked}), chat())) as server:
         run = Run(server.url, requests(1), Limits(seconds=1_000))
-    assert run.waits == [pytest.approx(waited, abs=0.5)]
+    assert run.waits == [waited]
     assert run.problems == [None]
 
 
@@ -73,28 +84,79 @@ def test_a_reply_without_end_is_not_read_to_its_end() -> None:
     assert "longer than 104,096 bytes" in str(problem)
 
 
-def test_a_server_that_stays_dead_is_given_up_and_what_it_answered_is_kept() -> None:
-    number = itertools.count()
+@pytest.mark.parametrize("fault", [DROP, Reply(status=429)], ids=["dropped", "busy"])
+def test_an_outage_of_a_minute_loses_nothing(fault: Reply) -> None:
+    time, number = Time(), itertools.count()
 
     def says(asked: Asked) -> Reply | None:
-        return None if asked.method == "GET" else chat() if next(number) <= 10 else DROP
+        return None if asked.method == "GET" else fault if next(number) > 20 and time.now < 60 else chat()
 
     with FaultyServer(says) as server:
-        address = f"{server.url}?concurrency=1"
-        run = Run(f"{address}#big", requests(500), Limits(dead_after=3, attempts=2))
-    assert run.problems[:10].count(None) + run.problems[10:].count(None) == 10
-    assert len(server.bodies) == 1 + 10 + 3 * 2
-    assert run.told.done == 500
+        run = Run(f"{server.url}?concurrency=16#big", requests(60), Limits(), time=time)
+    assert run.problems == [None] * 60
+    assert 60 <= time.now < 80
+
+
+@pytest.mark.parametrize(("concurrency", "seconds"), [(1, 120 + 120 + 120), (16, 120)])
+@pytest.mark.parametrize("fault", [DROP, Reply(status=500)], ids=["dropped", "failed"])
+def test_a_server_that_stays_dead_is_given_up_and_what_it_answered_is_kept(
+    concurrency: int, seconds: int, fault: Reply
+) -> None:
+    number, time = itertools.count(), Time()
+
+    def says(asked: Asked) -> Reply | None:
+        return None if asked.method == "GET" else chat() if next(number) <= 10 else fault
+
+    with FaultyServer(says) as server:
+        run = Run(f"{server.url}?concurrency={concurrency}#big", requests(900), Limits(), time=time)
+    assert run.problems.count(None) == 10
+    assert run.told.done == 900
     (note,) = run.told.notes
-    assert "490 of 500 requests have no answer: given up after 3 requests in a row" in note
-    assert run.problems.count(note.partition("no answer: ")[2]) == 487
+    assert re.search(
+        r"890 of 900 requests have no answer: given up after \d+ seconds without any answer: the serv", note
+    )
+    assert 120 <= time.now < seconds + 60
+    assert run.problems.count(note.partition("no answer: ")[2]) > 500
 
 
-def test_single_faults_do_not_add_up() -> None:
-    with FaultyServer(after_probe(*[Reply(status=500), chat()] * 40)) as server:
-        run = Run(f"{server.url}?concurrency=1#big", requests(40), Limits(dead_after=2, attempts=1))
-    assert run.problems.count(None) == 20
-    assert "given up" not in run.told.notes[0]
+@pytest.mark.parametrize("concurrency", [1, 16])
+@pytest.mark.parametrize("status", [500, 502])
+def test_requests_that_never_succeed_take_no_others_with_them(status: int, concurrency: int) -> None:
+    bad = {"What is 3?", "What is 4?"}
+
+    def says(asked: Asked) -> Reply | None:
+        return Reply(status=status) if asked.body and asked.body["messages"][0]["content"] in bad else chat()
+
+    with FaultyServer(says) as server:
+        run = Run(f"{server.url}?concurrency={concurrency}#big", requests(40), Limits())
+    assert [number for number, each in enumerate(run.problems) if each] == [3, 4]
+    assert run.told.notes[0].endswith("2 of 40 requests have no answer")
+
+
+def test_waits_are_bounded_however_often_one_waits() -> None:
+    assert back_off(100_000, longest=20.0) == 20.0
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_key_that_is_refused_before_anything_is_answered_is_tried_once(status: int) -> None:
+    with FaultyServer(lambda _: of({"error": "who are you?"}, status)) as server:
+        run = Run(server.url, requests(9))
+    assert len(server.bodies) == 1
+    assert run.problems == [f"the server at {server.url} answers with status {status}: who are you?"] * 9
+
+
+@pytest.mark.parametrize("concurrency", [1, 16])
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_firewall_that_blocks_prompts_leaves_the_others(status: int, concurrency: int) -> None:
+    def says(asked: Asked) -> Reply | None:
+        blocked = asked.body and "ignore" in asked.body["messages"][0]["content"]
+        return of({"message": "blocked"}, status) if blocked else chat()
+
+    attacks = [Request((Message("user", f"Please ignore {number}"),), 4) for number in range(5)]
+    with FaultyServer(says) as server:
+        run = Run(f"{server.url}?concurrency={concurrency}#big", [*requests(20), *attacks])
+    assert run.problems[:20] == [None] * 20
+    assert run.problems[20:] == [f"the server at {server.url} answers with status {status}: blocked"] * 5
 
 
 @pytest.mark.parametrize("status", [301, 307, 401, 403, 404])
@@ -104,7 +166,7 @@ def test_what_every_request_would_end_like_is_asked_once(status: int) -> None:
         with FaultyServer(after_probe(Reply(status=status, headers=there))) as server:
             run = Run(f"{server.url}?concurrency=1#big", requests(9))
         assert elsewhere.asked == []
-    assert len(server.bodies) == 2
+    assert len(server.bodies) == (3 if status in {401, 403} else 2)  # the key is tried once more
     assert all(f"status {status}" in str(problem) for problem in run.problems)
 
 

@@ -27,6 +27,7 @@ import os
 import signal
 from pathlib import Path
 
+from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants.plain import BACKEND as PLAIN
 from pytest_quantgate.variants.spec import parse_spec
 
@@ -43,8 +44,9 @@ class Dies:
         try:
             (PLACE / "first").mkdir()
         except FileExistsError:
+            signal.alarm(120)  # nobody waits for ever where that never comes
             (PLACE / "fifo").read_text()  # until the first one has answered something
-            os.kill(os.getpid(), signal.SIGKILL)
+            {end}
         return PLAIN.load(parse_spec("fp32"), folder, placement)
 
     def finish(self, model, placement):
@@ -86,11 +88,20 @@ def test_two_processes_answer_as_one_does(tmp_path: Path) -> None:
     assert found[1].generated == 13
 
 
-def test_a_process_that_dies_is_told_and_what_was_answered_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("end", "told", "repeated"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "variant 'dies': the process on cpu ended with signal SIGKILL", 1),
+        # a share of more than a megabyte is in no pipe
+        ("raise ModelError('the weights are torn')", "^the weights are torn$", 40_000),
+    ],
+    ids=["killed", "failed"],
+)
+def test_a_process_that_does_not_load_is_told_and_what_others_answer_meanwhile_is_kept(
+    end: str, told: str, repeated: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = resolve_model(str(build_tiny_model(tmp_path / "tiny")))
-    (tmp_path / "a_backend_that_dies.py").write_text(BACKEND.format(place=str(tmp_path)))
+    (tmp_path / "a_backend_that_dies.py").write_text(BACKEND.format(place=str(tmp_path), end=end))
     monkeypatch.syspath_prepend(tmp_path)
     os.mkfifo(tmp_path / "fifo")
 
@@ -106,10 +117,10 @@ def test_a_process_that_dies_is_told_and_what_was_answered_is_kept(
     register("dies", Entry("a_backend_that_dies:BACKEND"))
     try:
         variant = prepare_variant("dies", source, device="cpu")
-        asked = [request(" ".join(WORDS[number : number + 3])) for number in range(6)]
+        asked = [request(" ".join(WORDS[number : number + 3] * repeated)) for number in range(6)]
         progress = Opener(lambda: (tmp_path / "fifo").write_text("go on"))
         with CompletionCache(tmp_path / "cache.sqlite3") as cache:
-            with pytest.raises(ModelError, match=r"variant 'dies': the process on cpu ended with signal SIGKILL"):
+            with pytest.raises(ModelError, match=told):
                 answer(variant, asked, cache, progress, elsewhere=[on_device(variant, "cpu")])
             assert len(cache.get(variant.identity.digest, [each.digest for each in asked])) == 3
     finally:

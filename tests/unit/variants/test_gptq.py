@@ -156,9 +156,15 @@ def test_another_model_another_text_and_another_spec_are_made_anew(
     assert len({identity for _, identity in (before, *others)}) == 5
 
 
-def test_native_kernels_are_gptqmodel_s(pristine: Path) -> None:
+@pytest.mark.parametrize("spec", [SPECS[4], f"mix:down_proj={SPECS[4]};*=rtn:8bit-g64"])
+def test_native_kernels_are_gptqmodel_s_which_is_missed_before_anything_is_made(
+    pristine: Path, fresh: Path, spec: str
+) -> None:
+    source = resolve_model(str(pristine))
     with pytest.raises(SpecError, match=r"gptqmodel, which is not installed[\s\S]*--quant-kernels dense"):
-        loaded(pristine, SPECS[4], kernels="native")
+        prepare_variant(spec, source, device="cpu", kernels="native")
+    assert prepare_variant(spec, source, device="cpu", kernels="dense").placement.kernels == "dense"
+    assert not (fresh / "gptq").exists()
 
 
 def test_layers_that_read_the_tokens_themselves_cannot_be_calibrated(

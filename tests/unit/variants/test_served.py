@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -232,6 +233,8 @@ def test_facts_are_one_short_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY_VARIABLE, f"127.0.0.1={KEY}")
     echo = prepared(lambda asked: of(models(root=asked.key)) if "models" in asked.path else None)
     assert told(echo) == {"root": "Bearer [key]"}
+    spelled = Reply(json.dumps(models(root=KEY)).replace("-", "\\u002d").encode())
+    assert told(prepared(tells(v1_models=spelled))) == {"root": "[key]"}
 
 
 @pytest.fixture
