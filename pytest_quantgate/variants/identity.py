@@ -75,35 +75,54 @@ def identify(
     Raises:
         ModelError: A file cannot be read.
     """
+    template = checkpoint.chat_template_text(source.folder)
+    libraries = (*_LIBRARIES, *entry.requires.values(), *description.requires.values())
+    fields = {
+        "backend": entry.target,
+        "compute_dtype": placement.compute_dtype,
+        "device": hardware_of(placement),
+        "engine": ENGINE,
+        "kernels": placement.kernels,
+        # what its paths hold is identified, and not what they are called
+        "spec": str(replace(spec, model=None, lora=None)),
+    }
+    fields |= {f"version:{name}": version_of(name) for name in libraries}
+    fields |= contents(source, entry, description)
+    if placement.kernels == VLLM:
+        fields |= vllm.identity_of(placement)
+    if template and _CLOCK in template:
+        fields["date"] = _today()
+    return Identity(dict(sorted(fields.items())))
+
+
+def contents(source: ModelSource, entry: Entry, description: Description) -> dict[str, str]:
+    """The fields that files decide: those of the model, of its backend, and whatever else the spec names.
+
+    They cost little a second time, since digests of large files are remembered.
+
+    Args:
+        source: The model.
+        entry: As for ``identify``.
+        description: As for ``identify``.
+
+    Raises:
+        ModelError: A file cannot be read.
+    """
     folder = source.folder
     template = checkpoint.chat_template_text(folder)
     try:
         weights = f"{source.name}@{source.revision}" if source.revision else _files(_weights(folder))
         fields = {
-            "backend": entry.target,
             "chat_template": _NONE if template is None else hashlib.sha256(template.encode()).hexdigest(),
-            "compute_dtype": placement.compute_dtype,
             "config": _files([folder / checkpoint.CONFIG]),
-            "device": hardware_of(placement),
-            "engine": ENGINE,
             "generation_config": _files([folder / checkpoint.GENERATION_CONFIG]),
-            "kernels": placement.kernels,
-            # what its paths hold is identified, and not what they are called
-            "spec": str(replace(spec, model=None, lora=None)),
             "tokenizer": _files(folder / name for name in checkpoint.TOKENIZER_FILES),
             "weights": weights,
         }
         fields |= third_party(entry.target)
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
-    libraries = (*_LIBRARIES, *entry.requires.values(), *description.requires.values())
-    fields |= {f"version:{name}": version_of(name) for name in libraries}
-    fields |= description.identity
-    if placement.kernels == VLLM:
-        fields |= vllm.identity_of(placement)
-    if template and _CLOCK in template:
-        fields["date"] = _today()
-    return Identity(dict(sorted(fields.items())))
+    return fields | dict(description.identity)
 
 
 def third_party(target: str) -> dict[str, str]:
