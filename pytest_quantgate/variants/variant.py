@@ -212,7 +212,7 @@ def load_variant(variant: Variant, note: Callable[[str], None] | None = None) ->
     Raises:
         ModelError: It does not fit in memory, does not load, or cannot compute attention as its schedule says; its
             adapter does not fit the model; or a file that it is made of changed.
-        AuditError: It is not quantized as its spec says.
+        AuditError: It is not quantized as its spec says, or its adapter changes no weight.
         SpecError: An option names a module that the model does not have.
     """
     spec = str(variant.spec)
