@@ -62,8 +62,8 @@ def identify(
     A chat template that asks for the time puts today's date into every prompt, so the date becomes part of the
     identity of its model: it is answered anew each day.
 
-    A backend of ours is identified by its name and ``ENGINE``; that of another plugin also by the version of
-    the distributions that provide it, or by its file where none does.
+    A backend of ours is identified by its name and ``ENGINE``; that of another plugin also by the versions of
+    the distributions that provide it, and by its source files, which may be edited where they are installed from.
 
     Args:
         source: The model.
@@ -131,10 +131,18 @@ def third_party(target: str) -> dict[str, str]:
     package = module.partition(".")[0]
     if package == __name__.partition(".")[0]:
         return {}
-    if distributions := packages_distributions().get(package):
-        return {f"version:{name}": version_of(name) for name in distributions}
-    file = getattr(import_module(module), "__file__", None)
-    return {"backend_file": _files([Path(file)]) if file else _NONE}
+    versions = {f"version:{name}": version_of(name) for name in packages_distributions().get(package, ())}
+    return versions | {"backend_files": _sources(module)}
+
+
+def _sources(module: str) -> str:
+    """One digest for the file of a module and, where it is part of a package, for all Python files beside and below."""
+    file = Path(getattr(import_module(module), "__file__", None) or "")
+    if not file.is_file():  # it is part of an archive, or no file at all
+        return _NONE
+    beside = file.parent.rglob("*.py") if "." in module or file.stem == "__init__" else ()
+    paths = sorted({file, *beside})
+    return digest_of([[path.relative_to(file.parent).as_posix(), file_digest(path)] for path in paths])
 
 
 def _today() -> str:
