@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
@@ -10,6 +11,7 @@ import gguf
 import numpy as np
 from gguf import GGMLQuantizationType as Kind
 from gguf import quants
+from safetensors.numpy import load_file
 
 WIDTH = 256
 LAYERS = 3
@@ -86,16 +88,58 @@ def write_gguf(
     return dense
 
 
+def write_checkpoint(path: Path, folder: Path, kind: Kind, file_type: gguf.LlamaFileType) -> None:
+    """Write the Llama of a checkpoint folder, its layers in one type that the library quantizes to.
+
+    The tokenizer is a byte-level one of as many tokens: who asks the model must do so by the checkpoint's own ids.
+
+    Args:
+        path: The file.
+        folder: A folder with one file of weights, head and embedding tied.
+        kind: Type of its layers; all else is stored in 32 bits.
+        file_type: What the file says of itself.
+    """
+    config = json.loads((folder / "config.json").read_text())
+    heads = config["num_attention_heads"]
+    writer = gguf.GGUFWriter(str(path), "llama")
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(config["num_key_value_heads"])
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    writer.add_rope_dimension_count(config["head_dim"])
+    writer.add_file_type(file_type)
+    _add_tokenizer(writer, "{{ messages[0]['content'] }}", config["vocab_size"])
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config["num_hidden_layers"])
+    for name, weight in load_file(folder / "model.safetensors").items():
+        values = weight.astype(np.float32)
+        if name.endswith(("q_proj.weight", "k_proj.weight")):  # turned for their rotation
+            values = values.reshape(heads, 2, -1, values.shape[1]).swapaxes(1, 2).reshape(values.shape)
+        stored = names.get_name(name, try_suffixes=(".weight",))
+        assert stored is not None, name
+        if name.endswith("_proj.weight"):
+            writer.add_tensor(stored, quants.quantize(values, kind), raw_dtype=kind)
+        else:
+            writer.add_tensor(stored, values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 _BYTES = [chr(code) for code in (*range(33, 127), *range(161, 173), *range(174, 256), *range(256, 324))]
 _TOKENS = [*_BYTES, "th", "<|end|>"]
 _VOCABULARY = len(_TOKENS)
 
 
-def _add_tokenizer(writer: gguf.GGUFWriter, template: str | None) -> None:
+def _add_tokenizer(writer: gguf.GGUFWriter, template: str | None, words: int = _VOCABULARY) -> None:
+    others = [f"<|{number}|>" for number in range(words - _VOCABULARY)]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
-    writer.add_token_list(_TOKENS)
-    writer.add_token_types([1] * (_VOCABULARY - 1) + [3])
+    writer.add_token_list([*_TOKENS, *others])
+    writer.add_token_types([1] * (_VOCABULARY - 1) + [3] * (1 + len(others)))
     writer.add_token_merges(["t h"])
     writer.add_eos_token_id(_VOCABULARY - 1)
     writer.add_bos_token_id(_VOCABULARY - 1)

@@ -2,7 +2,8 @@
 
 Every entry is bound to the digest of its variant's identity and of its request, and sealed with a digest over all
 of it: what does not match is treated as missing. A file that is torn or not ours is set aside with a warning and
-begun anew; a folder that cannot be written means a run without a cache. Neither ends a run.
+begun anew; a folder that cannot be written means a run without a cache. Neither ends a run. The whole file is checked
+only when a part of it could not be read: that takes seconds for a large one, and the seals tell of the rest.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import json
 import sqlite3
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite, nan
 from pathlib import Path
-from typing import Any, Literal, Self, cast, get_args
+from typing import Any, Literal, Self, TypeVar, cast, get_args
 
 from filelock import FileLock, Timeout
 
@@ -43,7 +44,10 @@ CREATE TABLE IF NOT EXISTS measures (
 """
 BUSY_SECONDS = 30.0
 ASIDE = ".damaged-"
+_PRIMARY = 0xFF  # of an error code that SQLite extended
 CHUNK = 500  # parameters of one IN (...) list; SQLite allows at least 999
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,25 +203,40 @@ class CompletionCache:
 
     def _read(self, query: str, parameters: tuple[str, ...]) -> list[tuple[Any, ...]]:
         try:
-            return self._database.execute(query, parameters).fetchall()
+            return self._attempt(lambda database: database.execute(query, parameters).fetchall())
         except sqlite3.DatabaseError as error:
             _warn(f"the completion cache {self.path} cannot be read ({error}); answers are made again")
             return []
 
     def _write(self, statement: str, rows: Sequence[tuple[str, ...]]) -> None:
+        def commit(database: sqlite3.Connection) -> None:
+            with database:
+                database.executemany(statement, rows)
+
         try:
-            with self._database:
-                self._database.executemany(statement, rows)
+            self._attempt(commit)
         except sqlite3.DatabaseError as error:
             _warn(f"the completion cache {self.path} cannot be written ({error}); the run goes on without it")
 
-    def _open(self) -> sqlite3.Connection:
+    def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do it, and where the file turns out to be damaged, once more with what took its place."""
+        try:
+            return work(self._database)
+        except sqlite3.DatabaseError as error:
+            code = getattr(error, "sqlite_errorcode", 0)  # what Python itself says has none
+            if code & _PRIMARY not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise
+        self._database.close()
+        self._database = self._open(checked=True)  # another process may have begun a new file already
+        return work(self._database)
+
+    def _open(self, *, checked: bool = False) -> sqlite3.Connection:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # The lock covers opening only: two processes must not both judge, or both replace, a damaged file.
             with FileLock(f"{self.path}.lock", timeout=BUSY_SECONDS):
                 try:
-                    return _connect(self.path)
+                    return _connect(self.path, checked=checked)
                 except _NotOurs as error:
                     aside = self._set_aside()
                     _warn(f"the completion cache {self.path} {error}; it was set aside as {aside.name}")
@@ -240,10 +259,10 @@ class _NotOurs(Exception):  # noqa: N818  (a signal inside this file, not an err
     """The file is torn, or another program's."""
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, *, checked: bool = False) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
     try:
-        _prepare(database)
+        _prepare(database, checked=checked)
     except sqlite3.OperationalError:
         database.close()
         raise  # locked, read-only, full: the file itself may be sound
@@ -256,7 +275,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _prepare(database: sqlite3.Connection) -> None:
+def _prepare(database: sqlite3.Connection, *, checked: bool) -> None:
     (application,) = database.execute("PRAGMA application_id").fetchone()
     (version,) = database.execute("PRAGMA user_version").fetchone()
     (tables,) = database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
@@ -265,9 +284,10 @@ def _prepare(database: sqlite3.Connection) -> None:
     database.execute("PRAGMA journal_mode = WAL")
     # NORMAL with WAL keeps committed answers through a killed process; only a power cut may lose the last ones.
     database.execute("PRAGMA synchronous = NORMAL")
-    (state,) = database.execute("PRAGMA quick_check(1)").fetchone()
-    if state != "ok":
-        raise _NotOurs(f"is damaged ({state})")
+    if checked:
+        (state,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        if state != "ok":
+            raise _NotOurs(f"is damaged ({state.splitlines()[-1]})")
     if not tables:
         database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")

@@ -63,8 +63,7 @@ def kept_for(
 ) -> dict[str, Completion]:
     """The kept answers to some requests, by digest.
 
-    The whole answer is taken where it is there, and else a stopped one that today's checks would stop, too. A whole one
-    that broke off behind its decision is not taken: stopped, it would not have broken off.
+    The whole answer is taken where it is there, and else a stopped one that today's checks would stop, too.
 
     Args:
         wanted: What is asked, by digest.
@@ -75,9 +74,7 @@ def kept_for(
     found = stored(dict.fromkeys([*whole.values(), *wanted]))
     known: dict[str, Completion] = {}
     for digest, request in wanted.items():
-        kept = found.get(whole[digest])
-        if kept is None or (kept.finish_reason == "invalid" and is_decided(request.until, kept.text, registry)):
-            kept = found.get(digest)
+        kept = found.get(whole[digest]) or found.get(digest)
         if kept is not None and (kept.finish_reason != "decided" or is_decided(request.until, kept.text, registry)):
             known[digest] = kept
     return known

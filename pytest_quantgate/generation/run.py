@@ -64,8 +64,8 @@ def answer(
     """Answer every request, loading the model only when an answer is missing, and only once.
 
     Each answer is in the cache as soon as it is finished, so that an interrupted or killed run loses only
-    what was in flight. The model is freed before this returns. What a server could not answer is not kept:
-    it may answer the next time.
+    what was in flight. The model is freed before this returns. What a server could not answer is not kept, nor where
+    logits were not numbers: the next run asks again.
 
     Args:
         variant: Who answers, and under which schedule.
@@ -93,7 +93,7 @@ def answer(
     turn = generated = 0
 
     def keep(fresh: Mapping[str, Completion]) -> None:
-        kept = _answered(fresh) if isinstance(variant, ServedVariant) else fresh
+        kept = {digest: each for digest, each in fresh.items() if _outlives_the_run(variant, each)}
         cache.put(identity, {_key(wanted[digest], digest, each): each for digest, each in kept.items()})
         completions.update(fresh)
 
@@ -126,8 +126,12 @@ def _key(request: Request, digest: str, completion: Completion) -> str:
     return request.whole.digest if request.until and completion.finish_reason != "decided" else digest
 
 
-def _answered(fresh: Mapping[str, Completion]) -> dict[str, Completion]:
-    return {digest: completion for digest, completion in fresh.items() if completion.problem is None}
+def _outlives_the_run(variant: Variant | ServedVariant, completion: Completion) -> bool:
+    """Whether asking again would give the same: a server may answer, and a device that was at fault compute rightly."""
+    if isinstance(variant, ServedVariant):
+        return completion.problem is None
+    # what has no prompt cannot be rendered, whoever tries
+    return completion.finish_reason != "invalid" or not completion.prompt_tokens
 
 
 class _Engine(Protocol):

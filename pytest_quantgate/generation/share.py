@@ -16,7 +16,7 @@ from pytest_quantgate.generation.offline_environment import prepare_environment
 from pytest_quantgate.generation.run import generate
 from pytest_quantgate.generation.shares import Advanced, Failed, Job, Kept, Noted, Told
 from pytest_quantgate.variants.registry import entry_of, register
-from pytest_quantgate.variants.variant import load_variant
+from pytest_quantgate.variants.variant import check_unchanged, load_variant
 
 if TYPE_CHECKING:
     from pytest_quantgate.generation.completion import Completion
@@ -60,8 +60,10 @@ def _serve_offline(job: Job, connection: Connection) -> NoReturn:
 
     warnings.simplefilter("ignore", FutureWarning)  # of torch to vLLM
     listener = _Listener(connection)
+    check_unchanged(job.variant)
     offline = Offline(job.variant, listener.note)
     try:
+        check_unchanged(job.variant)  # vLLM reads the files itself, and takes its time
         while True:
             listener.tell("ready")
             offline.generate(connection.recv(), listener.keep, listener)

@@ -24,7 +24,7 @@ FIELDS: Final = {
     "generation_config": "generation settings",
     "spec": "spec",
     "backend": "backend",
-    "backend_file": "file of the backend",
+    "backend_files": "files of the backend",
     "compute_dtype": "compute dtype",
     "kernels": "kernels",
     "device": "device",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import PreTrainedModel
 
-from pytest_quantgate.errors import ModelError
+from pytest_quantgate.errors import AuditError, ModelError, QuantgateError
 from pytest_quantgate.variants.adapter import PREFIX, WEIGHTS, Adapter, check_fit
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.loading import dtype_of, quiet
@@ -30,6 +31,7 @@ def put_on(model: PreTrainedModel, adapter: Adapter, placement: Placement, where
 
     Raises:
         ModelError: It does not fit, or peft does not know the quantizer's layers.
+        AuditError: It changes no weight, so that the model would be answered for under another name.
     """
     shapes = {
         name: (int(module.out_features), int(module.in_features))
@@ -40,9 +42,12 @@ def put_on(model: PreTrainedModel, adapter: Adapter, placement: Placement, where
     check_fit(adapter, shapes, where)
     dtype = dtype_of(placement.compute_dtype)
     try:
+        tensors = load_file(adapter.folder / WEIGHTS, device=placement.device)
+        weights = {PREFIX + name.removeprefix(PREFIX): tensor.to(dtype) for name, tensor in tensors.items()}
+        _refuse_idle(adapter, weights, where)
         with quiet():
-            _load(model, adapter, dtype, placement.device)
-    except ModelError:
+            _load(model, adapter, weights)
+    except QuantgateError:
         raise
     except Exception as error:  # peft and transformers raise anything
         raise ModelError(
@@ -56,7 +61,20 @@ def put_on(model: PreTrainedModel, adapter: Adapter, placement: Placement, where
     ready.eval().requires_grad_(requires_grad=False)
 
 
-def _load(model: Any, adapter: Adapter, dtype: torch.dtype, device: str) -> None:
+def _refuse_idle(adapter: Adapter, weights: Mapping[str, torch.Tensor], where: str) -> None:
+    """Refuses an adapter that adds nothing to what any layer gives out; what is no number counts as something."""
+    for layer in adapter.layers:
+        below, above = (weights[f"{PREFIX}{layer}.lora_{side}.weight"].float() for side in "AB")
+        if (adapter.alpha * (above @ below)).any():
+            return
+    raise AuditError(
+        f"the adapter in {adapter.folder} changes no weight: lora_B times lora_A by lora_alpha is 0 in every layer",
+        where=where,
+        hint="name the adapter that training left; one that was not trained yet begins with zeros",
+    )
+
+
+def _load(model: Any, adapter: Adapter, weights: dict[str, torch.Tensor]) -> None:
     from peft import LoraConfig
 
     config = LoraConfig(
@@ -67,8 +85,6 @@ def _load(model: Any, adapter: Adapter, dtype: torch.dtype, device: str) -> None
         fan_in_fan_out=adapter.transposed,
         inference_mode=True,
     )
-    tensors = load_file(adapter.folder / WEIGHTS, device=device)
-    weights = {PREFIX + name.removeprefix(PREFIX): tensor.to(dtype) for name, tensor in tensors.items()}
     found = model.load_adapter(peft_config=config, adapter_state_dict=weights)
     wrong = sorted({*found.missing_keys, *found.unexpected_keys, *map(str, found.mismatched_keys)})
     if wrong:

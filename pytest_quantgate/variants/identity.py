@@ -62,8 +62,8 @@ def identify(
     A chat template that asks for the time puts today's date into every prompt, so the date becomes part of the
     identity of its model: it is answered anew each day.
 
-    A backend of ours is identified by its name and ``ENGINE``; that of another plugin also by the version of
-    the distributions that provide it, or by its file where none does.
+    A backend of ours is identified by its name and ``ENGINE``; that of another plugin also by the versions of
+    the distributions that provide it, and by its source files, which may be edited where they are installed from.
 
     Args:
         source: The model.
@@ -75,35 +75,54 @@ def identify(
     Raises:
         ModelError: A file cannot be read.
     """
+    template = checkpoint.chat_template_text(source.folder)
+    libraries = (*_LIBRARIES, *entry.requires.values(), *description.requires.values())
+    fields = {
+        "backend": entry.target,
+        "compute_dtype": placement.compute_dtype,
+        "device": hardware_of(placement),
+        "engine": ENGINE,
+        "kernels": placement.kernels,
+        # what its paths hold is identified, and not what they are called
+        "spec": str(replace(spec, model=None, lora=None)),
+    }
+    fields |= {f"version:{name}": version_of(name) for name in libraries}
+    fields |= contents(source, entry, description)
+    if placement.kernels == VLLM:
+        fields |= vllm.identity_of(placement)
+    if template and _CLOCK in template:
+        fields["date"] = _today()
+    return Identity(dict(sorted(fields.items())))
+
+
+def contents(source: ModelSource, entry: Entry, description: Description) -> dict[str, str]:
+    """The fields that files decide: those of the model, of its backend, and whatever else the spec names.
+
+    They cost little a second time, since digests of large files are remembered.
+
+    Args:
+        source: The model.
+        entry: As for ``identify``.
+        description: As for ``identify``.
+
+    Raises:
+        ModelError: A file cannot be read.
+    """
     folder = source.folder
     template = checkpoint.chat_template_text(folder)
     try:
         weights = f"{source.name}@{source.revision}" if source.revision else _files(_weights(folder))
         fields = {
-            "backend": entry.target,
             "chat_template": _NONE if template is None else hashlib.sha256(template.encode()).hexdigest(),
-            "compute_dtype": placement.compute_dtype,
             "config": _files([folder / checkpoint.CONFIG]),
-            "device": hardware_of(placement),
-            "engine": ENGINE,
             "generation_config": _files([folder / checkpoint.GENERATION_CONFIG]),
-            "kernels": placement.kernels,
-            # what its paths hold is identified, and not what they are called
-            "spec": str(replace(spec, model=None, lora=None)),
             "tokenizer": _files(folder / name for name in checkpoint.TOKENIZER_FILES),
             "weights": weights,
         }
         fields |= third_party(entry.target)
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
-    libraries = (*_LIBRARIES, *entry.requires.values(), *description.requires.values())
-    fields |= {f"version:{name}": version_of(name) for name in libraries}
-    fields |= description.identity
-    if placement.kernels == VLLM:
-        fields |= vllm.identity_of(placement)
-    if template and _CLOCK in template:
-        fields["date"] = _today()
-    return Identity(dict(sorted(fields.items())))
+    return fields | dict(description.identity)
 
 
 def third_party(target: str) -> dict[str, str]:
@@ -112,10 +131,18 @@ def third_party(target: str) -> dict[str, str]:
     package = module.partition(".")[0]
     if package == __name__.partition(".")[0]:
         return {}
-    if distributions := packages_distributions().get(package):
-        return {f"version:{name}": version_of(name) for name in distributions}
-    file = getattr(import_module(module), "__file__", None)
-    return {"backend_file": _files([Path(file)]) if file else _NONE}
+    versions = {f"version:{name}": version_of(name) for name in packages_distributions().get(package, ())}
+    return versions | {"backend_files": _sources(module)}
+
+
+def _sources(module: str) -> str:
+    """One digest for the file of a module and, where it is part of a package, for all Python files beside and below."""
+    file = Path(getattr(import_module(module), "__file__", None) or "")
+    if not file.is_file():  # it is part of an archive, or no file at all
+        return _NONE
+    beside = file.parent.rglob("*.py") if "." in module or file.stem == "__init__" else ()
+    paths = sorted({file, *beside})
+    return digest_of([[path.relative_to(file.parent).as_posix(), file_digest(path)] for path in paths])
 
 
 def _today() -> str:

@@ -134,9 +134,13 @@ def _is_quantized(tensor: TensorHeader, description: Description) -> bool:
 
 def _container_bytes() -> int:
     """What the container's memory limit leaves; very much where there is none."""
-    with suppress(OSError, ValueError, KeyError):
-        limit = int((_CGROUP / "memory.max").read_text())  # "max" is no number: no limit
-        used = int((_CGROUP / "memory.current").read_text())
-        facts = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
-        return max(0, limit - used + int(facts["inactive_file"]))  # file pages are given back on demand
+    folder = _CGROUP / "memory"  # of version 1
+    for limit, used, reclaimable in (
+        (_CGROUP / "memory.max", _CGROUP / "memory.current", "inactive_file"),
+        (folder / "memory.limit_in_bytes", folder / "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        with suppress(OSError, ValueError, KeyError):
+            most, taken = int(limit.read_text()), int(used.read_text())  # "max" is no number: no limit
+            facts = dict(line.split() for line in used.with_name("memory.stat").read_text().splitlines())
+            return max(0, most - taken + int(facts[reclaimable]))  # file pages are given back on demand
     return 1 << 62

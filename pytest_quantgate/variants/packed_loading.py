@@ -1,7 +1,8 @@
 """Loads checkpoints whose layers are packed (``packed``), by torch alone. Imports torch: import it only to load.
 
 transformers loads GPTQ and AWQ checkpoints by gptqmodel's kernels, which need a compiler and versions of torch of their
-own. Here their layers are held as they are stored, so that they can be audited, and spread out from there.
+own. Here their layers are held as they are stored, so that they can be audited, and spread out from there. Packed ones
+unpack their weights each time they compute: that serves to calibrate the layers behind them, and nothing else.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 What is stored is told from config.json, or from the GGUF file that a folder was converted from; ``stored_config`` and
 ``gguf_types`` say how. A quantized checkpoint is audited by what its files hold for each layer. On a CPU its layers are
 spread out once, like those of every weight-only variant; FP8 and MXFP4 checkpoints have no other way there, so what
-kernels of a GPU round of the activations is not judged on a CPU.
+kernels of a GPU round of the activations is not judged on a CPU. GPTQ, AWQ and compressed-tensors checkpoints, which
+servers run by kernels of their own, are spread out on every device.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ NAME: Final = "stored"
 HALF_BITS: Final = 16
 _COMPUTE: Final = {"F16": "float16", "BF16": "bfloat16"}
 _MOSTLY_PLAIN: Final = 12  # bits: with the most that GGUF quantizes to, 8.5, half of the weights would be in fp16
+_OF_SERVERS: Final = ("gptq", "awq", "compressed-tensors")  # no kernels for their weights here
 _SLACK: Final = 2  # a checkpoint of 4 bits that takes 8 a weight is none; scales of small groups may well take two
 
 
@@ -141,6 +143,7 @@ def _of_storage(storage: Storage, tensors: tuple[TensorHeader, ...], folder: Pat
         max_bits=HALF_BITS if storage.bits is None else min(HALF_BITS, _SLACK * storage.bits),
         cuda_dtype="bfloat16" if rest == {"BF16"} else "float16",
         dense=not storage.activations,
+        native=storage.method not in _OF_SERVERS,
         bits=storage.bits,
         identity=identity,
         requires=storage.requires,

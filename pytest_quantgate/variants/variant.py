@@ -9,11 +9,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from pytest_quantgate.errors import ModelError, SpecError
+from pytest_quantgate.variants.adapter import Adapter
 from pytest_quantgate.variants.additions import check_adapter, describe_all
 from pytest_quantgate.variants.audit import Audit, check_audit, measure, measure_coverage
 from pytest_quantgate.variants.checkpoint import read_tensors
 from pytest_quantgate.variants.device import VLLM, Placement, place
-from pytest_quantgate.variants.identity import Identity, identify
+from pytest_quantgate.variants.identity import Identity, contents, identify
 from pytest_quantgate.variants.memory import check_memory, estimate_bytes, mapped_weights, release_memory
 from pytest_quantgate.variants.modules import check_skips, modules_of
 from pytest_quantgate.variants.registry import Description, backend_of, entry_of
@@ -183,6 +184,30 @@ def run_another_way(variant: Variant, *, kernels: bool) -> Variant:
     return replace(variant, schedule=schedule, identity=variant.identity.with_schedule(str(schedule)))
 
 
+def check_unchanged(variant: Variant) -> tuple[Description, Adapter | None]:
+    """Refuses a variant whose files are no longer those that it is identified by: its answers would be kept as theirs.
+
+    Args:
+        variant: What is about to be loaded, or was.
+
+    Returns:
+        What its spec means, and its adapter.
+
+    Raises:
+        ModelError: A file changed or cannot be read; the message says which.
+        SpecError: As for ``prepare_variant``.
+    """
+    description, adapter = describe_all(variant.spec, variant.model.folder)
+    now, known = contents(variant.model, entry_of(variant.spec.name), description), variant.identity.fields
+    if changed := sorted(name for name, value in now.items() if known.get(name) != value):
+        raise ModelError(
+            f"files that it is made of changed since the run began: {', '.join(changed).replace('_', ' ')}",
+            where=f"variant {str(variant.spec)!r}",
+            hint="run again",
+        )
+    return description, adapter
+
+
 def load_variant(variant: Variant, note: Callable[[str], None] | None = None) -> LoadedModel:
     """Loads a variant: memory first, then the weights, then the audit, then compute dtype and kernels.
 
@@ -195,7 +220,7 @@ def load_variant(variant: Variant, note: Callable[[str], None] | None = None) ->
     Raises:
         ModelError: It does not fit in memory, does not load, or cannot compute attention as its schedule says; its
             adapter does not fit the model; or a file that it is made of changed.
-        AuditError: It is not quantized as its spec says.
+        AuditError: It is not quantized as its spec says, or its adapter changes no weight.
         SpecError: An option names a module that the model does not have.
     """
     spec = str(variant.spec)
@@ -204,11 +229,7 @@ def load_variant(variant: Variant, note: Callable[[str], None] | None = None) ->
 
     backend = backend_of(variant.spec.name)
     placement = variant.placement
-    description, adapter = describe_all(variant.spec, variant.model.folder)
-    if description.identity != variant.description.identity:
-        raise ModelError(
-            "a file that it is made of changed since the run began", where=f"variant {spec!r}", hint="run again"
-        )
+    description, adapter = check_unchanged(variant)
     tokenizer = load_tokenizer(variant.model.folder)
     make = getattr(backend, "make", None)
     if make is not None:
@@ -233,5 +254,6 @@ def load_variant(variant: Variant, note: Callable[[str], None] | None = None) ->
         put_on(model, adapter, placement, f"variant {spec!r}")
     if variant.schedule.attention is not None:
         set_attention(model, variant.schedule.attention, spec)
+    check_unchanged(variant)  # what was read meanwhile may be neither the one nor the other
     release_memory()
     return LoadedModel(variant, model, tokenizer, audit)

@@ -103,6 +103,57 @@ def test_a_torn_file_is_set_aside(path: Path) -> None:
         assert cache.get("variant", ["request-1"]) == {}
 
 
+def damage(path: Path) -> dict[str, Completion]:
+    """Fill a cache, and then one page in the middle of its file with noise; what was in it."""
+    many = {f"request-{number}": ANSWER for number in range(2000)}
+    with CompletionCache(path) as cache:
+        cache.put("variant", many)
+    content = bytearray(path.read_bytes())
+    size = int.from_bytes(content[16:18], "big")  # of a page
+    middle = len(content) // size // 2 * size
+    content[middle : middle + size] = b"\xff" * size
+    path.write_bytes(bytes(content))
+    return many
+
+
+def test_damage_inside_is_told_when_it_is_read_and_the_file_begun_anew(path: Path) -> None:
+    many = damage(path)
+    with CompletionCache(path) as cache:
+        with pytest.warns(QuantgateWarning, match="is damaged .* set aside"):
+            assert len(cache.get("variant", many)) < len(many)
+        cache.put("variant", many)
+        assert cache.get("variant", many) == many
+    assert len([*path.parent.glob("*.damaged-*")]) == 1
+    with CompletionCache(path) as cache:
+        assert cache.get("variant", many) == many
+
+
+def test_damage_inside_is_told_when_it_is_written_to_and_what_is_written_is_kept(path: Path) -> None:
+    many = damage(path)
+    with CompletionCache(path) as cache:
+        with pytest.warns(QuantgateWarning, match="is damaged .* set aside"):
+            cache.put("variant", many)
+        assert cache.get("variant", many) == many
+
+
+def test_a_file_that_another_process_began_anew_is_not_set_aside_again(path: Path) -> None:
+    many = damage(path)
+    with CompletionCache(path) as late, CompletionCache(path) as first:
+        with pytest.warns(QuantgateWarning, match="set aside"):
+            first.get("variant", many)
+        first.put("variant", many)
+        assert late.get("variant", many) == many
+    assert len([*path.parent.glob("*.damaged-*")]) == 1
+
+
+def test_a_cache_that_was_closed_has_no_answers_and_says_so(path: Path) -> None:
+    cache = CompletionCache(path)
+    cache.put("variant", {"a": ANSWER})
+    cache.close()
+    with pytest.warns(QuantgateWarning, match="cannot be read"):
+        assert cache.get("variant", ["a"]) == {}
+
+
 def test_a_folder_that_cannot_be_made_means_a_run_without_a_cache(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("a file where the folder should be")

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from multiprocessing import Pipe
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from pytest_quantgate.cases.model import Message
 from pytest_quantgate.errors import ModelError, UsageError
+from pytest_quantgate.generation import share
 from pytest_quantgate.generation.cache import CompletionCache
 from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.run import answer
-from pytest_quantgate.generation.shares import deal
+from pytest_quantgate.generation.shares import Job, deal
 from pytest_quantgate.variants import device
 from pytest_quantgate.variants.device import Placement, split_devices
-from pytest_quantgate.variants.registry import Entry, register, unregister
+from pytest_quantgate.variants.registry import Entry, entry_of, register, unregister
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import on_device, prepare_variant
 from tests.tiny_model import WORDS, build_tiny_model
@@ -86,6 +91,48 @@ def test_two_processes_answer_as_one_does(tmp_path: Path) -> None:
     assert texts[0] == texts[1]
     assert found[0].audit == found[1].audit
     assert found[1].generated == 13
+
+
+def test_weights_that_change_before_a_process_loads_them_are_an_error_and_nothing_is_kept(tmp_path: Path) -> None:
+    folder = build_tiny_model(tmp_path / "tiny")
+    variant = prepare_variant("fp16", resolve_model(str(folder)), device="cpu")
+    build_tiny_model(folder, seed=1)
+    with CompletionCache(tmp_path / "cache.sqlite3") as cache:
+        with pytest.raises(ModelError, match="changed since the run began: weights"):
+            answer(variant, [request("kol"), request("tul")], cache, SilentProgress(), elsewhere=[variant])
+        assert cache.info().completions == 0
+
+
+@pytest.mark.parametrize("when", ["before", "while"])
+def test_vllm_answers_nothing_from_weights_that_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    folder = build_tiny_model(tmp_path / "tiny")
+    variant = prepare_variant("fp16", resolve_model(str(folder)), device="cpu")
+    variant = replace(variant, placement=replace(variant.placement, kernels="vllm"))
+    done = []
+
+    class Offline:
+        def __init__(self, *_: object) -> None:
+            done.append("loaded")
+            build_tiny_model(folder, seed=1)
+
+        def generate(self, *_: object) -> None:
+            done.append("answered")
+
+        def close(self) -> None:
+            done.append("closed")
+
+    monkeypatch.setitem(sys.modules, "pytest_quantgate.generation.offline", SimpleNamespace(Offline=Offline))
+    monkeypatch.setattr(share, "prepare_environment", lambda *_: None)
+    ours, theirs = Pipe()
+    ours.send(Job(variant, entry_of("fp16"), 1))
+    ours.send([request("kol")])
+    if when == "before":
+        build_tiny_model(folder, seed=1)
+    with theirs, ours, pytest.raises(ModelError, match="changed since the run began: weights"):
+        share._serve(theirs)  # noqa: SLF001  (what a process does)
+    assert done == ([] if when == "before" else ["loaded", "closed"])
 
 
 @pytest.mark.parametrize(

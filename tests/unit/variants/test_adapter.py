@@ -16,7 +16,7 @@ from bitsandbytes.nn.modules import Linear4bit
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 
-from pytest_quantgate.errors import ModelError, SpecError
+from pytest_quantgate.errors import AuditError, ModelError, SpecError
 from pytest_quantgate.variants import variant
 from pytest_quantgate.variants.adapter import CONFIG, WEIGHTS, read_adapter
 from pytest_quantgate.variants.loading import quiet
@@ -120,6 +120,38 @@ def test_an_adapter_goes_on_any_variant(pristine: Path, made: Path, spec: str) -
     assert logits(model).isfinite().all()
     base = prepare_variant(spec, resolve_model(str(pristine)), device="cpu")
     assert not torch.allclose(logits(model), logits(load_variant(base)), atol=0.02)
+
+
+@pytest.mark.parametrize("kernels", ["dense", "native"])
+@pytest.mark.parametrize(
+    "zeroed", [("lora_A", "lora_B"), ("lora_A",), ("lora_B",)], ids=["all", "what comes in", "what goes out"]
+)
+def test_an_adapter_that_changes_no_weight_is_refused(
+    pristine: Path, adapter: Path, zeroed: tuple[str, ...], kernels: str
+) -> None:
+    def clear(weights: dict[str, Any]) -> None:
+        for name, weight in weights.items():
+            if any(side in name for side in zeroed):
+                weight.zero_()
+
+    edit_weights(adapter, clear)
+    with pytest.raises(AuditError, match=r"variant 'nf4\+lora:.* changes no weight"):
+        load_variant(prepared(pristine, "nf4", adapter, kernels))
+
+
+def test_an_adapter_whose_scale_is_zero_is_refused(pristine: Path, adapter: Path, edit: EditConfig) -> None:
+    edit(lora_alpha=0)
+    with pytest.raises(AuditError, match="changes no weight"):
+        load_variant(prepared(pristine, "fp16", adapter))
+
+
+def test_an_adapter_that_changes_one_layer_is_one(pristine: Path, adapter: Path) -> None:
+    def clear(weights: dict[str, Any]) -> None:
+        for name in [name for name in weights if "layers.1.mlp" not in name]:
+            weights[name].zero_()
+
+    edit_weights(adapter, clear)
+    assert not torch.equal(logits(load_variant(prepared(pristine, "fp16", adapter))), logits(plain(pristine)))
 
 
 def test_people_are_told_of_the_adapter_and_memory_counts_it(pristine: Path, made: Path) -> None:

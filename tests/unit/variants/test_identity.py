@@ -132,21 +132,45 @@ def own_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     sys.modules.pop("own_backend", None)
 
 
-def test_a_backend_of_another_plugin_is_known_by_its_version(
+def changed(before: Identity, after: Identity) -> set[str]:
+    return {name for name in before.fields if before.fields[name] != after.fields[name]}
+
+
+def test_a_backend_of_another_plugin_is_known_by_its_version_and_its_file(
     folder: Path, own_backend: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(identity_module, "packages_distributions", lambda: {own_backend.stem: ["pytest"]})
-    fields = identity(folder, "own").fields
-    assert fields["backend"] == "own_backend:BACKEND"
-    assert fields["version:pytest"] == pytest.__version__
-    assert "backend_file" not in fields
+    before = identity(folder, "own")
+    assert before.fields["backend"] == "own_backend:BACKEND"
+    assert before.fields["version:pytest"] == pytest.__version__
+    append(own_backend)  # as one edits what was installed from its checkout
+    assert changed(before, identity(folder, "own")) == {"backend_files"}
 
 
 def test_a_backend_that_no_distribution_provides_is_known_by_its_file(folder: Path, own_backend: Path) -> None:
     before = identity(folder, "own")
+    (own_backend.parent / "unrelated.py").write_text("")
+    assert identity(folder, "own") == before
     append(own_backend)
-    after = identity(folder, "own")
-    assert {name for name in before.fields if before.fields[name] != after.fields[name]} == {"backend_file"}
+    assert changed(before, identity(folder, "own")) == {"backend_files"}
+
+
+def test_a_backend_in_a_package_is_known_by_all_files_of_it(
+    folder: Path, own_backend: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = own_backend.parent / "a_package"
+    (package / "below").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    own_backend.rename(package / "backend.py")
+    (package / "below" / "loading.py").write_text("LOADED = 1")
+    register("packed", Entry("a_package.backend:BACKEND"))
+    monkeypatch.setattr(identity_module, "packages_distributions", lambda: {"a_package": ["pytest"]})
+    try:
+        before = identity(folder, "packed")
+        append(package / "below" / "loading.py")
+        assert changed(before, identity(folder, "packed")) == {"backend_files"}
+    finally:
+        unregister("packed")
 
 
 def test_the_digest_depends_on_fields_and_not_on_their_order() -> None:

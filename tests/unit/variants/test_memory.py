@@ -82,13 +82,21 @@ def test_what_does_not_fit_is_refused_with_both_figures(monkeypatch: pytest.Monk
         check_memory(15 << 29, "cpu", "fp16")
 
 
-@pytest.mark.parametrize(("limit", "expected"), [("1000", 1000 - 600 + 100), ("500", 0), ("max", None)])
+@pytest.mark.parametrize(
+    ("limit", "expected"), [("1000", 1000 - 600 + 100), ("500", 0), ("max", None), (str(2**63 - 4096), None)]
+)
+@pytest.mark.parametrize("version", [1, 2])
 def test_a_containers_limit_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, expected: int | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, expected: int | None, version: int
 ) -> None:
-    (tmp_path / "memory.max").write_text(limit)
-    (tmp_path / "memory.current").write_text("600")
-    (tmp_path / "memory.stat").write_text("anon 500\ninactive_file 100\n")
+    folder = tmp_path if version == 2 else tmp_path / "memory"
+    folder.mkdir(exist_ok=True)
+    names = ("memory.max", "memory.current") if version == 2 else ("memory.limit_in_bytes", "memory.usage_in_bytes")
+    for name, content in zip(names, (limit, "600"), strict=True):
+        (folder / name).write_text(content)
+    # version 1 tells of the group alone, too, without those below it
+    stat = "inactive_file 100" if version == 2 else "inactive_file 7\ntotal_inactive_file 100"
+    (folder / "memory.stat").write_text(f"anon 500\n{stat}\n")
     monkeypatch.setattr(memory, "_CGROUP", tmp_path)
     if expected is None:
         assert available_bytes("cpu") > 1000

@@ -216,7 +216,7 @@ def test_backends_of_other_plugins_can_be_part_and_are_part_of_the_identity(
     monkeypatch.setattr(identity, "packages_distributions", dict)  # it reads all that is installed
     variant = prepared(pristine, f"mix:down_proj={renamed}")
     assert variant.identity.fields["renamed calibration"] == "abc"
-    assert variant.identity.fields["renamed backend_file"]
+    assert variant.identity.fields["renamed backend_files"]
     notes: list[str] = []
     model = load_variant(variant, notes.append)
     assert notes == [f"making {renamed} of {pristine.name}, dense"]

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pytest_quantgate.errors import ModelError, QuantgateError, SpecError
+from pytest_quantgate.variants import device
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, prepare_variant
 from tests.stored_checkpoints import MAKERS, mxfp4
@@ -33,7 +34,8 @@ SUMMARIES = {
     "torchao-int8": "torchao Int8WeightOnly, 8 bits; as stored",
 }
 WEIGHT_ONLY = [name for name in MAKERS if name not in ("bitsandbytes-8bit", "compressed-tensors-W8A8")]
-WITH_KERNELS = [name for name in WEIGHT_ONLY if name not in ("fp8", "quanto-int4")]  # quanto's are compiled first
+WITH_KERNELS = ["bitsandbytes-4bit", "torchao-int8"]
+WITHOUT_KERNELS = ["awq", "compressed-tensors-W4A16", "gptq", "gptq-asymmetric"]
 
 Make = Callable[[str], Path]
 
@@ -117,6 +119,31 @@ def test_native_kernels_say_nearly_the_same(made: Make, name: str) -> None:
     assert native.variant.placement.kernels == "native"
     assert native.variant.identity != dense.variant.identity
     assert torch.allclose(logits(native), logits(dense), atol=1e-2)  # bitsandbytes unpacks to half precision
+
+
+@pytest.mark.parametrize("name", WITHOUT_KERNELS)
+def test_what_only_servers_have_kernels_for_is_spread_out_whatever_is_asked(made: Make, name: str) -> None:
+    native, dense = load(made(name), "native"), load(made(name))
+    assert native.variant.placement.kernels == "dense"
+    assert native.variant.identity == dense.variant.identity
+    assert type(native.model.get_submodule(LAYER)) is torch.nn.Linear
+    assert torch.equal(weight_in(native), weight_in(dense))
+
+
+@pytest.mark.parametrize(
+    ("name", "kernels"),
+    [
+        *((name, "dense") for name in WITHOUT_KERNELS),
+        *((name, "native") for name in (*WITH_KERNELS, "quanto-int4", "fp8", "compressed-tensors-W8A8")),
+    ],
+)
+def test_on_cuda_only_those_with_kernels_of_their_own_are_native(
+    made: Make, monkeypatch: pytest.MonkeyPatch, name: str, kernels: str
+) -> None:
+    monkeypatch.setattr(device, "cuda_device_count", lambda: 1)
+    monkeypatch.setattr(device, "_gpu_name", lambda _: "a GPU")
+    variant = prepare_variant("stored", resolve_model(str(made(name))), device="cuda")
+    assert (variant.placement.kernels, variant.identity.fields["kernels"]) == (kernels, kernels)
 
 
 @pytest.mark.parametrize("name", ["bitsandbytes-8bit", "compressed-tensors-W8A8"])

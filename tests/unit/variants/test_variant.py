@@ -15,9 +15,10 @@ from transformers import MixtralConfig, MixtralForCausalLM
 
 from pytest_quantgate.errors import AuditError, ModelError, QuantgateError, SpecError
 from pytest_quantgate.variants import bitsandbytes_loading, memory, variant
+from pytest_quantgate.variants.audit import Audit, measure
 from pytest_quantgate.variants.loading import load_pretrained
 from pytest_quantgate.variants.source import resolve_model
-from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, prepare_variant
+from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, prepare_variant, run_another_way
 
 EditWeights = Callable[[Callable[[dict[str, Any]], None]], None]
 LINEAR_LAYERS = 14
@@ -268,6 +269,54 @@ def test_memory_is_checked_before_anything_is_loaded(pristine: Path, monkeypatch
     monkeypatch.setattr(variant, "backend_of", None)
     with pytest.raises(ModelError, match=r"needs about 1\.0 GiB on cpu, and 0\.0 GiB are available"):
         load_variant(waiting)
+
+
+def rewrite(path: Path) -> None:
+    """Another file of that name, as an export leaves it: what was opened before stays as it was."""
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(bytes(content))
+    fresh.replace(path)
+
+
+def test_weights_that_change_before_they_are_loaded_are_an_error(folder: Path) -> None:
+    waiting = prepared(folder, "fp16")
+    rewrite(folder / "model.safetensors")
+    with pytest.raises(ModelError, match=r"variant 'fp16': files .* changed since the run began: weights\n.*run again"):
+        load_variant(waiting)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("config.json", "config"),
+        ("generation_config.json", "generation config"),
+        ("tokenizer.json", "tokenizer"),
+        ("chat_template.jinja", "chat template"),
+    ],
+)
+def test_another_file_that_changes_before_it_is_loaded_is_named(folder: Path, name: str, told: str) -> None:
+    waiting = prepared(folder, "fp16")
+    (folder / name).write_text((folder / name).read_text() + " ")
+    with pytest.raises(ModelError, match=f"changed since the run began: {told}\n"):
+        load_variant(waiting)
+
+
+def test_weights_that_change_while_they_are_loaded_are_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = prepared(folder, "fp16")
+
+    def late(*arguments: Any) -> Audit:
+        rewrite(folder / "model.safetensors")
+        return measure(*arguments)
+
+    monkeypatch.setattr(variant, "measure", late)
+    with pytest.raises(ModelError, match="changed since the run began: weights"):
+        load_variant(waiting)
+
+
+def test_a_variant_that_is_run_another_way_is_loaded_as_well(pristine: Path) -> None:
+    assert load_variant(run_another_way(prepared(pristine, "fp16"), kernels=False))
 
 
 def test_a_missing_library_has_its_install_line(pristine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
