@@ -25,7 +25,9 @@ from pytest_quantgate.diagnosis.points import Chosen, Point, points_of
 from pytest_quantgate.diagnosis.probes.answers import measured_answers
 from pytest_quantgate.diagnosis.running import Runner
 from pytest_quantgate.diagnosis.search import search
+from pytest_quantgate.diagnosis.sensitivity import early_first
 from pytest_quantgate.diagnosis.stage import Stage
+from pytest_quantgate.diagnosis.weights import unread
 from pytest_quantgate.errors import ModelError, UsageError
 from pytest_quantgate.generation.run import context_length, stops_of
 from pytest_quantgate.outcomes.model import Comparison, Transition
@@ -221,6 +223,9 @@ class _Study:
                     limits=workshop.limits,
                     told=self._progress.note,
                 )
+                missing = unread(before, after, early_first(after.architecture))
+                if found.repair.trials and missing is not None:
+                    found.measured += Measured(notes=(missing,))
             except Exception as error:  # noqa: BLE001  (what was found out so far must not be lost to it)
                 found.measured += Measured(notes=(f"the search for a repair broke off: {fault_of(error)}",))
         return found

@@ -12,9 +12,10 @@ from pytest_quantgate.diagnosis.low_rank import compensate, factor_bits, rank_wi
 from pytest_quantgate.diagnosis.model import NO_VARIANT, Trial
 from pytest_quantgate.diagnosis.running import Runner
 from pytest_quantgate.diagnosis.screening import Screen, Screened
-from pytest_quantgate.diagnosis.sensitivity import is_dense
+from pytest_quantgate.diagnosis.sensitivity import early_first
 from pytest_quantgate.diagnosis.swapping import swapped
 from pytest_quantgate.diagnosis.trials import Trials
+from pytest_quantgate.diagnosis.weights import all_readable, shapes_of
 
 _AMPLIFIED: Final = f"most confident layer amplified by {FACTOR:g} {NO_VARIANT}"
 _COMPENSATED: Final = f"errors compensated by products of rank {{}} {NO_VARIANT}"
@@ -57,15 +58,14 @@ def further(trials: Trials, as_is: Trial, screen: Screen, before: Runner, after:
             with swapped(after.model, best.keeping.donor(best.names), best.names):
                 found = amplify(after, screen.good, check)
             yield trial(best.trial, f"{best.trial.way}, and {_AMPLIFIED}", found)
-    names = [name for layer in after.architecture.layers for name in layer.linear.values()]
-    if not screen.preserved or not all(is_dense(each.model, name) for each in (before, after) for name in names):
+    names = early_first(after.architecture)
+    if not screen.preserved or not all(all_readable(each.model, names) for each in (before, after)):
         return
-    weights = {name: after.model.get_parameter(f"{name}.weight") for name in names}
-    shapes = {name: (weight.shape[0], weight.shape[1]) for name, weight in weights.items()}
+    shapes = shapes_of(after.model, names)
     rank = rank_within(shapes, trials.room)
     if rank is None:
         return
-    layers = compensate(before.model, after, screen.preserved, names, rank, check=check)
+    layers = compensate(before.model, after, screen.preserved, rank, check=check)
     if layers is None:
         return
     extra = factor_bits(shapes, rank)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -48,17 +48,24 @@ def given(module: nn.Module, states: torch.Tensor) -> Iterator[None]:
 @contextmanager
 def passed_by(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Lets modules hand on what they are given. The modules stay, since models look at their attributes."""
-    own = [vars(module).get("forward") for module in modules]  # what some libraries put before the class's
-    try:
+    with ExitStack() as stack:
         for module in modules:
-            module.forward = _handed_on
+            stack.enter_context(run_by(module, _handed_on))
+        yield
+
+
+@contextmanager
+def run_by(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
+    """Lets something else compute what a module gives; its hooks stay."""
+    own = vars(module).get("forward")  # what some libraries put before the class's
+    try:
+        module.forward = forward
         yield
     finally:
-        for module, forward in zip(modules, own, strict=True):
-            if forward is None:
-                del module.forward
-            else:
-                module.forward = forward
+        if own is None:
+            del module.forward
+        else:
+            module.forward = own
 
 
 def _handed_on(states: torch.Tensor, *_: object, **__: object) -> torch.Tensor:

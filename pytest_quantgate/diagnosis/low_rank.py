@@ -7,16 +7,20 @@ optimum is had from the error of the outputs itself, without inverting anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import nn
 
+from pytest_quantgate.diagnosis.hooks import entering
 from pytest_quantgate.diagnosis.points import Point
-from pytest_quantgate.diagnosis.running import Runner
+from pytest_quantgate.diagnosis.running import Runner, Trace
+from pytest_quantgate.diagnosis.sensitivity import early_first
+from pytest_quantgate.diagnosis.weights import all_readable, error_bytes, error_of, shapes_of
 
 RANKS: Final = (128, 64, 32, 16, 8, 4)
 """The largest that the budget of bits has room for is taken."""
@@ -85,50 +89,80 @@ def compensate(
     reference: nn.Module,
     candidate: Runner,
     points: Iterable[Point],
-    names: Sequence[str],
     rank: int,
     *,
     check: Callable[[], None] = lambda: None,
 ) -> dict[str, nn.Module] | None:
-    """Layers of a candidate whose errors are made up for, over the inputs that they have at some points.
+    """Linear layers of a candidate whose errors are made up for, over the inputs that they have at some points.
+
+    The inputs of one decoder layer are held at a time.
 
     Args:
         reference: The model that is trusted.
-        candidate: The one that broke; its layers are dense.
+        candidate: The one that broke; the weights of both can be read.
         points: Whose tokens are read, up to ``MOST_TOKENS``; not those that are to be turned back by it.
-        names: Full names of linear layers.
         rank: Of the products.
         check: Called before each layer; what it raises goes through.
 
     Returns:
-        By name, in the layers' own dtype, of no more than ``FACTOR_BITS``; they hold the candidate's layers, which stay
+        By name, in the compute dtype, of no more than ``FACTOR_BITS``; they hold the candidate's layers, which stay
         as they are. None where what a layer is given, or its error, is not all numbers.
     """
-    seen: dict[str, list[torch.Tensor]] = {name: [] for name in names}
-
-    def watch(name: str, _: nn.Module, inputs: tuple[Any, ...]) -> None:
-        seen[name].append(inputs[0][0])  # layers that are given the same share it
-
+    traces = []
     left = MOST_TOKENS
-    with ExitStack() as stack:
-        for name in names:
-            stack.callback(candidate.module(name).register_forward_pre_hook(partial(watch, name)).remove)
-        for point in points:
-            tokens = point.token_ids[:left]
-            left -= len(tokens)
-            if tokens:
-                candidate.read(tokens, candidate.memory())
+    for point in points:
+        tokens = point.token_ids[:left]
+        left -= len(tokens)
+        if tokens:
+            check()
+            traces.append(replace(candidate.trace(tokens), memory=()))
     found: dict[str, nn.Module] = {}
-    for name in names:
-        check()
-        layer, inputs = candidate.module(name), torch.cat(seen.pop(name))
-        weight = layer.get_parameter("weight")
-        error = reference.get_parameter(f"{name}.weight").to(weight.device).float() - weight.float()
-        if not bool(inputs.isfinite().all() & error.isfinite().all()):
-            return None
-        factors = low_rank(error, inputs, rank)
-        found[name] = Compensated(layer, *(each.half().to(weight.dtype) for each in factors))
+    for number in range(candidate.n_layers):
+        for name, seen in _inputs(candidate, traces, number).items():
+            check()
+            layer, inputs = candidate.module(name), torch.cat(seen)
+            error = error_of(reference.get_submodule(name), layer)
+            if not bool(inputs.isfinite().all() & error.isfinite().all()):
+                return None
+            factors = low_rank(error, inputs, rank)
+            found[name] = Compensated(layer, *(each.half().to(inputs.dtype) for each in factors))
     return found
+
+
+def _inputs(candidate: Runner, traces: Iterable[Trace], number: int) -> dict[str, list[torch.Tensor]]:
+    """What the linear layers of one decoder layer are given in each trace; those that are given the same share it."""
+    seen: dict[str, list[torch.Tensor]] = {}
+    with ExitStack() as stack:
+        for name in candidate.architecture.layers[number].linear.values():
+            taken = seen.setdefault(name, [])
+            stack.enter_context(entering(candidate.module(name), partial(_take, taken)))
+        for trace in traces:
+            candidate.step(trace, number, trace.states[number])
+    return seen
+
+
+def _take(taken: list[torch.Tensor], states: torch.Tensor) -> None:
+    taken.append(states[0])
+
+
+def compensating_bytes(candidate: Runner, tokens: int, room: float) -> int:
+    """About what ``compensate`` holds, and what comes of it, but for states; nothing where it is not to be had.
+
+    Args:
+        candidate: The model.
+        tokens: Of all points that it is given.
+        room: Bits that there are for the factors.
+    """
+    model, names = candidate.model, early_first(candidate.architecture)
+    if not tokens or not all_readable(model, names):
+        return 0
+    shapes = shapes_of(model, names)
+    rank = rank_within(shapes, room)
+    if rank is None:
+        return 0
+    factors = factor_bits(shapes, rank) // FACTOR_BITS
+    widths = max(sum(shapes[name][1] for name in layer.linear.values()) for layer in candidate.architecture.layers)
+    return (factors + min(tokens, MOST_TOKENS) * widths) * model.dtype.itemsize + error_bytes(shapes.values())
 
 
 def rank_within(shapes: Mapping[str, tuple[int, int]], room: float) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -10,7 +10,7 @@ from pytest_quantgate.diagnosis.clock import Clock
 from pytest_quantgate.diagnosis.measured import Measured
 from pytest_quantgate.diagnosis.running import Runner
 from pytest_quantgate.diagnosis.screening import Screen
-from pytest_quantgate.diagnosis.sensitivity import attribute, by_cover, by_effect, by_kurtosis, early_first, is_dense
+from pytest_quantgate.diagnosis.sensitivity import attribute, by_cover, by_effect, by_kurtosis, early_first
 from pytest_quantgate.diagnosis.strategy import Orders
 from pytest_quantgate.diagnosis.swapping import swapped
 from pytest_quantgate.diagnosis.trials import Keeping, Subject, Trials
@@ -26,7 +26,6 @@ def first_orders(
     subject: Subject,
     *,
     measured: Measured,
-    told: Callable[[str], None],
     clock: Clock,
 ) -> Orders:
     """The four orders over layers, as far as they can be had; the one that asks the cases themselves is tried first.
@@ -37,7 +36,6 @@ def first_orders(
         screen: The points.
         subject: The candidate.
         measured: What ``causal_tests`` gave; may be empty.
-        told: Given lines for people.
         clock: How long.
 
     Raises:
@@ -51,8 +49,6 @@ def first_orders(
         "most sensitive layers and components": by_effect(architecture, measured),
     }
     attribution = attribute(before.model, after, screen.points, every, clock.check)
-    if attribution is None:
-        told("layers cannot be put in order by their effect on the cases: only their own kernels know their weights")
 
     def orders(keeping: Keeping) -> Mapping[str, Sequence[str]]:
         gaining = set(stored.protectable(keeping.bits))
@@ -88,11 +84,9 @@ def orders_around(
     best, every = trials.best_decoded, early_first(after.architecture)
     if best is None:
         return first
-    attribution = None
-    if all(is_dense(after.model, name) for name in every):
-        own = {name: after.model.get_parameter(f"{name}.weight") for name in every}
-        with swapped(after.model, best.keeping.donor(best.names), best.names):
-            attribution = attribute(before.model, after, screen.points, every, trials.clock.check, weights=own)
+    own = {name: after.module(name) for name in every}
+    with swapped(after.model, best.keeping.donor(best.names), best.names):
+        attribution = attribute(before.model, after, screen.points, every, trials.clock.check, layers=own)
     if attribution is not None:
         kept = [place for place, name in enumerate(every) if name in best.names]
         margins = attribution.margins - attribution.effects[:, kept].sum(dim=1)

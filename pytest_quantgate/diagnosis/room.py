@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pytest_quantgate.diagnosis.low_rank import compensating_bytes
 from pytest_quantgate.diagnosis.points import Point
+from pytest_quantgate.diagnosis.protection import Stored
 from pytest_quantgate.diagnosis.running import Runner
 from pytest_quantgate.diagnosis.screening import longest, looked_at
 from pytest_quantgate.diagnosis.sensitivity import activations_bytes
@@ -20,7 +22,7 @@ def needed_bytes(
 
     The candidate's states at all points, and at as many tokens of learned ones, for a while of those before and of new
     ones; the activations of the longest of them, while layers are put in order; the layers of one trial in the compute
-    dtype, and what is held from one trial to the next.
+    dtype, or the products that make up for errors, and what is held from one trial to the next.
 
     Args:
         candidate: The one that is protected.
@@ -33,14 +35,20 @@ def needed_bytes(
     seen = looked_at(points)
     tokens = 3 * sum(len(point.token_ids) for point in seen)
     states = tokens * (candidate.n_layers + 1) * int(config.hidden_size) * size
-    trial = max((_trial_bytes(subject, keeping, max_bits, size) for keeping in keepings), default=0)
-    return states + activations_bytes(candidate, longest(seen)) + trial
-
-
-def _trial_bytes(subject: Subject, keeping: Keeping, max_bits: float, size: int) -> int:
     stored = subject.stored
-    gaining = stored.protectable(keeping.bits)
-    weights = sum(stored.weights[name] for name in gaining)
-    least = min((keeping.bits - stored.bits[name] for name in gaining), default=1.0)
     room = (max_bits - stored.mean_bits()) * sum(stored.weights.values())
-    return int(min(weights, room / least) * size + weights * keeping.held / _BYTE)
+    preserved = sum(len(point.token_ids) for point in seen if not point.degraded)
+    tried = max((_trial_bytes(stored, keeping, room, size) for keeping in keepings), default=0)
+    held = max((_held_bytes(stored, keeping) for keeping in keepings), default=0)
+    activations = activations_bytes(candidate, longest(seen))
+    return states + activations + max(tried, compensating_bytes(candidate, preserved, room)) + held
+
+
+def _trial_bytes(stored: Stored, keeping: Keeping, room: float, size: int) -> int:
+    gaining = stored.protectable(keeping.bits)
+    least = min((keeping.bits - stored.bits[name] for name in gaining), default=1.0)
+    return int(min(sum(stored.weights[name] for name in gaining), room / least) * size)
+
+
+def _held_bytes(stored: Stored, keeping: Keeping) -> int:
+    return int(sum(stored.weights[name] for name in stored.protectable(keeping.bits)) * keeping.held / _BYTE)

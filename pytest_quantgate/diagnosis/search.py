@@ -121,7 +121,7 @@ def search(
     late, collapsed = "", mode is Mode.COLLAPSE
     orders: Orders = lambda _: {}  # noqa: E731  (until there are some)
     try:
-        orders = first_orders(before, after, screen, subject, measured=measured, told=told, clock=clock)
+        orders = first_orders(before, after, screen, subject, measured=measured, clock=clock)
         screen_all(trials, keepings, orders, collapsed=collapsed)
         for trial in further(trials, as_is, screen, before, after):
             trials.note(trial)

@@ -18,10 +18,12 @@ import torch
 from torch import nn
 
 from pytest_quantgate.diagnosis.architecture import Architecture
-from pytest_quantgate.diagnosis.hooks import leaving
+from pytest_quantgate.diagnosis.hooks import leaving, run_by
 from pytest_quantgate.diagnosis.measured import Measured
 from pytest_quantgate.diagnosis.points import Point
 from pytest_quantgate.diagnosis.running import Runner
+from pytest_quantgate.diagnosis.weights import all_readable, error_bytes, error_of, shapes_of
+from pytest_quantgate.variants.dense import is_readable, weight_in
 
 HEADROOM: Final = 1.0
 """Nats of predicted margin that count for a case: a prediction is not exact, and what is more does not help another."""
@@ -73,9 +75,10 @@ def by_kurtosis(reference: nn.Module, names: Sequence[str]) -> tuple[str, ...]:
 
     Args:
         reference: The model that is trusted.
-        names: Full names of the layers; those whose weights are not dense come last.
+        names: Full names of the layers; those whose weights cannot be read come last.
     """
-    found = {name: kurtosis(reference.get_parameter(f"{name}.weight")) for name in names if is_dense(reference, name)}
+    layers = {name: reference.get_submodule(name) for name in names}
+    found = {name: kurtosis(weight_in(layer)) for name, layer in layers.items() if is_readable(layer)}
     return tuple(sorted(names, key=lambda name: -found.get(name, -float("inf"))))
 
 
@@ -118,7 +121,7 @@ def attribute(
     names: Sequence[str],
     check: Callable[[], None] = lambda: None,
     *,
-    weights: Mapping[str, torch.Tensor] | None = None,
+    layers: Mapping[str, nn.Module] | None = None,
 ) -> Attribution | None:
     """What each layer's quantization error does to the margin of each case, to the first order.
 
@@ -127,22 +130,25 @@ def attribute(
     y_t the layer's output. One pass and one gradient per point, and one more product with each weight; no gradients of
     weights. Keys and values are not quantized meanwhile.
 
+    A quantized layer runs by its own kernels, not all of which have a gradient; it gets that of the weight that it
+    stands for. What is lost by quantizing activations has no part in its effect.
+
     Args:
         reference: The model that is trusted.
         candidate: The one that broke.
         points: Where.
         names: Full names of the linear layers.
         check: Called before each point; what it raises goes through.
-        weights: W_candidate of each layer, where the candidate holds some others now: then errors are those of these
-            weights, and effects those around the model as it is.
+        layers: The candidate's own, by name, where it holds some others now: then errors are those of their weights,
+            and effects those around the model as it is.
 
     Returns:
-        Without the points of more than ``LONGEST`` tokens, and those whose logits are not numbers. None where a layer
-        of either model is not dense: the error of weights that only their own kernels know is not to be had.
+        Without the points of more than ``LONGEST`` tokens, and those whose logits are not numbers. None where the
+        weights of a layer of either model cannot be read.
     """
-    if not all(is_dense(model, name) for model in (reference, candidate.model) for name in names):
+    own = layers or {name: candidate.module(name) for name in names}
+    if not all_readable(reference, names) or not all(map(is_readable, own.values())):
         return None
-    own = weights or {name: candidate.model.get_parameter(f"{name}.weight") for name in names}
     rows: list[tuple[str, float, list[float]]] = []
     for point in points:
         if len(point.token_ids) > LONGEST:
@@ -161,18 +167,19 @@ def attribute(
 
 
 def activations_bytes(candidate: Runner, tokens: int) -> int:
-    """About what a pass with a gradient holds; nothing where there is none, since a layer is not dense.
+    """About what a pass with a gradient holds; nothing where there is none, since weights cannot be read.
 
     Args:
         candidate: The model.
         tokens: Of the longest point; one of more than ``LONGEST`` has no gradient.
     """
-    model, layers = candidate.model, candidate.architecture.layers
-    if not all(is_dense(model, name) for name in early_first(candidate.architecture)):
+    model, names = candidate.model, early_first(candidate.architecture)
+    if not all_readable(model, names):
         return 0
-    widest = max(model.get_parameter(f"{name}.weight").shape[0] for name in layers[0].linear.values())
+    shapes = shapes_of(model, names).values()
+    widest = max(rows for rows, _ in shapes)
     kept = _HIDDEN * int(model.config.get_text_config(decoder=True).hidden_size) + _INNER * widest
-    return min(tokens, LONGEST) * len(layers) * kept * model.dtype.itemsize
+    return min(tokens, LONGEST) * candidate.n_layers * kept * model.dtype.itemsize + error_bytes(shapes)
 
 
 def by_cover(attribution: Attribution, cost: Mapping[str, float]) -> tuple[str, ...]:
@@ -201,7 +208,7 @@ def by_cover(attribution: Attribution, cost: Mapping[str, float]) -> tuple[str, 
 
 
 def _effects(
-    reference: nn.Module, candidate: Runner, point: Point, weights: Mapping[str, torch.Tensor]
+    reference: nn.Module, candidate: Runner, point: Point, own: Mapping[str, nn.Module]
 ) -> tuple[float, dict[str, float]]:
     """The margin of one point, and what each layer's error does to it."""
     effects: dict[str, float] = {}
@@ -210,8 +217,7 @@ def _effects(
         output.register_hook(partial(weigh, name, inputs[0].detach()))  # type: ignore[no-untyped-call]
 
     def weigh(name: str, inputs: torch.Tensor, gradient: torch.Tensor) -> None:
-        own = weights[name]
-        error = reference.get_parameter(f"{name}.weight").to(own.device).float() - own.float()
+        error = error_of(reference.get_submodule(name), own[name])
         effects[name] = float((gradient.float() * nn.functional.linear(inputs, error.to(inputs.dtype)).float()).sum())
 
     model: Any = candidate.model
@@ -219,9 +225,10 @@ def _effects(
     with ExitStack() as stack, torch.enable_grad():
         # the first tensor of the pass takes part in gradients, and so does all that follows; no weight does
         stack.enter_context(leaving(model.get_input_embeddings(), lambda output: output.requires_grad_()))
-        for name in weights:
-            module = model.get_submodule(name)
-            stack.callback(module.register_forward_hook(partial(watch, name)).remove)
+        for name in own:
+            stack.callback(candidate.module(name).register_forward_hook(partial(watch, name)).remove)
+        for module in [each for each in model.modules() if is_readable(each) and type(each) is not nn.Linear]:
+            stack.enter_context(run_by(module, partial(_StraightThrough.apply, module, module.forward)))
         logits = model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1].float()
         rival = point.rival
         if rival is None:
@@ -231,6 +238,17 @@ def _effects(
     return float(margin.detach()), effects
 
 
-def is_dense(model: nn.Module, name: str) -> bool:
-    """Whether a layer is an ordinary linear one, whose weights can be read."""
-    return type(model.get_submodule(name)) is nn.Linear
+class _StraightThrough(torch.autograd.Function):
+    """A layer's outputs as its own kernels compute them, with the gradient of the weight that it stands for."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, layer: nn.Module, forward: Callable[[torch.Tensor], torch.Tensor], inputs: torch.Tensor
+    ) -> torch.Tensor:
+        ctx.layer = layer
+        return forward(inputs.detach())  # of inputs that want a gradient, some kernels would keep one
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[None, None, torch.Tensor]:
+        (gradient,) = gradients
+        return None, None, gradient @ weight_in(ctx.layer).to(gradient.dtype)

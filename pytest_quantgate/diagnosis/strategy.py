@@ -125,8 +125,11 @@ def _thin(trials: Trials) -> None:
 
 
 def _recast(trials: Trials, keepings: Sequence[Keeping]) -> None:
-    """Keep the layers of the best in each precision that the budget has room for."""
+    """Keep the layers of the best in each precision that the budget has room for, as far as they gain by it."""
     best = trials.best
+    if best is None:
+        return
     for keeping in keepings:
-        if best is not None and trials.within_budget(best.names, keeping) == best.names:
-            trials.screen(best.names, keeping, best.trial.way)
+        names = trials.gaining(best.names, keeping)
+        if names and trials.within_budget(names, keeping) == names:
+            trials.screen(names, keeping, best.trial.way)

@@ -165,10 +165,19 @@ class Trials:
         """Bits that may be added to those of all weights together."""
         return (self._max_bits - self._subject.stored.mean_bits()) * self.weights
 
+    def gaining(self, order: Iterable[str], keeping: Keeping) -> tuple[str, ...]:
+        """The layers of an order that the candidate stores in fewer bits than they are kept in."""
+        gaining = set(self._subject.stored.protectable(keeping.bits))
+        return tuple(name for name in order if name in gaining)
+
     def within_budget(self, order: Iterable[str], keeping: Keeping) -> tuple[str, ...]:
-        """The first layers of an order that the budget of bits has room for, without those that alone are too large."""
+        """The first layers of an order that gain and that the budget of bits has room for.
+
+        Those that alone are too large are passed over.
+        """
         room, stored = self.room, self._subject.stored
-        costs = {name: cost for name in order if (cost := stored.extra_bits([name], keeping.bits)) <= room}
+        gaining = self.gaining(order, keeping)
+        costs = {name: cost for name in gaining if (cost := stored.extra_bits([name], keeping.bits)) <= room}
         taken = takewhile(lambda each: each[1] <= room, zip(costs, accumulate(costs.values()), strict=True))
         return tuple(name for name, _ in taken)
 

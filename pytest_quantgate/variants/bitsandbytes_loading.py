@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ import torch
 from torch import nn
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
-from pytest_quantgate.variants.dense import spread
+from pytest_quantgate.variants.dense import keep_readable, spread
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.loading import cast_parameters, dtype_of, load_pretrained, modules_to_skip, quiet
 from pytest_quantgate.variants.spec import VariantSpec
 
 with quiet():  # it warns about optional kernels when it is imported
-    from bitsandbytes.functional import dequantize_4bit
+    from bitsandbytes.functional import dequantize_4bit, int8_vectorwise_dequant
     from bitsandbytes.nn.modules import Linear4bit, Linear8bitLt
 
 _CONFIG: Any = BitsAndBytesConfig  # it carries no types
@@ -68,17 +69,29 @@ def finish(model: PreTrainedModel, placement: Placement) -> None:
     """See ``BitsAndBytesBackend.finish``."""
     dtype = dtype_of(placement.compute_dtype)
     if placement.kernels == "dense":
-        spread(model, partial(_weight_of, dtype=dtype))
+        spread(model, lambda module: _weight_of(module, dtype) if isinstance(module, Linear4bit) else None)
+    quantized = [module for module in model.modules() if stored_bytes(module) is not None]
+    keep_readable(quantized, partial(_weight_of, dtype=dtype))
     cast_parameters(model, dtype)
 
 
-def _weight_of(module: nn.Module, dtype: torch.dtype) -> torch.Tensor | None:
-    """The weight that a 4-bit layer stands for."""
-    if not isinstance(module, Linear4bit):
-        return None
-    quantized: Any = module.weight
-    quantized.quant_state.dtype = dtype
-    weight: torch.Tensor = dequantize_4bit(quantized.data, quantized.quant_state)
+def _weight_of(module: Any, dtype: torch.dtype) -> torch.Tensor:
+    """The weight that a quantized layer stands for, which stays as it is."""
+    weight: torch.Tensor
+    held: Any = module.weight
+    if held.dtype == torch.int8:
+        scales = module.state.SCB if held.SCB is None else held.SCB  # they move there with the first prompt
+        weight = int8_vectorwise_dequant(held.data, scales).to(dtype)
+        return weight
+    packed, state = held.data, copy(held.quant_state)
+    if getattr(state, "packing_format_for_cpu", False):  # since the first prompt, on CPUs whose kernels want it so
+        from bitsandbytes.functional import _convert_weight_packed_for_cpu_inverse
+
+        scales, state.original_nested = state.absmax, False  # which it leaves as they are laid out
+        packed, state = _convert_weight_packed_for_cpu_inverse(packed, state)
+        state.absmax = scales.T.reshape(-1).float()
+    state.dtype = dtype
+    weight = dequantize_4bit(packed, state)
     return weight
 
 

@@ -1,12 +1,14 @@
-"""Quantized layers spread out to ordinary ones. Imports torch: import it only to load."""
+"""Quantized layers spread out to ordinary ones, or read as if they were. Imports torch: import it only to load."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 import torch
 from torch import nn
+
+_READ: Final = "quantgate_weight_of"  # on a layer that stays quantized: gives the weight that it stands for
 
 
 def spread(model: nn.Module, weight_of: Callable[[nn.Module], torch.Tensor | None]) -> None:
@@ -31,3 +33,30 @@ def spread(model: nn.Module, weight_of: Callable[[nn.Module], torch.Tensor | Non
     quantizer: Any = getattr(model, "hf_quantizer", None)
     if quantizer is not None:  # an ordinary model from here on
         quantizer.remove_quantization_config(model)
+
+
+def keep_readable(modules: Iterable[nn.Module], weight_of: Callable[[nn.Module], torch.Tensor | None]) -> None:
+    """Notes on layers that run by their own kernels how their weights are read, for ``weight_in``.
+
+    Args:
+        modules: The layers; none that ``weight_of`` gives None for.
+        weight_of: As for ``spread``; it must not change the module.
+    """
+    for module in modules:
+        setattr(module, _READ, weight_of)
+
+
+def is_readable(module: nn.Module) -> bool:
+    """Whether ``weight_in`` knows a layer's weight; not where nothing but the layer's own kernels does."""
+    return type(module) is nn.Linear or _READ in vars(module)
+
+
+def weight_in(module: nn.Module) -> torch.Tensor:
+    """The weight that a layer stands for, ``(out_features, in_features)`` in the compute dtype.
+
+    Args:
+        module: An ordinary linear layer, whose own weight it is, or one that stayed quantized, of which it is made
+            anew each time; see ``is_readable``.
+    """
+    weight: torch.Tensor = module.get_parameter("weight") if type(module) is nn.Linear else vars(module)[_READ](module)
+    return weight

@@ -19,7 +19,7 @@ from transformers.quantizers.quantizer_hqq import HqqHfQuantizer
 from transformers.utils.import_utils import is_hqq_available
 
 from pytest_quantgate.errors import SpecError
-from pytest_quantgate.variants.dense import spread
+from pytest_quantgate.variants.dense import keep_readable, spread
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.loading import cast_parameters, dtype_of, load_pretrained, modules_to_skip
 from pytest_quantgate.variants.spec import VariantSpec
@@ -60,6 +60,8 @@ def finish(model: PreTrainedModel, placement: Placement) -> None:
     dtype = dtype_of(placement.compute_dtype)
     if placement.kernels == "dense":
         spread(model, partial(_weight_of, dtype=dtype))
+    quantized = [module for module in model.modules() if stored_bytes(module) is not None]
+    keep_readable(quantized, partial(_weight_of, dtype=dtype))
     cast_parameters(model, dtype)
 
 

@@ -22,7 +22,7 @@ from transformers.utils.quantization_config import QuantizationConfigMixin
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants.checkpoint import read_tensors
-from pytest_quantgate.variants.dense import spread
+from pytest_quantgate.variants.dense import keep_readable, spread
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.loading import cast_parameters, dtype_of, load_pretrained, quiet
 from pytest_quantgate.variants.packed import unpack_awq, unpack_gptq
@@ -135,12 +135,18 @@ def stored_bytes(module: nn.Module) -> int | None:
 def finish(model: PreTrainedModel, placement: Placement) -> None:
     """Spreads packed layers out where kernels are dense, and brings the rest to the compute dtype."""
     dtype = dtype_of(placement.compute_dtype)
+    read = partial(_weight_of, dtype=dtype)
     if placement.kernels == "dense":
-        spread(model, lambda module: module.weight_in(dtype) if isinstance(module, PackedLinear) else None)
+        spread(model, read)
+    keep_readable((each for each in model.modules() if isinstance(each, PackedLinear)), read)
     scales = {module: module.scales for module in model.modules() if stored_bytes(module) is not None}
     cast_parameters(model, dtype)
     for module, kept in scales.items():  # they stay as they are stored
         module.scales = kept
+
+
+def _weight_of(module: nn.Module, dtype: torch.dtype) -> torch.Tensor | None:
+    return module.weight_in(dtype) if isinstance(module, PackedLinear) else None
 
 
 def _check(name: str, module: PackedLinear, folder: Path) -> None:

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel, QuantoConfig
 
 from pytest_quantgate.errors import ModelError
-from pytest_quantgate.variants.dense import spread
+from pytest_quantgate.variants.dense import keep_readable, spread
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.loading import cast_parameters, dtype_of, load_pretrained, modules_to_skip, quiet
 from pytest_quantgate.variants.source import message_of
@@ -100,6 +100,7 @@ def _make_native(model: PreTrainedModel, placement: Placement, dtype: torch.dtyp
         if weight.dtype != dtype:
             module.weight = nn.Parameter(_with_scales_in(weight, dtype), requires_grad=False)
         module.__class__ = _Inferring
+        keep_readable([module], partial(_weight_of, dtype=dtype))
 
 
 class _Inferring(QLinear):  # type: ignore[misc]  # quanto carries no types

@@ -11,7 +11,7 @@ from torch import nn
 from transformers import PreTrainedModel, TorchAoConfig
 
 from pytest_quantgate.errors import SpecError
-from pytest_quantgate.variants.dense import spread
+from pytest_quantgate.variants.dense import keep_readable, spread
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.loading import (
     cast_parameters,
@@ -99,6 +99,8 @@ def finish(model: PreTrainedModel, placement: Placement) -> None:
             module.weight = nn.Parameter(_passing_for(weight, dtype), requires_grad=False)
         if isinstance(weight, TorchAOBaseTensor) and placement.kernels == "native":
             module.__class__ = PackedLinear
+            if type(weight).dequantize is not torch.Tensor.dequantize:  # int4 has none of its own
+                keep_readable([module], partial(_weight_of, dtype=dtype))
     if placement.kernels == "dense":
         spread(model, partial(_weight_of, dtype=dtype))
     cast_parameters(model, dtype)

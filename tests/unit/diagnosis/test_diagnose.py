@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from copy import deepcopy
 from math import nan
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,12 +17,14 @@ from pytest_quantgate.checks.builtin import builtin_registry
 from pytest_quantgate.diagnosis import diagnose as room
 from pytest_quantgate.diagnosis.diagnose import NOT_AS_RECORDED, Workshop, _not_as_recorded, _Study
 from pytest_quantgate.diagnosis.measured import Measured
-from pytest_quantgate.diagnosis.model import Sample
+from pytest_quantgate.diagnosis.model import Repair, Sample, Trial
 from pytest_quantgate.diagnosis.points import Chosen, Point
 from pytest_quantgate.diagnosis.protection import RepairLimits
+from pytest_quantgate.diagnosis.running import Runner
 from pytest_quantgate.errors import ModelError, UsageError
 from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.outcomes.model import Transition
+from tests.unit.diagnosis.families import tiny
 
 
 def chosen(*ids: str, recalled: str = "", preserved: str = "") -> Chosen:
@@ -98,6 +101,30 @@ def test_a_search_that_breaks_off_leaves_what_was_found(
     found = study(chosen("one"), {}, {}, tmp_path).together(workshop, None, None)
     assert found.measured.notes == ("seen", "tested", f"the search for a repair broke off: {told}")
     assert found.repair is None
+
+
+@pytest.mark.parametrize("tried", [True, False])
+def test_what_a_search_went_without_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, tried: bool) -> None:
+    class Packed(torch.nn.Linear):
+        pass
+
+    odd: Any = deepcopy(tiny("Llama"))
+    odd.set_submodule("model.layers.0.self_attn.q_proj", Packed(32, 32, bias=False))
+    trial = Trial("odd", (), 4.0, None, 0, 1, 0, 1, "screened", "early layers")
+    for step in ("look_first", "look_next"):
+        monkeypatch.setattr(_Study, step, lambda *_: None)
+    monkeypatch.setattr(_Study, "compared", lambda _: Measured())
+    monkeypatch.setattr(room, "_runner", lambda loaded: Runner(loaded, name="odd"))
+    monkeypatch.setattr(room, "_chooser", lambda *_: None)
+    monkeypatch.setattr(room, "causal_tests", lambda *_: Measured())
+    monkeypatch.setattr(room, "search", lambda *_, **__: Repair(trial, (trial,) if tried else (), None))
+    workshop: Any = Workshop(RepairLimits(), builtin_registry())
+    found = study(chosen("one"), {}, {}, tmp_path).together(workshop, tiny("Llama"), odd)
+    notes = found.measured.notes
+    assert len(notes) == tried
+    assert all(
+        note.startswith("the weights of odd cannot be read in model.layers.0.self_attn.q_proj") for note in notes
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from copy import deepcopy
 from typing import Any
 
 import pytest
 import torch
 
+from pytest_quantgate.diagnosis import low_rank as low_rank_module
 from pytest_quantgate.diagnosis.amplify import amplified, amplify
 from pytest_quantgate.diagnosis.donors import donor_of
 from pytest_quantgate.diagnosis.low_rank import RANKS, compensate, factor_bits, low_rank, rank_within
@@ -84,7 +86,7 @@ def test_a_candidate_whose_errors_have_low_rank_answers_as_the_reference(referen
         weight += 0.1 * drawn(rows, 2, seed=number) @ drawn(2, columns, seed=99)
     texts = torch.randint(VOCABULARY, (6, 12), generator=torch.Generator().manual_seed(1)).tolist()
     points = [Point(str(number), False, tuple(text), 0, None, (), 12) for number, text in enumerate(texts)]  # noqa: FBT003
-    layers = compensate(reference, runner, points, names, 2)
+    layers = compensate(reference, runner, points, 2)
     assert layers is not None
     factors: list[Any] = [factor for layer in layers.values() for factor in (layer.left, layer.right)]
     assert all(torch.equal(factor, factor.half().float()) for factor in factors)  # as their bits are counted
@@ -96,7 +98,25 @@ def test_a_candidate_whose_errors_have_low_rank_answers_as_the_reference(referen
     assert torch.equal(candidate(torch.tensor(texts)).logits, broken)
     assert not any(module._forward_pre_hooks for module in candidate.modules())  # noqa: SLF001
     candidate.get_submodule(names[0]).weight[0, 0] = torch.nan
-    assert compensate(reference, runner, points, names, 2) is None
+    assert compensate(reference, runner, points, 2) is None
+
+
+def test_inputs_of_one_decoder_layer_are_held_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = llama(vocab_size=VOCABULARY, intermediate_size=40, num_hidden_layers=6)
+    held: list[int] = []
+
+    def count(error: torch.Tensor, inputs: torch.Tensor, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
+        if not held:
+            every = [each for each in gc.get_objects() if type(each) is torch.Tensor and each.dim() == 2]
+            held.append(len({each.data_ptr() for each in every if len(each) == 23}))
+        return low_rank(error, inputs, rank)
+
+    monkeypatch.setattr(low_rank_module, "low_rank", count)
+    point = Point("a", False, tuple(range(2, 25)), 0, None, (), 23)  # noqa: FBT003
+    layers = compensate(model, Runner(model), [point], 2)
+    assert layers is not None
+    assert len(layers) == 6 * 7
+    assert 0 < held[0] <= 4 + 1  # for q, k and v; for o; for gate and up; for down; and those at hand, put together
 
 
 def test_the_rank_is_the_largest_that_there_is_room_for() -> None:

@@ -90,13 +90,21 @@ def test_what_a_search_holds_is_counted(pair: Pair) -> None:
     subject = Subject(parse_spec("nf4"), pair.candidate.model, stored, ("a", "b", "lm_head"), "lm_head")
     after = Runner(pair.candidate.model)
     states = 3 * tokens * (layers + 1) * width * size
-    gradient = (tokens + 1) * layers * (12 * width + 4 * inner) * size
+    error = 3 * 4 * width * inner  # a layer's, in float32, and the weights of both models
+    gradient = (tokens + 1) * layers * (12 * width + 4 * inner) * size + error
     assert needed_bytes(after, points, subject, (), 5.0) == states + gradient
     rounded = Keeping(parse_spec("rtn:8bit"), 8.5, lambda _: pair.reference.model, held=8.5)
     many = replace(stored, weights={"a": 100_000, "b": 300_000})
     trial = int(400_000 * (5.0 - 4) / (8.5 - 4)) * size + 400_000 * 8.5 / 8
     found = needed_bytes(after, points, replace(subject, stored=many), (rounded,), 5.0)
     assert found == pytest.approx(states + gradient + trial, abs=size)
+    kept = replace(points[0], degraded=False, token_ids=(1,) * tokens)
+    roomy = replace(subject, stored=replace(many, weights={"a": 6_000_000}, bits={"a": 4.0}))
+    square, narrow, wide = 64 + 64, 64 + 32, 64 + 128  # rows and columns of q and o, of k and v, of the rest
+    products = layers * (64 * (2 * square + 3 * wide) + 32 * 2 * narrow)  # of the largest rank there is
+    given = tokens * (6 * width + inner)  # to the seven layers of one decoder layer
+    found = needed_bytes(after, [kept], roomy, (), 5.0)
+    assert found == states + gradient + (products + given) * size + error
     packed: Any = deepcopy(pair.candidate.model)
     packed.set_submodule(BROKEN[0], torch.nn.Identity())
     assert needed_bytes(Runner(packed), points, subject, (), 5.0) == states  # its layers have no gradient

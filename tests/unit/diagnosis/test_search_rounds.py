@@ -39,10 +39,10 @@ def test_a_round_that_is_cut_short_is_told_and_takes_nothing_away(pair: Pair, mo
     now = [0.0]
     monkeypatch.setattr(clock, "monotonic", lambda: now[0])
 
-    def late(*given: Any, weights: Any = None) -> Any:
-        if weights is not None:
+    def late(*given: Any, layers: Any = None) -> Any:
+        if layers is not None:
             now[0] = 10.0 * 60
-        return attribute(*given, weights=weights)
+        return attribute(*given, layers=layers)
 
     monkeypatch.setattr(orders, "attribute", late)
     found = pair.search(minutes=10)
@@ -56,8 +56,8 @@ def test_a_round_that_breaks_off_takes_nothing_away(pair: Pair, monkeypatch: pyt
     monkeypatch.setattr(screening, "MOST_TOKENS", 60)
     before = [modules(each) for each in (pair.reference, pair.candidate)]
 
-    def fail(*given: Any, weights: Any = None) -> Any:
-        if weights is not None:
+    def fail(*given: Any, layers: Any = None) -> Any:
+        if layers is not None:
             raise RuntimeError("DefaultCPUAllocator: can't allocate")
         return attribute(*given)
 
@@ -87,9 +87,9 @@ def test_what_was_screened_before_a_round_was_cut_short_is_decoded(pair: Pair, m
             now[0] = 585.0  # of 600 seconds; 20 are reserved for decoding
         return found
 
-    def begun(*given: Any, weights: Any = None) -> Any:
-        late[0] = int(weights is not None)
-        return attribute(*given, weights=weights)
+    def begun(*given: Any, layers: Any = None) -> Any:
+        late[0] = int(layers is not None)
+        return attribute(*given, layers=layers)
 
     monkeypatch.setattr(screening.Screen, "tried", once)
     monkeypatch.setattr(orders, "attribute", begun)
@@ -101,6 +101,6 @@ def test_what_was_screened_before_a_round_was_cut_short_is_decoded(pair: Pair, m
 def test_layers_that_are_not_dense_have_rounds_too(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an effect of each layer the other orders are tried once more, by what was learned."""
     monkeypatch.setattr(screening, "MOST_TOKENS", 60)
-    monkeypatch.setattr(orders, "attribute", lambda *given, weights=None: None if weights else attribute(*given))
+    monkeypatch.setattr(orders, "attribute", lambda *given, layers=None: None if layers else attribute(*given))
     ways = {trial.way for trial in pair.search().trials}
     assert {"early layers", "early layers, round 2", "kurtosis of weights, round 2"} <= ways

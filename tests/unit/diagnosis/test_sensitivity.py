@@ -137,10 +137,10 @@ def test_around_a_candidate_that_keeps_some_layers_errors_are_still_those_of_its
     candidate = noisy(reference, 1e-3)
     names = early_first(architecture_of(reference))
     plain = attribute(reference, Runner(candidate), [POINT], names)
-    own = {name: candidate.get_submodule(name).weight for name in names}
+    own = {name: candidate.get_submodule(name) for name in names}
     before = margin(candidate)
     with swapped(candidate, lender, names[3:9]):
-        found = attribute(reference, Runner(candidate), [POINT], names, weights=own)
+        found = attribute(reference, Runner(candidate), [POINT], names, layers=own)
         around = margin(candidate)
     assert plain is not None
     assert found is not None

@@ -60,6 +60,15 @@ def trials_of(
     return Trials(subject, screen, Cases((), (), outcomes), max_bits, Clock())
 
 
+def mixed(screen: Any) -> Trials:
+    """Of a candidate whose second layer has 9 bits, and all others 4."""
+    bits = dict.fromkeys(NAMES, 4.0) | {NAMES[1]: 9.0}
+    stored = Stored(dict.fromkeys(NAMES, WEIGHTS), bits, 20_000)
+    spec = VariantSpec("mix", scheme=f"{NAMES[1]}=rtn:8bit-g32;*=nf4")
+    subject = Subject(spec, NOTHING, stored, (*NAMES, "lm_head"), "lm_head")
+    return Trials(subject, screen, Cases((), (), lambda _: {}), 6.0, Clock())
+
+
 def run(trials: Trials, *orders: Sequence[str], collapsed: bool = False) -> None:
     named = {f"order {number}": order for number, order in enumerate(orders)}
     screen_all(trials, (EIGHT_BITS, SIXTEEN_BITS), lambda _: named, collapsed=collapsed)
@@ -205,3 +214,28 @@ def test_with_other_points_everything_is_screened_anew_and_what_was_tried_stays_
     trials.screen(NAMES[:4], EIGHT_BITS, "again")
     assert screen.asked == 2
     assert [each.way for each in trials.log] == ["by hand", "again"]
+
+
+def test_no_layer_loses_bits_by_what_is_put_together() -> None:
+    trials = mixed(Known({"a": {NAMES[0]}, "b": {NAMES[1]}}))
+    assert trials.within_budget(NAMES[:2], EIGHT_BITS) == (NAMES[0],)
+    orders = {EIGHT_BITS.at: NAMES[:1], SIXTEEN_BITS.at: NAMES[1:2]}
+    screen_all(trials, (EIGHT_BITS, SIXTEEN_BITS), lambda keeping: {"order": orders[keeping.at]}, collapsed=False)
+    tried = {(each.names, each.keeping.at) for each in trials.screened}
+    assert {(NAMES[:1], EIGHT), (NAMES[1:2], FP16)} <= tried
+    assert not any(NAMES[1] in names for names, at in tried if at == EIGHT)
+
+
+def test_in_another_precision_only_layers_that_gain_by_it_are_kept() -> None:
+    class Precise(Known):
+        def tried(self, donor: nn.Module, names: Sequence[str]) -> Screened:
+            return super().tried(donor, names) if donor is sixteen else Screened()
+
+    sixteen = nn.Module()
+    trials = mixed(Precise({"a": {NAMES[0], NAMES[1]}}))
+    as_it_is = Keeping(FP16, 16.0, lambda _: sixteen)
+    orders = {EIGHT: NAMES[2:4], FP16: NAMES[:2]}
+    screen_all(trials, (EIGHT_BITS, as_it_is), lambda keeping: {"order": orders[keeping.at]}, collapsed=False)
+    assert trials.best is not None
+    assert (trials.best.names, trials.best.keeping) == (NAMES[:2], as_it_is)
+    assert {each.names for each in trials.screened if each.keeping.at == EIGHT} == {NAMES[2:4], NAMES[:1]}

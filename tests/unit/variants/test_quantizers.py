@@ -22,6 +22,7 @@ from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.run import answer
 from pytest_quantgate.variants import torchao_loading, variant
+from pytest_quantgate.variants.dense import is_readable, weight_in
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.memory import ALLOWANCE_BYTES
 from pytest_quantgate.variants.source import resolve_model
@@ -140,6 +141,22 @@ def test_native_kernels_compute_what_dense_ones_do(load: Load, spec: str) -> Non
     assert not hasattr(dense.model.config, "quantization_config")
     assert torch.allclose(logits(native), logits(dense), atol=BOUNDS[spec], rtol=BOUNDS[spec])
     assert distance(logits(dense), logits(load("fp16"))) > 1e-3
+
+
+@pytest.mark.parametrize("spec", [*WEIGHT_ONLY, "int8", "torchao:int8-dynamic"])
+def test_the_weight_of_a_native_layer_is_read_and_the_layer_stays(load: Load, spec: str) -> None:
+    native = load(spec, "native")
+    before = logits(native)
+    layer: Any = native.model.get_submodule("model.layers.1.mlp.down_proj")
+    assert is_readable(layer)
+    found = weight_in(layer)
+    assert (found.dtype, found.shape) == (torch.float32, (64, 128))
+    if spec in WEIGHT_ONLY:
+        assert distance(found, weight(load(spec, "dense"))) <= BOUNDS[spec]
+    inputs = torch.randn(5, 128, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert distance(inputs @ found.T, layer(inputs)) < 0.02
+    assert torch.equal(logits(native), before)
 
 
 @pytest.mark.parametrize("spec", ["quanto:int4", "torchao:int8", "torchao:int8-dynamic", "torchao:nvfp4"])
