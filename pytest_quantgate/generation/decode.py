@@ -197,14 +197,28 @@ class Decoder:
 
     def _logits(self, token_ids: torch.Tensor, pool: SlotPool) -> torch.Tensor:
         """The logits behind the last token of each active row; the short way where that is known to be right."""
-        if self._short is not None and self._compared:
-            return self._short.logits(token_ids, pool)
+        short = self._shortly(token_ids, pool)
+        if short is not None and self._compared:
+            return short
+        # Both write the column under the cursor in every layer; what stays is what the model's own forward writes.
         whole = self._whole(token_ids, pool)
-        if self._short is not None:
+        if short is not None:
             self._compared = True
-            if not agrees(self._short.logits(token_ids, pool), whole):
+            if not agrees(short, whole):
                 self._short = None
         return whole
+
+    def _shortly(self, token_ids: torch.Tensor, pool: SlotPool) -> torch.Tensor | None:
+        """The same by the short way; None where there is none, or none any more since it failed."""
+        if self._short is None:
+            return None
+        try:
+            return self._short.logits(token_ids, pool)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            self._short = None
+            return None
 
     def _whole(self, token_ids: torch.Tensor, pool: SlotPool) -> torch.Tensor:
         """The same by the model's own forward."""
