@@ -64,8 +64,8 @@ def answer(
     """Answer every request, loading the model only when an answer is missing, and only once.
 
     Each answer is in the cache as soon as it is finished, so that an interrupted or killed run loses only
-    what was in flight. The model is freed before this returns. What a server could not answer is not kept:
-    it may answer the next time.
+    what was in flight. The model is freed before this returns. What a server could not answer, or what did not fit in
+    memory, is not kept: it may be answered the next time.
 
     Args:
         variant: Who answers, and under which schedule.
@@ -93,8 +93,8 @@ def answer(
     turn = generated = 0
 
     def keep(fresh: Mapping[str, Completion]) -> None:
-        kept = _answered(fresh) if isinstance(variant, ServedVariant) else fresh
-        cache.put(identity, {_key(wanted[digest], digest, each): each for digest, each in kept.items()})
+        lasting = {_key(wanted[digest], digest, each): each for digest, each in fresh.items() if each.lasting}
+        cache.put(identity, lasting)
         completions.update(fresh)
 
     try:
@@ -124,10 +124,6 @@ def answer(
 def _key(request: Request, digest: str, completion: Completion) -> str:
     """The digest that an answer is kept by: one that came to its own end is the whole one."""
     return request.whole.digest if request.until and completion.finish_reason != "decided" else digest
-
-
-def _answered(fresh: Mapping[str, Completion]) -> dict[str, Completion]:
-    return {digest: completion for digest, completion in fresh.items() if completion.problem is None}
 
 
 class _Engine(Protocol):

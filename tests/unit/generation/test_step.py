@@ -180,7 +180,7 @@ def test_a_short_way_that_fails_later_is_given_up_too(monkeypatch: pytest.Monkey
 def test_memory_that_runs_out_on_the_short_way_halves_the_batch_and_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
     model = build("Llama with biases")
     prompts = mixed_prompts()[:4]
-    right, notes = ShortStep.logits, []
+    right, notes = ShortStep.logits, list[str]()
 
     def large(self: ShortStep, token_ids: torch.Tensor, pool: SlotPool) -> torch.Tensor:
         if pool.rows > 2:
