@@ -198,6 +198,8 @@ def generate(
     keep: Callable[[Mapping[str, Completion]], None],
     progress: Progress,
     registry: CheckRegistry | None = None,
+    *,
+    processes: int = 1,
 ) -> None:
     """Answer requests with a variant that is in memory.
 
@@ -207,6 +209,7 @@ def generate(
         keep: Called with answers as soon as they are finished, by digest.
         progress: Told how far it has come.
         registry: The checks that may end an answer early; the built-in ones when None.
+        processes: How many processes share the device's memory.
 
     Raises:
         ModelError: The model's files do not fit together, or it is of a kind that cannot be run.
@@ -224,7 +227,7 @@ def generate(
     if refused:
         keep(refused)
         progress.advance(len(refused), 0)
-    variant, budget = loaded.variant, key_value_budget(str(model.device))
+    variant, budget = loaded.variant, key_value_budget(str(model.device), processes)
     decided = Early(requests, tokenizer, registry) if any(each.until for each in requests) else None
     decoder = Decoder(
         model, stops, budget, progress.note, schedule=variant.schedule, kv=variant.spec.kv, decided=decided

@@ -49,7 +49,7 @@ def _serve(connection: Connection) -> None:
     loaded = load_variant(job.variant, listener.note)
     listener.tell(loaded.audit)
     while True:
-        generate(loaded, connection.recv(), listener.keep, listener)
+        generate(loaded, connection.recv(), listener.keep, listener, processes=job.processes)
         listener.tell("done")
 
 
