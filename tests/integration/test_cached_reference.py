@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_quantgate.generation import run
+from pytest_quantgate.variants.variant import load_variant
 from tests.integration.conftest import Lab
 
 
@@ -16,11 +17,10 @@ def test_a_new_candidate_does_not_load_the_reference(
     lab: Lab, empty_cache: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
     loaded: list[str] = []
-    load = run.load_variant
 
     def noted(variant: Any, *more: Any) -> Any:
         loaded.append(str(variant.spec))
-        return load(variant, *more)
+        return load_variant(variant, *more)
 
     monkeypatch.setattr(run, "load_variant", noted)
     lab.write("words", lab.many(3), max_pass_to_fail=1, min_robustness=0)
