@@ -43,7 +43,7 @@ def child(spec: str, dtype: str, prompts: int, budget: int) -> None:
     after_loading = peak()
     long = "\n".join(texts(40))
     asked = [Request((Message("user", f"{number}. {long}"),), 64) for number in range(prompts)]
-    setattr(run, "key_value_budget", lambda _device: budget)  # noqa: B010  (a benchmark's own budget)
+    setattr(run, "key_value_budget", lambda *_: budget)  # noqa: B010  (a benchmark's own budget)
     run.generate(loaded, asked, lambda _fresh: None, SilentProgress())
     print(json.dumps({"bare": bare, "weights": weights, "loading": after_loading, "peak": peak()}))
 

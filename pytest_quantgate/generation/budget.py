@@ -8,11 +8,12 @@ CPU_SHARE = 0.4  # the rest is for activations, and for everything else that run
 CUDA_SHARE = 0.8  # a device is rarely shared
 
 
-def key_value_budget(device: str) -> int:
+def key_value_budget(device: str, processes: int = 1) -> int:
     """Bytes for keys and values of all rows that decode together.
 
     Args:
         device: Where the loaded model is: ``cpu``, ``cuda`` or ``cuda:N``.
+        processes: How many processes share the device's memory; all of them together take no more than one would.
     """
     share = CPU_SHARE if device == "cpu" else CUDA_SHARE
-    return int(available_bytes(device) * share)
+    return int(available_bytes(device) * share) // processes

@@ -72,7 +72,8 @@ class Completion:
         token_ids: The generated tokens, the stop token not among them; empty for an answer made elsewhere.
         finish_reason: ``stop`` (the model ended), ``length`` (cut at the limit), ``decided`` (stopped when every check
             was decided), ``context`` (the prompt does not fit: no answer), ``invalid`` (the logits were not numbers:
-            no answer), ``unknown`` (made elsewhere, and nobody says).
+            no answer), ``unknown`` (made elsewhere, and nobody says; with a problem: a server gave no answer, or memory
+            ran out).
         prompt_tokens: Length of the prompt in tokens, the answer prefix included.
         margins: For each generated token, the logit of the chosen token less that of the
             runner-up, which is their difference in log-probability; not finite where no other token was possible, which
@@ -94,6 +95,20 @@ class Completion:
     recall: tuple[Recall, ...] = ()
     counted: int | None = None
     fidelity: Fidelity | None = None
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the variant would say the same the next time.
+
+        Not where a server or memory kept it from answering, nor where logits were not numbers, which a fault of the
+        device may do; a prompt that is too long, or cannot be rendered, stays so.
+        """
+        rendered = self.prompt_tokens > 0
+        return (
+            self.problem is None
+            or self.finish_reason == "context"
+            or (self.finish_reason == "invalid" and not rendered)
+        )
 
     @property
     def has_tokens(self) -> bool:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from pytest_quantgate.checks.model import Recall
-from pytest_quantgate.errors import ModelError
 from pytest_quantgate.generation.completion import FinishReason
 from pytest_quantgate.generation.decoded import Decoded
 from pytest_quantgate.generation.kv_quant import store_of
@@ -106,15 +105,16 @@ class Decoder:
     def run(self, prompts: Sequence[Prompt]) -> Iterator[Step]:
         """Answer all prompts; each appears in exactly one step.
 
-        When memory runs out the batch is halved, unfinished prompts start again, and the run goes on.
-
-        Raises:
-            ModelError: A single prompt does not fit in memory.
+        When memory runs out the batch is halved, unfinished prompts start again, and the run goes on. A prompt that
+        does not even fit in memory alone is finished without an answer.
         """
         pending = {prompt.digest: prompt for prompt in prompts}
+        alone: Prompt | None = None
         while pending:
+            tried = list(pending.values()) if alone is None else [alone]
+            alone, ran_out = None, False
             try:
-                for step in self._attempt(list(pending.values())):
+                for step in self._attempt(tried):
                     for decoded in step.finished:
                         del pending[decoded.prompt.digest]
                     yield step
@@ -123,16 +123,24 @@ class Decoder:
                     raise
                 # The traceback holds the tensors that did not fit; without it they can be freed.
                 error.__traceback__ = None
-                self._halve(max(len(prompt.token_ids) for prompt in pending.values()))
+                ran_out = True
+            if pending:
+                release_memory()  # a pool and its layers refer to each other
+            if not ran_out:
+                continue
+            if self._rows_in_use > 1:
+                self._halve()
+            elif len(tried) > 1:
+                # One row, and still the memory of another prompt, or of a beginning in common, may have been beside it.
+                alone = queue_of(list(pending.values()), self._schedule)[0].prompt
+            else:
+                del pending[tried[0].digest]
+                # The batch may have been halved for this one's sake.
+                self._max_rows, self._prefill_tokens = self._schedule.max_rows, PREFILL_TOKENS
+                yield Step((_too_large(tried[0]),), 0)
 
-    def _halve(self, longest: int) -> None:
+    def _halve(self) -> None:
         rows = self._rows_in_use
-        release_memory()
-        if rows <= 1:
-            raise ModelError(
-                f"memory ran out on a single prompt (the longest has {longest} tokens)",
-                hint="free memory, or shorten the prompts of the slice",
-            )
         self._max_rows = rows // 2
         self._prefill_tokens //= 2
         self._note(f"memory ran out with {rows} prompts at a time; going on with {self._max_rows}")
@@ -197,14 +205,28 @@ class Decoder:
 
     def _logits(self, token_ids: torch.Tensor, pool: SlotPool) -> torch.Tensor:
         """The logits behind the last token of each active row; the short way where that is known to be right."""
-        if self._short is not None and self._compared:
-            return self._short.logits(token_ids, pool)
+        short = self._shortly(token_ids, pool)
+        if short is not None and self._compared:
+            return short
+        # Both write the column under the cursor in every layer; what stays is what the model's own forward writes.
         whole = self._whole(token_ids, pool)
-        if self._short is not None:
+        if short is not None:
             self._compared = True
-            if not agrees(self._short.logits(token_ids, pool), whole):
+            if not agrees(short, whole):
                 self._short = None
         return whole
+
+    def _shortly(self, token_ids: torch.Tensor, pool: SlotPool) -> torch.Tensor | None:
+        """The same by the short way; None where there is none, or none any more since it failed."""
+        if self._short is None:
+            return None
+        try:
+            return self._short.logits(token_ids, pool)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            self._short = None
+            return None
 
     def _whole(self, token_ids: torch.Tensor, pool: SlotPool) -> torch.Tensor:
         """The same by the model's own forward."""
@@ -256,6 +278,12 @@ class Decoder:
             if shape[0] > pool.rows:
                 self._rows_in_use = shape[0]
                 pool.resize(*shape)
+
+
+def _too_large(prompt: Prompt) -> Decoded:
+    """What stands for an answer that did not fit in memory."""
+    problem = f"memory ran out on this prompt of {len(prompt.token_ids)} tokens alone: free memory, or shorten it"
+    return Decoded(prompt, (), (), "unknown", problem=problem)
 
 
 def _worth_a_prefill(pool: SlotPool, waiting: Sequence[Waiting]) -> bool:

@@ -22,8 +22,10 @@ class Decoded:
         prompt: What was answered.
         token_ids: The answer, without its stop token.
         margins: Logit of each chosen token less the runner-up's.
-        reason: ``stop``, ``length``, ``decided``, or ``invalid`` when the logits were not numbers.
+        reason: ``stop``, ``length``, ``decided``; ``invalid`` when the logits were not numbers, ``unknown`` with a
+            problem.
         recall: What was measured of each text that the prompt asks for.
+        problem: Why there is no answer this time; None when there is one, or its logits say why not.
     """
 
     prompt: Prompt
@@ -31,6 +33,7 @@ class Decoded:
     margins: tuple[float, ...]
     reason: FinishReason
     recall: tuple[Recall, ...] = ()
+    problem: str | None = None
 
     def completion(self, tokenizer: PreTrainedTokenizerBase) -> Completion:
         """The answer with its text.
@@ -38,14 +41,14 @@ class Decoded:
         Args:
             tokenizer: The model's.
         """
-        invalid = self.reason == "invalid"
+        invalid = f"the logits after {len(self.token_ids)} tokens were not finite numbers"
         return Completion(
             text=text_of(tokenizer, self.token_ids),
             token_ids=self.token_ids,
             finish_reason=self.reason,
             prompt_tokens=len(self.prompt.token_ids),
             margins=self.margins,
-            problem=f"the logits after {len(self.token_ids)} tokens were not finite numbers" if invalid else None,
+            problem=invalid if self.reason == "invalid" else self.problem,
             recall=self.recall,
         )
 

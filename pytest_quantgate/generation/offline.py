@@ -130,11 +130,13 @@ class Offline:
         """
         prompts, refused = tokenize(self._tokenizer, requests, self._context)
         refuse_unknown_tokens(self._rows, prompts, self._variant.model.name)
-        self._refuse_long(prompts)
+        too_large = self._too_large(prompts)
+        refused |= too_large
         if refused:
             keep(refused)
             progress.advance(len(refused), 0)
-        ordered = [prompt for group in in_groups(prompts) for prompt in group.prompts]
+        fitting = [prompt for prompt in prompts if prompt.digest not in too_large]
+        ordered = [prompt for group in in_groups(fitting) for prompt in group.prompts]
         if self._variant.schedule.reverse:
             ordered.reverse()
         open_ = {
@@ -162,18 +164,22 @@ class Offline:
         self._engine.engine_core.shutdown()
         self._files.cleanup()
 
-    def _refuse_long(self, prompts: Sequence[Prompt]) -> None:
-        """What the model could read and there is no memory for is no answer of the model, and is not kept as one."""
+    def _too_large(self, prompts: Sequence[Prompt]) -> dict[str, Completion]:
+        """By request digest, what stands for answers that the model could give and there is no memory for."""
+        found: dict[str, Completion] = {}
         if self._room == self._context:
-            return
-        texts = (len(prompt.token_ids) + len(asked.token_ids) + 1 for prompt in prompts for asked in prompt.asked)
-        longest = max([*(prompt.total for prompt in prompts), *texts], default=0)
-        if longest > self._room:
-            raise ModelError(
-                f"the longest prompt and its answer may take {longest} tokens, and vLLM has memory for {self._room}",
-                where=self._where,
-                hint="spread the model over several devices, --quant-device cuda:0+cuda:1, or shorten the prompts",
-            )
+            return found
+        for prompt in prompts:
+            texts = (len(prompt.token_ids) + len(asked.token_ids) + 1 for asked in prompt.asked)
+            longest = max([prompt.total, *texts])
+            if longest > self._room:
+                problem = (
+                    f"prompt and answer may take {longest} tokens, and vLLM has memory for {self._room}: spread the "
+                    "model over several devices, --quant-device cuda:0+cuda:1, or shorten the prompt"
+                )
+                decoded = Decoded(prompt, (), (), "unknown", problem=problem)
+                found[prompt.digest] = decoded.completion(self._tokenizer)
+        return found
 
     def _ask(self, prompt: Prompt) -> None:
         from vllm import SamplingParams, TokensPrompt

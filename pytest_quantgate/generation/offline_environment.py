@@ -19,7 +19,7 @@ def prepare_environment(device: str, needed: int, processes: int, environment: M
     Args:
         device: As a placement has it; of CUDA devices only these are then seen.
         needed: Bytes that the weights take, on a CPU.
-        processes: How many processes share this machine's processors.
+        processes: How many processes share the device: of a CPU, its processors and its memory.
         environment: That of this process; changed in place. What the user has set of vLLM's own stays.
     """
     settings = {

@@ -64,8 +64,8 @@ def answer(
     """Answer every request, loading the model only when an answer is missing, and only once.
 
     Each answer is in the cache as soon as it is finished, so that an interrupted or killed run loses only
-    what was in flight. The model is freed before this returns. What a server could not answer is not kept, nor where
-    logits were not numbers: the next run asks again.
+    what was in flight. The model is freed before this returns. What a server could not answer, what did not fit in
+    memory, and where logits were not numbers, is not kept: the next run asks again.
 
     Args:
         variant: Who answers, and under which schedule.
@@ -93,8 +93,8 @@ def answer(
     turn = generated = 0
 
     def keep(fresh: Mapping[str, Completion]) -> None:
-        kept = {digest: each for digest, each in fresh.items() if _outlives_the_run(variant, each)}
-        cache.put(identity, {_key(wanted[digest], digest, each): each for digest, each in kept.items()})
+        lasting = {_key(wanted[digest], digest, each): each for digest, each in fresh.items() if each.lasting}
+        cache.put(identity, lasting)
         completions.update(fresh)
 
     try:
@@ -124,14 +124,6 @@ def answer(
 def _key(request: Request, digest: str, completion: Completion) -> str:
     """The digest that an answer is kept by: one that came to its own end is the whole one."""
     return request.whole.digest if request.until and completion.finish_reason != "decided" else digest
-
-
-def _outlives_the_run(variant: Variant | ServedVariant, completion: Completion) -> bool:
-    """Whether asking again would give the same: a server may answer, and a device that was at fault compute rightly."""
-    if isinstance(variant, ServedVariant):
-        return completion.problem is None
-    # what has no prompt cannot be rendered, whoever tries
-    return completion.finish_reason != "invalid" or not completion.prompt_tokens
 
 
 class _Engine(Protocol):
@@ -206,6 +198,8 @@ def generate(
     keep: Callable[[Mapping[str, Completion]], None],
     progress: Progress,
     registry: CheckRegistry | None = None,
+    *,
+    processes: int = 1,
 ) -> None:
     """Answer requests with a variant that is in memory.
 
@@ -215,6 +209,7 @@ def generate(
         keep: Called with answers as soon as they are finished, by digest.
         progress: Told how far it has come.
         registry: The checks that may end an answer early; the built-in ones when None.
+        processes: How many processes share the device's memory.
 
     Raises:
         ModelError: The model's files do not fit together, or it is of a kind that cannot be run.
@@ -232,7 +227,7 @@ def generate(
     if refused:
         keep(refused)
         progress.advance(len(refused), 0)
-    variant, budget = loaded.variant, key_value_budget(str(model.device))
+    variant, budget = loaded.variant, key_value_budget(str(model.device), processes)
     decided = Early(requests, tokenizer, registry) if any(each.until for each in requests) else None
     decoder = Decoder(
         model, stops, budget, progress.note, schedule=variant.schedule, kv=variant.spec.kv, decided=decided

@@ -50,7 +50,7 @@ def _serve(connection: Connection) -> None:
     listener.tell(loaded.audit)
     while True:
         listener.tell("ready")
-        generate(loaded, connection.recv(), listener.keep, listener)
+        generate(loaded, connection.recv(), listener.keep, listener, processes=job.processes)
 
 
 def _serve_offline(job: Job, connection: Connection) -> NoReturn:

@@ -24,6 +24,7 @@ from pytest_quantgate.errors import ModelError, QuantgateError
 from pytest_quantgate.generation.completion import Completion, Request
 from pytest_quantgate.generation.progress import Progress
 from pytest_quantgate.variants.audit import Audit
+from pytest_quantgate.variants.memory import check_memory
 from pytest_quantgate.variants.registry import Entry, entry_of
 from pytest_quantgate.variants.variant import Variant
 
@@ -38,7 +39,7 @@ class Job:
     Attributes:
         variant: Who answers, on the device of this process.
         entry: Its backend, which a plugin may have added.
-        processes: How many processes there are.
+        processes: How many processes share its device: of a CPU, its processors and its memory.
     """
 
     variant: Variant
@@ -113,8 +114,7 @@ class Shares:
             RuntimeError: A process failed at something else.
         """
         shares = deal(requests, len(self._variants))
-        while len(self._running) < len(shares):
-            self._running.append(_Process(self._variants[len(self._running)], len(shares)))
+        self._start(len(shares))
         busy = {process.connection: process for process in self._running[: len(shares)]}
         left = dict(zip(busy.values(), shares, strict=True))
         for process in [each for each in left if each.ready]:  # since an earlier turn
@@ -135,6 +135,21 @@ class Shares:
                         progress.note(f"{process.device}: {message}")
                     case audit:
                         self._audited(audit)
+
+    def _start(self, wanted: int) -> None:
+        """Start processes until there are so many.
+
+        Raises:
+            ModelError: Those that share a memory do not fit in it together.
+        """
+        devices = [variant.device for variant in self._variants]
+        fresh = slice(len(self._running), wanted)
+        for variant in self._variants[fresh]:
+            together = devices[fresh].count(variant.device)
+            if together > 1:  # one alone looks itself; a GPU is never shared, and asking it here would take its memory
+                check_memory(variant.needed_bytes, variant.device, str(variant.spec), together)
+        for variant in self._variants[fresh]:
+            self._running.append(_Process(variant, devices.count(variant.device)))
 
     def close(self) -> None:
         """End all processes; what they work on is lost."""
@@ -159,7 +174,7 @@ class _Process:
 
     Args:
         variant: Who answers, on that device.
-        processes: How many processes there are.
+        processes: As of a ``Job``.
 
     Attributes:
         device: Where it is.

@@ -152,6 +152,8 @@ def short_step(model: PreTrainedModel) -> ShortStep | None:
 
 def agrees(short: torch.Tensor, whole: torch.Tensor) -> bool:
     """Whether logits of the short way are those of the model's own forward, but for rounding."""
+    if short.shape != whole.shape:
+        return False
     bound = _TOLERANCE.get(whole.dtype, 0.0) * whole.float().norm()
     return bool((short.float() - whole.float()).norm() <= bound)  # never for what is not a number
 

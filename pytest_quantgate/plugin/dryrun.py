@@ -96,6 +96,7 @@ class DryRun:
         terminal.line(self._run.config, text, prefix=prefix)
 
     def _show_memory(self) -> list[str]:
+        from pytest_quantgate.variants.device import split_devices
         from pytest_quantgate.variants.memory import check_memory
         from pytest_quantgate.variants.served import ServedVariant
 
@@ -107,7 +108,8 @@ class DryRun:
             needs = f"needs about {variant.needed_bytes / 2**30:.1f} GiB on {variant.device}"
             self._say(f"{spec}: {variant.summary}; {_answered_by(variant)}, {needs}")
             try:
-                check_memory(variant.needed_bytes, variant.device, spec)
+                together = split_devices(self._run.options.device).count(variant.device)
+                check_memory(variant.needed_bytes, variant.device, spec, together)
             except QuantgateError as error:
                 problems.append(str(error))
         return problems

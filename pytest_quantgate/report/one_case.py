@@ -124,7 +124,8 @@ _ENDINGS: Final = {
 
 
 def _ending(outcome: Outcome) -> str:
-    return _ENDINGS[outcome.completion.finish_reason]
+    completion = outcome.completion
+    return _ENDINGS[completion.finish_reason] if completion.lasting else "no answer this time"
 
 
 def _turns(

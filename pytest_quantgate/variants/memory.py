@@ -64,21 +64,23 @@ def available_bytes(device: str) -> int:
     return sum(torch.cuda.mem_get_info(each)[0] for each in members(device))
 
 
-def check_memory(needed: int, device: str, spec: str) -> None:
+def check_memory(needed: int, device: str, spec: str, processes: int = 1) -> None:
     """Refuses to load what will not fit.
 
     Args:
         needed: What ``estimate_bytes`` gave.
         device: Where it is to be loaded.
         spec: The variant, for the message.
+        processes: How many processes are about to load it there, each for itself.
 
     Raises:
         ModelError: More is needed than available.
     """
     available = available_bytes(device)
-    if needed > available:
+    if needed * processes > available:
+        each = f" for each of {processes} processes" if processes > 1 else ""
         raise ModelError(
-            f"it needs about {needed / _GIB:.1f} GiB on {device}, and {available / _GIB:.1f} GiB are available",
+            f"it needs about {needed / _GIB:.1f} GiB on {device}{each}, and {available / _GIB:.1f} GiB are available",
             where=f"variant {spec!r}",
             hint="free some memory, use a smaller model, or another --quant-device",
         )

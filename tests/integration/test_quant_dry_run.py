@@ -99,6 +99,16 @@ def test_a_model_that_does_not_fit_is_a_problem(lab: Lab, monkeypatch: pytest.Mo
     result.stderr.fnmatch_lines(["ERROR: variant 'fp16': it needs about*", "ERROR: variant 'nf4': it needs about*"])
 
 
+@pytest.mark.alone(reason="nothing is distributed where nothing runs")
+def test_models_that_do_not_fit_beside_each_other_are_a_problem(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available_bytes", lambda _device: 3 << 29)  # 1.5 GiB, and each needs 1
+    lab.write("words", lab.many(1))
+    assert lab.run("--quant-dry-run").ret == pytest.ExitCode.OK
+    result = lab.run("--quant-dry-run", "--quant-device=cpu,cpu")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: variant 'fp16': it needs about * on cpu for each of 2 processes, and *"])
+
+
 def test_slice_errors_are_problems(lab: Lab) -> None:
     (lab.pytester.path / "words.slice.yaml").write_text("slice: words")
     result = lab.run("--quant-dry-run")

@@ -5,16 +5,29 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-from collections.abc import Sequence
+import weakref
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedModel
 
+from pytest_quantgate.cases.model import Message
+from pytest_quantgate.generation import run
+from pytest_quantgate.generation.cache import CompletionCache
+from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.decode import Decoder
 from pytest_quantgate.generation.decoded import Decoded
+from pytest_quantgate.generation.prefill import Prefilled, Prefiller, Waiting
+from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.prompts import Prompt
+from pytest_quantgate.generation.slots import SlotPool
+from pytest_quantgate.variants.schedule import Schedule
+from pytest_quantgate.variants.source import resolve_model
+from pytest_quantgate.variants.variant import prepare_variant
+from tests.tiny_model import WORDS, build_tiny_model
 
 VOCABULARY = 89
 STOP = 3
@@ -201,3 +214,84 @@ def test_running_out_of_memory_halves_the_batch_and_goes_on() -> None:
     assert finished == "63"
     assert int(notes) >= 2
     assert first.startswith("memory ran out with 64 prompts at a time; going on with 32")
+
+
+class Memory:
+    """Memory for so many positions: of each row of a pool as far as it was written, and of prompts that are read."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, positions: int) -> None:
+        self.positions = positions
+        self.rows: list[int] = []
+        self._pools: weakref.WeakSet[Any] = weakref.WeakSet()
+        make, add, make_room = SlotPool.__init__, Prefiller.prefill, SlotPool.make_room
+
+        def made(pool: SlotPool, *arguments: Any) -> None:
+            make(pool, *arguments)
+            self._pools.add(pool)
+
+        def prefill(prefiller: Prefiller, batch: Sequence[Waiting]) -> Prefilled:
+            self._take(sum(len(item.prompt.token_ids) for item in batch))
+            return add(prefiller, batch)
+
+        def step(pool: SlotPool) -> None:
+            self.rows.append(pool.active)
+            self._take(pool.active)
+            make_room(pool)
+
+        monkeypatch.setattr(SlotPool, "__init__", made)
+        monkeypatch.setattr(SlotPool, "make_room", step)
+        monkeypatch.setattr(Prefiller, "prefill", prefill)
+
+    def _take(self, more: int) -> None:
+        taken = sum(pool.rows * pool.cursor for pool in self._pools)
+        if taken + more > self.positions:
+            raise MemoryError
+
+
+def finished(steps: Iterator[Any]) -> dict[str, Decoded]:
+    return {each.prompt.digest: each for step in steps for each in step.finished}
+
+
+@pytest.mark.parametrize("positions", [320, 299], ids=["while it is answered", "while it is read"])
+def test_a_prompt_that_does_not_fit_in_memory_has_no_answer_and_all_others_have(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch, positions: int
+) -> None:
+    prompts = [each for each in mixed_prompts() if not each.digest.startswith("sharing")]
+    expected = tokens_of(decode(model, prompts))
+    memory = Memory(monkeypatch, positions)
+    found = finished(Decoder(model, frozenset({STOP}), 1 << 30).run(prompts))
+    (longest,) = (each for each in prompts if each.digest == "longest")
+    problem = "memory ran out on this prompt of 300 tokens alone: free memory, or shorten it"
+    assert found.pop("longest") == Decoded(longest, (), (), "unknown", problem=problem)
+    del expected["longest"]
+    assert tokens_of(found) == expected
+    assert all(each.problem is None for each in found.values())
+    assert max(memory.rows) > 1  # nothing else was answered one by one for its sake
+
+
+def test_a_prompt_that_fits_when_it_is_alone_is_answered(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One at a time, the second is read beside the memory that the first was answered in.
+    prompts = [Prompt(str(length), tuple(4 + (length + n) % 80 for n in range(length)), 5) for length in (200, 190)]
+    expected = tokens_of(decode(model, prompts))
+    Memory(monkeypatch, 250)
+    found = finished(Decoder(model, frozenset({STOP}), 1 << 30, schedule=Schedule(max_rows=1)).run(prompts))
+    assert tokens_of(found) == expected
+
+
+def test_what_did_not_fit_in_memory_is_asked_again_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variant = prepare_variant("fp32", resolve_model(str(build_tiny_model(tmp_path / "tiny"))), device="cpu")
+    asked = [Request((Message("user", " ".join(WORDS[:words])),), 4) for words in (3, 30)]
+    with CompletionCache(tmp_path / "answers.sqlite3") as cache:
+        with monkeypatch.context() as tight:
+            Memory(tight, 20)
+            first = run.answer(variant, asked, cache, SilentProgress())
+        again = run.answer(variant, asked, cache, SilentProgress())
+    short, long = (first.completions[each.digest] for each in asked)
+    assert (short.problem, long.finish_reason, long.text) == (None, "unknown", "")
+    assert str(long.problem).startswith("memory ran out on this prompt of ")
+    assert (again.cached, again.generated) == (1, 1)
+    assert again.completions[asked[1].digest].problem is None

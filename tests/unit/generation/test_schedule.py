@@ -121,7 +121,10 @@ def test_a_schedule_changes_what_one_pass_sees(model: PreTrainedModel) -> None:
     first = calls(model, ONE_BY_ONE["reverse"])[0]
     assert first == (1, min(len(prompt.token_ids) for prompt in mixed_prompts()))
     assert calls(model, ONE_BY_ONE["padding"])[0] == (1, 305)
-    assert (5, 150) not in calls(model, ONE_BY_ONE["share_beginnings"])
+    apart = calls(model, ONE_BY_ONE["share_beginnings"])
+    together, each_whole = (1, 150), (5, 155)  # five prompts of 151 to 155 tokens, the first 150 of which they share
+    assert (usual.count(together), usual.count(each_whole)) == (1, 0)
+    assert (apart.count(together), apart.count(each_whole)) == (0, 1)
     chunks = calls(model, Schedule(chunk=CHUNK, share_beginnings=False))
     assert max(columns for _, columns in chunks) == CHUNK  # so that eager attention needs no square of a long prompt
 

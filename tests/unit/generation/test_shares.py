@@ -9,22 +9,25 @@ from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 
 from pytest_quantgate.cases.model import Message
 from pytest_quantgate.errors import ModelError, UsageError
-from pytest_quantgate.generation import share
+from pytest_quantgate.generation import budget, run, share, shares
+from pytest_quantgate.generation.budget import key_value_budget
 from pytest_quantgate.generation.cache import CompletionCache
 from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.run import answer
-from pytest_quantgate.generation.shares import Job, deal
-from pytest_quantgate.variants import device
+from pytest_quantgate.generation.shares import Job, Shares, deal
+from pytest_quantgate.variants import device, memory
 from pytest_quantgate.variants.device import Placement, split_devices
 from pytest_quantgate.variants.registry import Entry, entry_of, register, unregister
 from pytest_quantgate.variants.source import resolve_model
-from pytest_quantgate.variants.variant import on_device, prepare_variant
+from pytest_quantgate.variants.variant import Variant, on_device, prepare_variant
 from tests.tiny_model import WORDS, build_tiny_model
 
 BACKEND = """
@@ -91,6 +94,69 @@ def test_two_processes_answer_as_one_does(tmp_path: Path) -> None:
     assert texts[0] == texts[1]
     assert found[0].audit == found[1].audit
     assert found[1].generated == 13
+
+
+class Started:
+    """What processes are started for; none is."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.jobs: list[tuple[str, int]] = []
+        monkeypatch.setattr(shares, "_Process", self._start)
+
+    def _start(self, variant: Variant, processes: int) -> Any:
+        self.jobs.append((variant.device, processes))
+        if len(self.jobs) == 2:
+            raise ModelError("that is enough")
+        connection, _ = Pipe()
+        return SimpleNamespace(connection=connection, close=lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("places", "jobs"),
+    [(("cpu", "cpu"), [("cpu", 2), ("cpu", 2)]), (("cuda:0", "cuda:1"), [("cuda:0", 1), ("cuda:1", 1)])],
+)
+def test_a_process_is_told_how_many_share_its_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, places: tuple[str, str], jobs: list[tuple[str, int]]
+) -> None:
+    variant = prepare_variant("fp32", resolve_model(str(build_tiny_model(tmp_path / "tiny"))), device="cpu")
+    started = Started(monkeypatch)
+    sharing = Shares([on_device(variant, place) for place in places], lambda _: None)
+    with pytest.raises(ModelError, match="that is enough"):
+        sharing.generate([request("kol"), request("tul")], lambda _: None, SilentProgress())
+    assert started.jobs == jobs
+
+
+def test_processes_that_do_not_fit_in_one_memory_together_are_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variant = prepare_variant("fp32", resolve_model(str(build_tiny_model(tmp_path / "tiny"))), device="cpu")
+    started = Started(monkeypatch)
+    sharing = Shares([variant, on_device(variant, "cpu")], lambda _: None)
+    monkeypatch.setattr(memory, "available_bytes", lambda _: variant.needed_bytes * 2 - 1)
+    with pytest.raises(ModelError, match="on cpu for each of 2 processes"):
+        sharing.generate([request("kol"), request("tul")], lambda _: None, SilentProgress())
+    assert started.jobs == []
+
+
+def test_processes_that_share_a_memory_have_a_part_of_it_for_keys_and_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "available_bytes", lambda _: 1000)
+    assert [key_value_budget("cpu", processes) for processes in (1, 2, 4)] == [400, 200, 100]
+
+
+@pytest.mark.parametrize("processes", [1, 3])
+def test_a_process_answers_within_its_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: int) -> None:
+    variant = prepare_variant("fp32", resolve_model(str(build_tiny_model(tmp_path / "tiny"))), device="cpu")
+
+    def asked(place: str, processes: int) -> int:
+        raise ModelError(f"{place}, one of {processes}")
+
+    monkeypatch.setattr(run, "key_value_budget", asked)
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)  # this process is not the one that is started
+    here, there = Pipe()
+    here.send(Job(variant, entry_of("fp32"), processes))
+    here.send([request("kol")])
+    with pytest.raises(ModelError, match=f"cpu, one of {processes}"):
+        share._serve(there)  # noqa: SLF001  (what the module runs)
 
 
 def test_weights_that_change_before_a_process_loads_them_are_an_error_and_nothing_is_kept(tmp_path: Path) -> None:

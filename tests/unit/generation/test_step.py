@@ -124,20 +124,75 @@ def test_sliding_windows_are_left_to_the_model() -> None:
     assert short_step(evaluating(MistralForCausalLM(MistralConfig(**SHAPE, sliding_window=16)))) is None
 
 
-def test_a_short_way_that_differs_is_given_up_at_the_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def differs(rows: int) -> torch.Tensor:
+    return torch.ones(rows, SHAPE["vocab_size"])
+
+
+def is_of_another_shape(rows: int) -> torch.Tensor:
+    return torch.ones(rows, SHAPE["vocab_size"] + 1)
+
+
+def fails(rows: int) -> torch.Tensor:
+    raise TypeError(f"nobody thought of {rows} rows")
+
+
+@pytest.mark.parametrize("ends", [differs, is_of_another_shape, fails])
+def test_a_short_way_that_is_wrong_is_given_up_and_leaves_nothing_behind(
+    ends: Callable[[int], torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = build("Llama with biases")
     prompts = mixed_prompts()[:4]
     taken = []
 
     def wrong(self: ShortStep, token_ids: torch.Tensor, pool: SlotPool) -> torch.Tensor:  # noqa: ARG001
         taken.append(len(token_ids))
-        return torch.ones(len(token_ids), SHAPE["vocab_size"])
+        for number, (keys, _) in enumerate(pool.memory()):
+            states = torch.full((len(token_ids), keys.shape[1], 1, keys.shape[3]), 5.0)
+            pool.layer(number).write(states, states)
+        return ends(len(token_ids))
 
     monkeypatch.setattr(ShortStep, "logits", wrong)
-    for step in Decoder(model, frozenset({STOP}), 1 << 30).run(prompts):
-        for answer in step.finished:
-            assert list(answer.token_ids) == [token for token in generate(model, answer.prompt) if token != STOP]
+    finished = [each for step in Decoder(model, frozenset({STOP}), 1 << 30).run(prompts) for each in step.finished]
+    for answer in finished:
+        assert list(answer.token_ids) == [token for token in generate(model, answer.prompt) if token != STOP]
+    assert max(len(answer.token_ids) for answer in finished) > 1  # steps followed on what the first one wrote
+    assert len(finished) == 4
     assert len(taken) == 1
+
+
+def test_a_short_way_that_fails_later_is_given_up_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build("Llama with biases")
+    prompts = mixed_prompts()[:4]
+    right, taken = ShortStep.logits, []
+
+    def failing(self: ShortStep, token_ids: torch.Tensor, pool: SlotPool) -> torch.Tensor:
+        taken.append(len(token_ids))
+        return right(self, token_ids, pool) if len(taken) < 3 else fails(len(token_ids))
+
+    monkeypatch.setattr(ShortStep, "logits", failing)
+    finished = [each for step in Decoder(model, frozenset({STOP}), 1 << 30).run(prompts) for each in step.finished]
+    for answer in finished:
+        assert list(answer.token_ids) == [token for token in generate(model, answer.prompt) if token != STOP]
+    assert len(finished) == 4
+    assert len(taken) == 3
+
+
+def test_memory_that_runs_out_on_the_short_way_halves_the_batch_and_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build("Llama with biases")
+    prompts = mixed_prompts()[:4]
+    right, notes = ShortStep.logits, list[str]()
+
+    def large(self: ShortStep, token_ids: torch.Tensor, pool: SlotPool) -> torch.Tensor:
+        if pool.rows > 2:
+            raise MemoryError
+        return right(self, token_ids, pool)
+
+    monkeypatch.setattr(ShortStep, "logits", large)
+    decoder = Decoder(model, frozenset({STOP}), 1 << 30, notes.append)
+    finished = [each for step in decoder.run(prompts) for each in step.finished]
+    assert notes == ["memory ran out with 4 prompts at a time; going on with 2"]
+    assert len(finished) == 4
+    assert decoder._short is not None  # noqa: SLF001  (nothing else tells which way was taken)
 
 
 @pytest.mark.parametrize("vocabulary", [3, 64, 127, 128, 300, 1000])

@@ -161,6 +161,12 @@ def test_an_answer_that_was_stopped_early_is_told() -> None:
     assert "fp16: stopped when its checks were decided; nf4: the model ended its answer" in text
 
 
+def test_an_answer_that_could_not_be_made_this_time_is_told() -> None:
+    missing = Completion("", (), "unknown", 9, problem="memory ran out")
+    text = show(report_of(outcome("a b"), Outcome(missing, (), passed=None, unscored="memory ran out")))
+    assert "nf4: no answer this time" in text
+
+
 def test_the_command_that_runs_it_again_is_the_last_line() -> None:
     (*_, title, command) = show(report_of(PASSED, FAILED)).splitlines()
     assert title == "run it again"

@@ -78,6 +78,9 @@ def test_memory_that_ran_out_is_told_from_other_faults(error: Exception, *, is_o
 def test_what_does_not_fit_is_refused_with_both_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available_bytes", lambda _: 3 << 30)
     check_memory(3 << 30, "cpu", "fp16")
+    check_memory(3 << 29, "cpu", "fp16", 2)
+    with pytest.raises(ModelError, match=r"needs about 2\.0 GiB on cpu for each of 2 processes, and 3\.0 GiB are av"):
+        check_memory(2 << 30, "cpu", "fp16", 2)
     with pytest.raises(ModelError, match=r"needs about 7\.5 GiB on cpu, and 3\.0 GiB are available"):
         check_memory(15 << 29, "cpu", "fp16")
 

@@ -1,0 +1,93 @@
+"""What vLLM is asked and what is made of its answers, with a stand-in for it; tests/with_vllm run the true one."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pytest_quantgate.cases.model import Message
+from pytest_quantgate.generation.completion import Completion, Request
+from pytest_quantgate.generation.offline import Offline
+from pytest_quantgate.generation.progress import SilentProgress
+from pytest_quantgate.variants import variant as variants
+from pytest_quantgate.variants.source import resolve_model
+from pytest_quantgate.variants.variant import prepare_variant
+from tests.tiny_model import CONTEXT, WORDS, build_tiny_model
+
+ROOM = 40
+STOP = 2
+TOKEN = 9
+
+
+class Engine:
+    """Answers everything with one token, as vLLM would tell it."""
+
+    def __init__(self) -> None:
+        self.vllm_config = SimpleNamespace(model_config=SimpleNamespace(max_model_len=ROOM))
+        self.engine_core = SimpleNamespace(shutdown=lambda: None)
+        self.lengths: list[int] = []
+        self._asked: list[str] = []
+
+    def add_request(self, name: str, prompt: Mapping[str, Any], _sampling: object) -> None:
+        self._asked.append(name)
+        self.lengths.append(len(prompt["prompt_token_ids"]))
+
+    def has_unfinished_requests(self) -> bool:
+        return bool(self._asked)
+
+    def step(self) -> list[Any]:
+        at = [{token: SimpleNamespace(logprob=-1.0), 5: SimpleNamespace(logprob=-2.0)} for token in (TOKEN, STOP)]
+        said = SimpleNamespace(token_ids=[TOKEN, STOP], logprobs=at, finish_reason="stop")
+        return [SimpleNamespace(request_id=self._asked.pop(), outputs=[said])]
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
+    made = Engine()
+
+    def anything(**given: Any) -> dict[str, Any]:
+        return given
+
+    parts: dict[str, dict[str, Any]] = {
+        "vllm": {
+            "EngineArgs": anything,
+            "LLMEngine": SimpleNamespace(from_engine_args=lambda *_, **__: made),
+            "SamplingParams": anything,
+            "TokensPrompt": anything,
+        },
+        "vllm.usage": {},
+        "vllm.usage.usage_lib": {"UsageContext": SimpleNamespace(LLM_CLASS=None)},
+        "vllm.sampling_params": {"RequestOutputKind": SimpleNamespace(FINAL_ONLY=None)},
+    }
+    for name, members in parts.items():
+        module = ModuleType(name)
+        vars(module).update(members)
+        monkeypatch.setitem(sys.modules, name, module)
+    found = importlib.util.find_spec("json")
+    monkeypatch.setattr(variants, "find_spec", lambda name: found if name == "vllm" else importlib.util.find_spec(name))
+    return made
+
+
+def test_what_it_has_no_memory_for_has_no_answer_and_all_others_have(engine: Engine, tmp_path: Path) -> None:
+    def ask(words: int, *recall: str) -> Request:
+        return Request((Message("user", " ".join(WORDS[:words])),), 4, recall=recall)
+
+    source = resolve_model(str(build_tiny_model(tmp_path / "tiny")))
+    offline = Offline(prepare_variant("fp32", source, device="cpu", kernels="vllm"), print)
+    short, long, too_long = ask(3), ask(ROOM), ask(2 * CONTEXT)
+    read = ask(20, " ".join(WORDS[:ROOM]))  # with the text behind it, it is too long
+    kept: dict[str, Completion] = {}
+    offline.generate([short, long, too_long, read], kept.update, SilentProgress())
+    offline.close()
+    assert (kept[short.digest].text, kept[short.digest].problem) == (WORDS[TOKEN - 6], None)
+    assert engine.lengths == [kept[short.digest].prompt_tokens]
+    for each in (long, read):
+        assert (kept[each.digest].finish_reason, kept[each.digest].lasting) == ("unknown", False)
+        assert f"vLLM has memory for {ROOM}: spread the model" in str(kept[each.digest].problem)
+    assert (kept[too_long.digest].finish_reason, kept[too_long.digest].lasting) == ("context", True)
