@@ -214,7 +214,8 @@ def test_a_process_that_does_not_load_is_told_and_what_others_answer_meanwhile_i
     end: str, told: str, repeated: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = resolve_model(str(build_tiny_model(tmp_path / "tiny")))
-    (tmp_path / "a_backend_that_dies.py").write_text(BACKEND.format(place=str(tmp_path), end=end))
+    module = f"a_backend_that_dies_{repeated}"  # one that was imported before would be another
+    (tmp_path / f"{module}.py").write_text(BACKEND.format(place=str(tmp_path), end=end))
     monkeypatch.syspath_prepend(tmp_path)
     os.mkfifo(tmp_path / "fifo")
 
@@ -227,7 +228,7 @@ def test_a_process_that_does_not_load_is_told_and_what_others_answer_meanwhile_i
             if cases:
                 self._tell()
 
-    register("dies", Entry("a_backend_that_dies:BACKEND"))
+    register("dies", Entry(f"{module}:BACKEND"))
     try:
         variant = prepare_variant("dies", source, device="cpu")
         asked = [request(" ".join(WORDS[number : number + 3] * repeated)) for number in range(6)]
