@@ -100,6 +100,9 @@ def _lines_about(check: Check, title: str, width: int) -> Iterator[str]:
                 yield from indented(_prose(of_arguments[parameter.name]), width, first=_INSET)
     else:
         yield "takes no arguments"
+    if check.decided is not None:
+        yield ""
+        yield from wrap("decided early: with --quant-stop-early answers end once all of their checks are", width)
     yield ""
     yield "in a slice file"
     yield "  checks:"

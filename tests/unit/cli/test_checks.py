@@ -118,3 +118,7 @@ def test_a_name_like_no_other_gives_the_way_to_all(capsys: pytest.CaptureFixture
     told = refusal(capsys, "zzz\x1b[2J")
     assert told.endswith("\n  `quantgate checks` shows all of them\n")
     assert "\x1b" not in told
+
+
+def test_a_check_that_is_decided_early_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert [name for name in ("contains", "number") if "--quant-stop-early" in output(capsys, name)] == ["contains"]
