@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from math import isfinite
+from math import isfinite, isnan
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
@@ -229,7 +229,8 @@ class Offline:
             token_ids.pop()
         elif len(token_ids) != found.prompt.max_new_tokens:
             raise self._broken_off(f"it ended an answer after {len(token_ids)} tokens: {answer.finish_reason}")
-        valid = next((place for place, margin in enumerate(margins) if not isfinite(margin)), len(margins))
+        # nothing else may be possible, by an infinite margin
+        valid = next((place for place, margin in enumerate(margins) if isnan(margin)), len(margins))
         if valid < len(margins):
             reason, token_ids = "invalid", token_ids[:valid]
         recalls = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Mapping
+from math import inf, nan
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -32,6 +33,7 @@ class Engine:
         self.vllm_config = SimpleNamespace(model_config=SimpleNamespace(max_model_len=ROOM))
         self.engine_core = SimpleNamespace(shutdown=lambda: None)
         self.lengths: list[int] = []
+        self.rival = -2.0
         self._asked: list[str] = []
 
     def add_request(self, name: str, prompt: Mapping[str, Any], _sampling: object) -> None:
@@ -42,7 +44,8 @@ class Engine:
         return bool(self._asked)
 
     def step(self) -> list[Any]:
-        at = [{token: SimpleNamespace(logprob=-1.0), 5: SimpleNamespace(logprob=-2.0)} for token in (TOKEN, STOP)]
+        rival = SimpleNamespace(logprob=self.rival)
+        at = [{token: SimpleNamespace(logprob=-1.0), 5: rival} for token in (TOKEN, STOP)]
         said = SimpleNamespace(token_ids=[TOKEN, STOP], logprobs=at, finish_reason="stop")
         return [SimpleNamespace(request_id=self._asked.pop(), outputs=[said])]
 
@@ -72,6 +75,22 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     found = importlib.util.find_spec("json")
     monkeypatch.setattr(variants, "find_spec", lambda name: found if name == "vllm" else importlib.util.find_spec(name))
     return made
+
+
+@pytest.mark.parametrize(
+    ("rival", "reason", "margins"), [(-2.0, "stop", (1.0,)), (-inf, "stop", (inf,)), (nan, "invalid", ())]
+)
+def test_only_logits_that_are_no_numbers_break_an_answer_off(
+    rival: float, reason: str, margins: tuple[float, ...], engine: Engine, tmp_path: Path
+) -> None:
+    engine.rival = rival
+    request = Request((Message("user", WORDS[0]),), 4)
+    source = resolve_model(str(build_tiny_model(tmp_path / "tiny")))
+    offline = Offline(prepare_variant("fp32", source, device="cpu", kernels="vllm"), print)
+    kept: dict[str, Completion] = {}
+    offline.generate([request], kept.update, SilentProgress())
+    offline.close()
+    assert (kept[request.digest].finish_reason, kept[request.digest].margins) == (reason, margins)
 
 
 def test_what_it_has_no_memory_for_has_no_answer_and_all_others_have(engine: Engine, tmp_path: Path) -> None:
