@@ -310,7 +310,7 @@ def quarters(values: Sequence[float | None]) -> list[float | None]:
     return [fmean(stretch) if stretch else None for stretch in stretches]
 
 
-def dominoes(found: Sequence[Found]) -> str:
+def dominoes(found: Sequence[Found]) -> Iterator[str]:
     """Share of the cases that keep their token behind so many quantized layers (figure 10, table 2)."""
     curves = {each.spec: curve for each in found for curve in each.numbers.curves if curve.measure == "domino"}
     at = sorted({layer for curve in curves.values() for layer in curve.at})
@@ -318,10 +318,11 @@ def dominoes(found: Sequence[Found]) -> str:
     for spec, curve in curves.items():
         points = dict(zip(curve.at, curve.values, strict=True))
         rows.append([spec, *(written(points.get(layer)) for layer in at)])
-    return "Figure 10, table 2: first layers quantized\n\n" + table(("variant", *map(str, at)), rows)
+    if rows:
+        yield "Figure 10, table 2: first layers quantized\n\n" + table(("variant", *map(str, at)), rows)
 
 
-def components(found: Sequence[Found]) -> str:
+def components(found: Sequence[Found]) -> Iterator[str]:
     """Share of the cases that keep their token with one component quantized everywhere (table 5)."""
     values = {each.spec: [v for v in each.numbers.values if v.measure == "one_component"] for each in found}
     parts = list(dict.fromkeys(value.part for each in values.values() for value in each))
@@ -329,7 +330,8 @@ def components(found: Sequence[Found]) -> str:
     for spec, each in values.items():
         by_part = {value.part: value.value for value in each}
         rows.append([spec, *(written(by_part.get(part)) for part in parts)])
-    return "Table 5: one component quantized\n\n" + table(("variant", *parts), rows)
+    if parts:
+        yield "Table 5: one component quantized\n\n" + table(("variant", *parts), rows)
 
 
 def repairs(found: Sequence[Found]) -> Iterator[str]:
@@ -413,7 +415,7 @@ def main(words: Sequence[str] | None = None) -> None:
         print(cliff(lab, specs), flush=True)
         found = list(looked(lab, specs, given.split, given.cases, given.causal, own=given.own, limits=limits))
     print("\n\n".join(["", criteria(found), *repairs(found), *unspecified(found)]))
-    print("\n\n".join(["", dominoes(found), components(found), *grids(found)]))
+    print("\n\n".join(["", *dominoes(found), *components(found), *grids(found)]))
     for group, place in product(get_args(Group), get_args(Place)):
         print("\n\n".join(["", *figures(found, group, place, own=given.own)]))
 
