@@ -38,7 +38,7 @@ def test_a_case_asks_for_what_its_checks_want_measured() -> None:
 
 
 def test_what_was_measured_is_kept_with_the_answer(tmp_path: Path) -> None:
-    measured = (Recall("Paris", (5, 6), (1, 3), (0, 2), (-0.25, float("-inf"))), Recall("x", problem="odd"))
+    measured = (Recall("Paris", (5, 6), (1, 3), (0, 2), (-0.25, -17.5)), Recall("x", problem="odd"))
     answer = Completion(" Lyon", (9,), "length", 12, (0.5,), recall=measured)
     path = tmp_path / "completions.sqlite3"
     with CompletionCache(path) as cache:
