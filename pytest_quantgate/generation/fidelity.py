@@ -35,7 +35,6 @@ _ROWS: Final = 64
 _TOKENS: Final = 256  # whose logits are held at a time
 _LEAST: Final = -80.0  # log-probability below which a share of what is left is not told from none in float32
 
-
 UNREADABLE: Final = "the prompt cannot be read"
 TOO_LARGE: Final = "memory ran out on a single token"
 NOT_FINITE: Final = "the logits are not finite numbers"

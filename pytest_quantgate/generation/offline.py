@@ -229,7 +229,7 @@ class Offline:
             token_ids.pop()
         elif len(token_ids) != found.prompt.max_new_tokens:
             raise self._broken_off(f"it ended an answer after {len(token_ids)} tokens: {answer.finish_reason}")
-        # nothing else may be possible, by an infinite margin
+        # an infinite margin is no fault: no other token was possible
         valid = next((place for place, margin in enumerate(margins) if isnan(margin)), len(margins))
         if valid < len(margins):
             reason, token_ids = "invalid", token_ids[:valid]
