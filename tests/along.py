@@ -1,4 +1,4 @@
-"""The logits along given answers, whole, as the engine reads them."""
+"""Given answers, and the logits along them, whole, as the engine reads them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 import torch
 
+from pytest_quantgate.cases.model import Message
+from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.fidelity import Known, along
 from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.variants.variant import LoadedModel
+from tests.tiny_model import WORDS
 
 
 class Keeping:
@@ -30,3 +33,15 @@ def logits_along(loaded: LoadedModel, known: Sequence[Known]) -> dict[str, torch
     """By request digest, the logits that predict the tokens of each answer."""
     found = along(loaded, known, lambda digests: {digest: Keeping() for digest in digests}, SilentProgress())
     return {digest: each for digest, each in found if isinstance(each, torch.Tensor)}
+
+
+def known(models: dict[str, LoadedModel]) -> list[Known]:
+    """Requests with made-up answers of one to twelve tokens."""
+    texts = [" ".join(WORDS[7 * n : 7 * n + 1 + n % 9]) for n in range(12)]
+    vocabulary = len(models["fp16"].tokenizer)
+    return [
+        Known(
+            Request((Message("user", text),), 12), tuple((31 * n + 17 * t) % (vocabulary - 6) + 6 for t in range(n + 1))
+        )
+        for n, text in enumerate(texts)
+    ]
