@@ -17,6 +17,7 @@ from pytest_quantgate.checks.model import Recall
 from pytest_quantgate.generation.completion import FinishReason
 from pytest_quantgate.generation.decoded import Decoded
 from pytest_quantgate.generation.kv_quant import store_of
+from pytest_quantgate.generation.linear import logits_of
 from pytest_quantgate.generation.prefill import Prefilled, Prefiller, Waiting, next_batch, queue_of
 from pytest_quantgate.generation.prompts import Prompt
 from pytest_quantgate.generation.recall import measure
@@ -233,16 +234,15 @@ class Decoder:
         device = self._model.device
         starts = torch.tensor(pool.starts)[:, None]
         columns = torch.arange(pool.window, pool.cursor + 1)
-        output = self._model(
+        return logits_of(
+            self._model,
             input_ids=token_ids[:, None].to(device),
             attention_mask=(columns >= starts).to(device),
             position_ids=(pool.cursor - starts).to(device),
             past_key_values=pool,
             use_cache=True,
             logits_to_keep=1,
-        )
-        logits: torch.Tensor = output.logits[:, -1]
-        return logits
+        )[:, -1]
 
     def _take(self, rows: Sequence[_Row], logits: torch.Tensor) -> list[FinishReason | None]:
         """Choose the most probable token of each row of ``(rows, vocabulary)`` logits."""

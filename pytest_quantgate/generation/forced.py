@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from pytest_quantgate.generation.kv_quant import Store, as_they_are, cache_of
+from pytest_quantgate.generation.linear import logits_of
 from pytest_quantgate.generation.prefill import Prefilled, Waiting
 from pytest_quantgate.generation.prompts import Asked
 
@@ -95,7 +96,8 @@ def _read(
     positions = lengths + torch.arange(longest)
     for begin in range(0, longest, stretch):
         end = min(begin + stretch, longest)
-        output = model(
+        found = logits_of(
+            model,
             input_ids=ids[:, begin:end].to(device),
             attention_mask=mask[:, : width + end].to(device),
             position_ids=positions[:, begin:end].to(device),
@@ -103,9 +105,9 @@ def _read(
             use_cache=True,
         )
         for index, (row, asked) in enumerate(part):
-            logits = output.logits[index, : max(0, len(asked.token_ids) - 1 - begin)]
+            logits = found[index, : max(0, len(asked.token_ids) - 1 - begin)]
             if begin == 0:
                 logits = torch.cat((prefilled.logits[row][None], logits))
             if len(logits):
                 yield row, asked, logits.float()
-        del output, logits  # else they take their place until the next stretch has its own
+        del found, logits  # else they take their place until the next stretch has its own

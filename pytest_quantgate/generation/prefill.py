@@ -11,6 +11,7 @@ import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from pytest_quantgate.generation.kv_quant import Store, as_they_are, cache_of
+from pytest_quantgate.generation.linear import logits_of
 from pytest_quantgate.generation.prompts import Prompt, in_groups, one_by_one
 from pytest_quantgate.generation.slots import Layer
 from pytest_quantgate.variants.schedule import USUAL, Schedule
@@ -130,7 +131,8 @@ class Prefiller:
         chunk = self._schedule.chunk or longest
         for begin in range(0, longest, chunk):
             part = slice(begin, begin + chunk)
-            output = self._model(
+            logits = logits_of(
+                self._model,
                 input_ids=ids[:, part].to(device),
                 # Without padding no mask: attention then uses its causal kernel, which needs no square of memory.
                 attention_mask=mask[:, : part.stop].to(device) if padded else None,
@@ -139,7 +141,7 @@ class Prefiller:
                 use_cache=True,
                 logits_to_keep=1,
             )
-        return Prefilled([_layers(cache)], output.logits[:, -1])
+        return Prefilled([_layers(cache)], logits[:, -1])
 
     def _with_shared(self, batch: Sequence[Waiting]) -> Prefilled:
         """The shared part once, then each prompt's own end."""
@@ -158,15 +160,14 @@ class Prefiller:
     def _append(self, token_ids: Sequence[int]) -> torch.Tensor:
         begin = self._shared.get_seq_length()
         device = self._model.device
-        output = self._model(
+        return logits_of(
+            self._model,
             input_ids=torch.tensor([token_ids]).to(device),
             position_ids=torch.arange(begin, begin + len(token_ids))[None].to(device),
             past_key_values=self._shared,
             use_cache=True,
             logits_to_keep=1,
-        )
-        logits: torch.Tensor = output.logits[:, -1]
-        return logits
+        )[:, -1]
 
 
 def _layers(cache: DynamicCache) -> list[Layer]:
