@@ -83,7 +83,7 @@ class Halved(nn.Parameter):
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is nn.functional.linear:
             return nn.functional.linear(args[0], args[1].as_subclass(torch.Tensor) / 2, *args[2:])
-        return super().__torch_function__(func, types, args, kwargs)  # type: ignore[no-untyped-call]
+        return super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[no-untyped-call]
 
 
 @torch.inference_mode()
