@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_quantgate.endpoint import (
+    BARRED,
     BUSY,
     FORM,
     HOPELESS,
@@ -35,6 +36,7 @@ SECONDS: Final = 60.0  # one attempt may take
 MOST_BYTES: Final = 1 << 20  # of a reply
 MOST_TOKENS: Final = 256  # of a verdict
 _LONGEST_WAIT: Final = 20.0  # seconds, whatever a server asks for
+_HARMLESS: Final = ({"role": "user", "content": "Hello"},)  # which no firewall takes offence at
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ class Judge:
     """Asks one endpoint; safe to use from several threads.
 
     A server that is busy is asked again, later each time. One that cannot be reached at all, or refuses the key or the
-    model, is not asked again in this process: every further case would wait as long for the same.
+    model, is not asked again in this process: every further case would wait as long for the same. A refusal that a
+    harmless question does not get is of a firewall, and of that one case.
 
     Args:
         endpoint: Where it is served.
@@ -90,16 +93,30 @@ class Judge:
         Raises:
             JudgeError: There is none.
         """
+        messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+        status, told = self._attempts(messages, MOST_TOKENS)
+        if status == OK:
+            return _reply(told)
+        where = f"the judge at {self.endpoint.url}"
+        trouble = f"{where} answers with status {status}"
+        if status is None:
+            trouble = f"{where} cannot be reached: {told.decode()}"
+        barred = status in BARRED and self._attempts(_HARMLESS, 1)[0] in BARRED
+        if status is None or barred or status in HOPELESS - BARRED:
+            self._given_up = trouble
+        raise JudgeError(trouble)
+
+    def _attempts(self, messages: Sequence[Mapping[str, str]], tokens: int) -> tuple[int | None, bytes]:
+        """The last status and content, after as many attempts as it takes; None and the cause where there is none.
+
+        Raises:
+            JudgeError: The judge was given up, or its reply has no end.
+        """
         import httpx2
 
-        body = {
-            "model": self.endpoint.model,
-            "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
-            "temperature": 0,
-            "max_tokens": MOST_TOKENS,
-        }
-        status, pause = None, 0.0
-        cause = ""
+        body = {"model": self.endpoint.model, "messages": messages, "temperature": 0, "max_tokens": tokens}
+        status: int | None = None
+        pause, content = 0.0, b""
         for attempt in range(ATTEMPTS):
             if self._given_up is not None:
                 raise JudgeError(self._given_up)
@@ -109,19 +126,13 @@ class Judge:
                 with self._client() as client:
                     status, pause, content = self._post(client, body)
             except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-                status, pause, cause = None, 0.0, type(error).__name__
+                status, pause, content = None, 0.0, type(error).__name__.encode()
                 continue
-            if status == OK:
-                return _reply(content)
             if status not in BUSY:
                 break
-        where = f"the judge at {self.endpoint.url}"
-        trouble = f"{where} cannot be reached: {cause}" if status is None else f"{where} answers with status {status}"
-        if status is None or status in HOPELESS:
-            self._given_up = trouble
-        raise JudgeError(trouble)
+        return status, content
 
-    def _post(self, client: httpx2.Client, body: dict[str, Any]) -> tuple[int, float, bytes]:
+    def _post(self, client: httpx2.Client, body: Mapping[str, Any]) -> tuple[int, float, bytes]:
         """Status, seconds that the server asks to wait, and the content.
 
         Raises:

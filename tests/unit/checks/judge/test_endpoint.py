@@ -83,14 +83,25 @@ def test_a_server_that_stays_busy_is_left_after_some_attempts_and_tried_for_the_
         assert len(server.asked) == times * ATTEMPTS
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_refused_key_or_model_is_not_tried_again(server: Server, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "questions"), [(401, ["good?", "Hello"]), (403, ["good?", "Hello"]), (404, ["good?"])]
+)
+def test_a_refused_key_or_model_is_not_tried_again(server: Server, status: int, questions: list[str]) -> None:
     server.replies = [(status, b"")]
     judge = Judge(server.endpoint, lambda _: None)
     for _ in range(2):
         with pytest.raises(JudgeError, match=f"status {status}"):
-            judge.ask("", "")
-    assert len(server.asked) == 1
+            judge.ask("be fair", "good?")
+    assert [body["messages"][-1]["content"] for body in server.asked] == questions
+
+
+@pytest.mark.parametrize("hello", [completion("Hi"), (400, b""), (503, b"")])
+def test_a_firewall_that_refuses_one_question_costs_that_one(server: Server, hello: tuple[int, bytes]) -> None:
+    server.replies = [(403, b""), *[hello] * (ATTEMPTS if hello[0] == 503 else 1), completion("fine")]
+    judge = Judge(server.endpoint, lambda _: None)
+    with pytest.raises(JudgeError, match="status 403"):
+        judge.ask("be fair", "is this attack good?")
+    assert judge.ask("be fair", "and this?") == "fine"
 
 
 def test_a_server_that_is_not_there_is_tried_for_one_case_only() -> None:
@@ -136,7 +147,7 @@ def test_the_key_comes_from_the_environment_and_is_in_no_message(
     judge = Judge(server.endpoint)
     with pytest.raises(JudgeError) as caught:
         judge.ask("", "")
-    assert server.keys == [f"Bearer {KEY}"]
+    assert set(server.keys) == {f"Bearer {KEY}"}
     assert KEY not in str(caught.value)
     assert KEY not in repr(judge.endpoint)
 
