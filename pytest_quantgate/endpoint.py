@@ -29,6 +29,9 @@ BARRED: Final = frozenset({401, 403})
 HOPELESS: Final = BARRED | {404}
 """Statuses that every request would get: the key, or the model's name, is wrong."""
 
+HARMLESS: Final = "Hello"
+"""A question that no firewall takes offence at."""
+
 FORM: Final = "http://HOST:PORT/v1#MODEL"
 
 _FIRST_WAIT: Final = 0.5  # seconds

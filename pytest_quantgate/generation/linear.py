@@ -27,7 +27,7 @@ def product(weight: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
 
     The weights are the left factor: a library lays its right factor out anew for every product.
     """
-    if _suits(weight) and weight.is_contiguous():
+    if _suit(weight, inputs):
         return by_onednn(weight, inputs.t(), None)
     return torch.mm(weight, inputs)
 
@@ -59,15 +59,21 @@ class _Linear(TorchFunctionMode):
     ) -> Any:
         if func is functional.linear and not kwargs:
             inputs, weight, *rest = args
-            if _suits(inputs) and _suits(weight) and weight.is_contiguous():
+            if _suit(weight, inputs):
                 return by_onednn(inputs, weight, rest[0] if rest else None)
         return func(*args, **(kwargs or {}))
 
 
-def _suits(tensor: torch.Tensor) -> bool:
-    """Whether a tensor is plain, and of what oneDNN's operator is for; it knows no gradients."""
+def _suit(weight: torch.Tensor, inputs: torch.Tensor) -> bool:
+    """Whether these are what oneDNN's operator is for: plain, and asked for no gradients, which it does not know."""
+    if torch.is_grad_enabled() or not (_is_plain(weight) and _is_plain(inputs)):
+        return False
+    return weight.is_contiguous() and has_onednn()
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
     plain = type(tensor) in {torch.Tensor, Parameter} and tensor.dtype == torch.float32 and tensor.device.type == "cpu"
-    return plain and tensor.numel() > 0 and not torch.is_grad_enabled() and has_onednn()
+    return plain and tensor.numel() > 0
 
 
 def by_onednn(inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:

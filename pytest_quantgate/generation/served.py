@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from pytest_quantgate.cases.model import Message
+from pytest_quantgate.endpoint import HARMLESS
 from pytest_quantgate.generation.completion import Completion, Request
 from pytest_quantgate.generation.progress import Progress
 from pytest_quantgate.generation.served_client import (
@@ -27,7 +28,7 @@ from pytest_quantgate.variants.served import ServedVariant
 Keep = Callable[[Mapping[str, Completion]], None]
 
 _NOT_GREEDY: Final = -0.01  # nats below another token; a tie is none
-_PROBE: Final = Request((Message("user", "Hello"),), 1)
+_PROBE: Final = Request((Message("user", HARMLESS),), 1)
 _BEGUN: Final = ("yes yes yes yes", "yes yes yes yes yes yes yes yes")
 _NO_CONTINUING: Final = "the server does not go on with an answer that was begun"
 

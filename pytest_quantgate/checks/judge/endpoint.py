@@ -13,6 +13,7 @@ from pytest_quantgate.endpoint import (
     BARRED,
     BUSY,
     FORM,
+    HARMLESS,
     HOPELESS,
     OK,
     back_off,
@@ -36,7 +37,7 @@ SECONDS: Final = 60.0  # one attempt may take
 MOST_BYTES: Final = 1 << 20  # of a reply
 MOST_TOKENS: Final = 256  # of a verdict
 _LONGEST_WAIT: Final = 20.0  # seconds, whatever a server asks for
-_HARMLESS: Final = ({"role": "user", "content": "Hello"},)  # which no firewall takes offence at
+_HELLO: Final = ({"role": "user", "content": HARMLESS},)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +95,18 @@ class Judge:
             JudgeError: There is none.
         """
         messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
-        status, told = self._attempts(messages, MOST_TOKENS)
+        status, content, cause = self._attempts(messages, MOST_TOKENS)
         if status == OK:
-            return _reply(told)
+            return _reply(content)
         where = f"the judge at {self.endpoint.url}"
-        trouble = f"{where} answers with status {status}"
-        if status is None:
-            trouble = f"{where} cannot be reached: {told.decode()}"
-        barred = status in BARRED and self._attempts(_HARMLESS, 1)[0] in BARRED
+        trouble = f"{where} cannot be reached: {cause}" if status is None else f"{where} answers with status {status}"
+        barred = status in BARRED and self._attempts(_HELLO, 1)[0] in BARRED
         if status is None or barred or status in HOPELESS - BARRED:
             self._given_up = trouble
         raise JudgeError(trouble)
 
-    def _attempts(self, messages: Sequence[Mapping[str, str]], tokens: int) -> tuple[int | None, bytes]:
-        """The last status and content, after as many attempts as it takes; None and the cause where there is none.
+    def _attempts(self, messages: Sequence[Mapping[str, str]], tokens: int) -> tuple[int | None, bytes, str]:
+        """The last status and content after as many attempts as it takes; no status where there is none, and the cause.
 
         Raises:
             JudgeError: The judge was given up, or its reply has no end.
@@ -116,7 +115,7 @@ class Judge:
 
         body = {"model": self.endpoint.model, "messages": messages, "temperature": 0, "max_tokens": tokens}
         status: int | None = None
-        pause, content = 0.0, b""
+        pause, content, cause = 0.0, b"", ""
         for attempt in range(ATTEMPTS):
             if self._given_up is not None:
                 raise JudgeError(self._given_up)
@@ -126,11 +125,11 @@ class Judge:
                 with self._client() as client:
                     status, pause, content = self._post(client, body)
             except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-                status, pause, content = None, 0.0, type(error).__name__.encode()
+                status, pause, content, cause = None, 0.0, b"", type(error).__name__
                 continue
             if status not in BUSY:
                 break
-        return status, content
+        return status, content, cause
 
     def _post(self, client: httpx2.Client, body: Mapping[str, Any]) -> tuple[int, float, bytes]:
         """Status, seconds that the server asks to wait, and the content.
