@@ -58,6 +58,25 @@ def test_the_short_way_gives_the_tokens_of_generate(name: str) -> None:
     assert decoder._short is not None  # noqa: SLF001  (nothing else tells which way was taken)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", BUILDERS)
+def test_in_half_precision_each_step_is_the_models_own_but_for_rounding(
+    name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = Decoder(build(name).to(dtype), frozenset({STOP}), 1 << 30)
+    right, distances = ShortStep.logits, list[torch.Tensor]()
+
+    def compared(self: ShortStep, token_ids: torch.Tensor, pool: SlotPool) -> torch.Tensor:
+        short, whole = right(self, token_ids, pool), decoder._whole(token_ids, pool)  # noqa: SLF001
+        distances.append(((short.float() - whole.float()).norm(dim=1) / whole.float().norm(dim=1)).max())
+        return short
+
+    monkeypatch.setattr(ShortStep, "logits", compared)
+    assert all(step.tokens for step in decoder.run(mixed_prompts()[::3]))
+    assert len(distances) > 2
+    assert float(torch.stack(distances).max()) < 40 * torch.finfo(dtype).eps
+
+
 @pytest.mark.parametrize("name", BUILDERS)
 def test_joined_weights_are_those_of_the_model_and_held_once(name: str) -> None:
     model = build(name)
