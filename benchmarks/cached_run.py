@@ -189,6 +189,7 @@ def run(folder: Path, *options: str) -> Run:
     command = [sys.executable, "-m", "pytest", "-p", "quantgate_phases", *options]
     path = os.pathsep.join(filter(None, [str(folder.parent / "plugin"), os.environ.get("PYTHONPATH")]))
     environment = dict(os.environ) | {"PHASES": str(marks), "PYTHONPATH": path}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # pytest would write all assertions anew in every run
     started, before = time.perf_counter(), getrusage(RUSAGE_CHILDREN)
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
     wall, after = time.perf_counter() - started, getrusage(RUSAGE_CHILDREN)

@@ -17,6 +17,8 @@ GATE_ID = "gate"
 DRIFT_ID = "drift"
 """Likewise of the result of a drift gate, which compares a variant with its golden."""
 
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -198,5 +200,4 @@ def digest_of(value: Any) -> str:
 
     Lone surrogates are kept apart rather than refused: untrusted text must still have a digest.
     """
-    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(value).encode("ascii")).hexdigest()

@@ -43,11 +43,12 @@ def one_line(text: str, limit: int = REASON_LENGTH) -> str:
     Line breaks, control characters, bidirectional overrides and lone surrogates are shown as escapes, so
     that an answer can neither break a report's layout nor fail to be encoded.
     """
-    # escapes only make text longer, so what lies beyond the limit need not be looked at
-    line = "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text[: limit + 1]
-    )
+    line = text[: limit + 1]  # escapes only make text longer, so what lies beyond the limit need not be looked at
+    if not line.isprintable():
+        line = "".join(
+            character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+            for character in line
+        )
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 

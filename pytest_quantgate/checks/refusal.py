@@ -25,6 +25,7 @@ from pytest_quantgate.checks.arguments import listed
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
 from pytest_quantgate.checks.refusal_kinds import TYPOGRAPHY, Kind, plain, read, refusing_words_of
 from pytest_quantgate.checks.refusal_tables import folded, table_for
+from pytest_quantgate.checks.remembered import remembered
 from pytest_quantgate.errors import nearest
 
 if TYPE_CHECKING:
@@ -109,6 +110,11 @@ _SENTENCE_END = re.compile(r"[.!?]++(?= )|[。！？؟।]")
 @lru_cache(REMEMBERED)
 def declining_words(answer: str) -> str | None:
     """The words that decline, in an answer's opening or in one that is all a refusal; None when there are none."""
+    found: str = remembered("refusal", [answer], lambda: _declining(answer) or "", lambda found: isinstance(found, str))
+    return found or None
+
+
+def _declining(answer: str) -> str | None:
     opening, text = _opening(answer), plain(answer)
     table = table_for(text if opening in text else f"{opening}\n{text}")
     if table.hedges.search(opening):

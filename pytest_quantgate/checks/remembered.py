@@ -1,7 +1,7 @@
-"""What slow libraries found, kept across runs: where nothing is new, none of them is imported.
+"""What takes long to find, kept across runs: where nothing is new, nothing is imported or compiled for it.
 
-math-verify with sympy, jsonschema and the language detector take a second and more to import or to read, and give the
-same for the same arguments. Each entry is bound to its arguments, the versions of Python and the libraries and the
+math-verify with sympy, jsonschema, the language detector and the patterns of refusals take long to import, to read or
+to compile, and give the same for the same arguments. Each entry is bound to its arguments, the versions of Python and the libraries and the
 state of our own files, and sealed with a digest over all of it, against damage: whoever can write the user's cache can
 write findings, as they can write answers. Nothing is kept until a run asks for it (`keep_in`). Whatever goes wrong with
 the file means that a thing is worked out again; a damaged one is begun anew.
@@ -23,15 +23,16 @@ from pytest_quantgate.cases.model import digest_of
 from pytest_quantgate.paths import cache_folder
 from pytest_quantgate.versions import version_of
 
-Kind = Literal["math_answer", "json_schema", "schema", "language"]
+Kind = Literal["math_answer", "json_schema", "schema", "language", "refusal"]
 
 LIBRARIES: Final[Mapping[Kind, tuple[str, ...]]] = {
     "math_answer": ("math-verify", "latex2sympy2_extended", "antlr4-python3-runtime", "sympy", "mpmath"),
     "json_schema": ("jsonschema", "jsonschema-specifications", "referencing"),
     "schema": ("jsonschema", "jsonschema-specifications", "referencing"),
     "language": ("py3langid", "numpy"),
+    "refusal": (),
 }
-"""What an entry of each kind was worked out by."""
+"""What an entry of each kind was worked out by, beside Python and our own files."""
 
 LARGEST: Final = 100_000
 """Characters of the longest arguments that are kept: what is longer is rare, and takes room."""
@@ -143,7 +144,7 @@ def _state(kind: Kind) -> str:
     folder = Path(__file__).parent
     files = [
         [str(file.relative_to(folder)), (stat := file.stat()).st_size, stat.st_mtime_ns]
-        for file in sorted(folder.rglob("*.py"))
+        for file in sorted((*folder.rglob("*.py"), *folder.rglob("*.toml")))
     ]
     return digest_of([platform.python_version(), [version_of(name) for name in LIBRARIES[kind]], files])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 from contextlib import ExitStack
 
@@ -49,6 +51,8 @@ def install(config: pytest.Config) -> None:
     last_failed.install(run)
     only.install(run)
     config.pluginmanager.register(_loop(run), "quantgate-loop")
+    # Python looks for garbage several times more when a process ends: a second, for the objects of a thousand cases.
+    atexit.register(gc.freeze)
 
 
 def _loop(run: QuantRun) -> object:

@@ -49,6 +49,13 @@ def run(lab: Lab, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(lab, *arguments), capture_output=True, text=True, check=False)
 
 
+def test_a_process_that_ends_looks_for_no_more_garbage(lab: Lab) -> None:
+    lab.write("words", lab.many(2))
+    lab.pytester.makeconftest("import atexit, gc\natexit.register(lambda: print('frozen', gc.get_freeze_count() > 0))")
+    done = run(lab, "--quant-dry-run")
+    assert done.stdout.splitlines()[-1] == "frozen True", done.stdout + done.stderr
+
+
 def test_a_killed_run_loses_at_most_what_was_in_flight(lab: Lab, empty_cache: Path) -> None:
     lab.write("words", lab.of_many_lengths(40))
     conftest = lab.pytester.makeconftest(KILL)

@@ -1,4 +1,4 @@
-"""What slow libraries found is kept, bound to all that it depends on."""
+"""What takes long to find is kept, bound to all that it depends on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_quantgate.cases.model import digest_of
-from pytest_quantgate.checks import bounded, language, remembered, schemas
+from pytest_quantgate.checks import bounded, language, refusal, remembered, schemas
 from pytest_quantgate.checks.bounded import Worker
 from pytest_quantgate.checks.finding import Finding, followed, unscored, violated
 from pytest_quantgate.checks.mathematics import math_answer
@@ -155,6 +155,18 @@ def test_schemas_and_languages_are_remembered_too(path: Path, monkeypatch: pytes
         assert language.judge_language(text, "de") == expected
         assert schemas.schema_problems(schema) == ()
         assert "typ" in schemas.schema_problems({"typ": "remembered"})[0]
+
+
+def test_words_that_decline_are_looked_for_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    find = vars(refusal)["_declining"]
+    monkeypatch.setattr(refusal, "_declining", lambda answer: looked.append(answer) or find(answer))
+    for _ in range(2):
+        refusal.declining_words.cache_clear()  # as in another process
+        with remembered.keep_in(path):
+            assert refusal.declining_words("I cannot help with that.") == "i cannot help"
+            assert refusal.declining_words("With pleasure.") is None
+    assert looked == ["I cannot help with that.", "With pleasure."]
 
 
 def test_the_inner_of_two_sessions_keeps_in_its_own_file(path: Path, asked: list[tuple[Any, ...]]) -> None:
