@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -128,9 +129,10 @@ def main() -> None:
     sides[f"generate, one at a time (from {len(few)} prompts)"] = alone
     quantgate(asked[:1])  # imports and the kernels' first calls are no side's matter
     taken: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(options.times):
+    for number in range(options.times):
         for name, side in sides.items():
             taken[name].append(side())
+            print(f"{number + 1}: {name}: {taken[name][-1]:.0f} s", file=sys.stderr, flush=True)
     ours = median(taken["quantgate"])
     print(f"{len(asked)} prompts, {options.tokens} new tokens, torch {torch.__version__}, ", end="")
     print(f"{torch.get_num_threads()} threads; must be at least 2 against the best lm-eval, and at least 8\n")

@@ -19,8 +19,8 @@ from transformers.cache_utils import DynamicLayer
 from pytest_quantgate.diagnosis.architecture import UNREADABLE, architecture_of
 from pytest_quantgate.diagnosis.hooks import entering, given, leaving, passed_by
 from pytest_quantgate.errors import ModelError
+from pytest_quantgate.generation.forward import logits_of
 from pytest_quantgate.generation.kv_quant import cache_of, store_of
-from pytest_quantgate.generation.linear import logits_of
 from pytest_quantgate.generation.step import agrees
 from pytest_quantgate.variants.loading import set_attention
 
@@ -261,11 +261,11 @@ class Runner:
 
     def _pass(self, ids: torch.Tensor, memory: DynamicCache, *, keep: int = 1) -> torch.Tensor:
         """The model's own forward pass over ``(rows, tokens)``: logits ``(rows, keep, vocabulary)``."""
-        begin, device = memory.get_seq_length(), self.model.device
+        begin = memory.get_seq_length()
         return logits_of(
             self.model,
-            input_ids=ids.to(device),
-            position_ids=torch.arange(begin, begin + ids.shape[1], device=device)[None],
+            input_ids=ids,
+            position_ids=torch.arange(begin, begin + ids.shape[1])[None],
             past_key_values=memory,
             use_cache=True,
             logits_to_keep=keep,

@@ -16,8 +16,8 @@ import torch
 from pytest_quantgate.checks.model import Recall
 from pytest_quantgate.generation.completion import FinishReason
 from pytest_quantgate.generation.decoded import Decoded
+from pytest_quantgate.generation.forward import logits_of
 from pytest_quantgate.generation.kv_quant import store_of
-from pytest_quantgate.generation.linear import logits_of
 from pytest_quantgate.generation.prefill import Prefilled, Prefiller, Waiting, next_batch, queue_of
 from pytest_quantgate.generation.prompts import Prompt
 from pytest_quantgate.generation.recall import measure
@@ -231,14 +231,13 @@ class Decoder:
 
     def _whole(self, token_ids: torch.Tensor, pool: SlotPool) -> torch.Tensor:
         """The same by the model's own forward."""
-        device = self._model.device
         starts = torch.tensor(pool.starts)[:, None]
         columns = torch.arange(pool.window, pool.cursor + 1)
         return logits_of(
             self._model,
-            input_ids=token_ids[:, None].to(device),
-            attention_mask=(columns >= starts).to(device),
-            position_ids=(pool.cursor - starts).to(device),
+            input_ids=token_ids[:, None],
+            attention_mask=columns >= starts,
+            position_ids=pool.cursor - starts,
             past_key_values=pool,
             use_cache=True,
             logits_to_keep=1,

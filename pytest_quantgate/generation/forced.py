@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from pytest_quantgate.generation.forward import logits_of
 from pytest_quantgate.generation.kv_quant import Store, as_they_are, cache_of
-from pytest_quantgate.generation.linear import logits_of
 from pytest_quantgate.generation.prefill import Prefilled, Waiting
 from pytest_quantgate.generation.prompts import Asked
 
@@ -81,9 +81,8 @@ def _read(
     store: Store,
 ) -> Iterator[tuple[int, Asked, torch.Tensor]]:
     """The logits of each text, those that its prompt ended with the first, after at most ``stretch`` tokens at once."""
-    device = model.device
     layers, _ = prefilled.row(part[0][0])
-    rows = torch.tensor([prefilled.row(row)[1] for row, _ in part], device=device)
+    rows = torch.tensor([prefilled.row(row)[1] for row, _ in part], device=model.device)
     cache = cache_of(store, ((keys.index_select(0, rows), values.index_select(0, rows)) for keys, values in layers))
     longest = max(len(asked.token_ids) for _, asked in part) - 1
     # Padded on the right: what follows a text's last token is seen by nothing that is looked at.
@@ -98,9 +97,9 @@ def _read(
         end = min(begin + stretch, longest)
         found = logits_of(
             model,
-            input_ids=ids[:, begin:end].to(device),
-            attention_mask=mask[:, : width + end].to(device),
-            position_ids=positions[:, begin:end].to(device),
+            input_ids=ids[:, begin:end],
+            attention_mask=mask[:, : width + end],
+            position_ids=positions[:, begin:end],
             past_key_values=cache,
             use_cache=True,
         )

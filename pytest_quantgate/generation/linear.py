@@ -8,16 +8,12 @@ linear layers were; it takes weights as they lie, so nothing is held twice. Resu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.nn import Parameter, functional
 from torch.overrides import TorchFunctionMode
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 _CLOSE = 1e-5  # of a product of random numbers, relative: float32 leaves 1e-6 here
 
@@ -32,22 +28,7 @@ def product(weight: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
     return torch.mm(weight, inputs)
 
 
-def logits_of(model: PreTrainedModel, **inputs: Any) -> torch.Tensor:
-    """The logits of the model's own forward pass, its plain linear layers by oneDNN where that is quicker.
-
-    Args:
-        model: The model.
-        inputs: What it is called with.
-
-    Returns:
-        Logits, ``(prompts, positions, vocabulary)``.
-    """
-    with nullcontext() if model.device.type != "cpu" else _Linear():
-        logits: torch.Tensor = model(**inputs).logits
-    return logits
-
-
-class _Linear(TorchFunctionMode):
+class Linear(TorchFunctionMode):
     """Sends linear layers of plain weights in float32 to oneDNN, and leaves everything else as it is."""
 
     def __torch_function__(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from pytest_quantgate.generation.forward import logits_of
 from pytest_quantgate.generation.kv_quant import Store, as_they_are, cache_of
-from pytest_quantgate.generation.linear import logits_of
 from pytest_quantgate.generation.prompts import Prompt, in_groups, one_by_one
 from pytest_quantgate.generation.slots import Layer
 from pytest_quantgate.variants.schedule import USUAL, Schedule
@@ -116,7 +116,6 @@ class Prefiller:
 
     def _together(self, batch: Sequence[Waiting]) -> Prefilled:
         """One forward pass, padded on the left; several where the schedule wants chunks."""
-        device = self._model.device
         lengths = torch.tensor([len(item.prompt.token_ids) for item in batch])
         longest = int(lengths.max()) + self._schedule.padding
         ids = torch.zeros(len(batch), longest, dtype=torch.long)
@@ -133,10 +132,10 @@ class Prefiller:
             part = slice(begin, begin + chunk)
             logits = logits_of(
                 self._model,
-                input_ids=ids[:, part].to(device),
+                input_ids=ids[:, part],
                 # Without padding no mask: attention then uses its causal kernel, which needs no square of memory.
-                attention_mask=mask[:, : part.stop].to(device) if padded else None,
-                position_ids=positions[:, part].to(device),
+                attention_mask=mask[:, : part.stop] if padded else None,
+                position_ids=positions[:, part],
                 past_key_values=cache,
                 use_cache=True,
                 logits_to_keep=1,
@@ -159,11 +158,10 @@ class Prefiller:
 
     def _append(self, token_ids: Sequence[int]) -> torch.Tensor:
         begin = self._shared.get_seq_length()
-        device = self._model.device
         return logits_of(
             self._model,
-            input_ids=torch.tensor([token_ids]).to(device),
-            position_ids=torch.arange(begin, begin + len(token_ids))[None].to(device),
+            input_ids=torch.tensor([token_ids]),
+            position_ids=torch.arange(begin, begin + len(token_ids))[None],
             past_key_values=self._shared,
             use_cache=True,
             logits_to_keep=1,

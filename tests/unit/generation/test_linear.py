@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from pytest_quantgate.generation import linear
-from pytest_quantgate.generation.linear import logits_of, product
+from pytest_quantgate.generation.forward import logits_of
+from pytest_quantgate.generation.linear import product
 from tests.unit.generation.test_step import BUILDERS, build
 
 IDS = torch.tensor([[5, 6, 7, 8], [9, 10, 11, 12]])
