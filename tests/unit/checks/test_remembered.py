@@ -160,7 +160,13 @@ def test_schemas_and_languages_are_remembered_too(path: Path, monkeypatch: pytes
 def test_words_that_decline_are_looked_for_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
     find = vars(refusal)["_declining"]
-    monkeypatch.setattr(refusal, "_declining", lambda answer: looked.append(answer) or find(answer))
+
+    def looking(answer: str) -> str | None:
+        looked.append(answer)
+        found: str | None = find(answer)
+        return found
+
+    monkeypatch.setattr(refusal, "_declining", looking)
     for _ in range(2):
         refusal.declining_words.cache_clear()  # as in another process
         with remembered.keep_in(path):

@@ -63,7 +63,8 @@ def test_the_short_way_gives_the_tokens_of_generate(name: str) -> None:
 def test_in_half_precision_each_step_is_the_models_own_but_for_rounding(
     name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decoder = Decoder(build(name).to(dtype), frozenset({STOP}), 1 << 30)
+    model: Any = build(name)
+    decoder = Decoder(model.to(dtype), frozenset({STOP}), 1 << 30)
     right, distances = ShortStep.logits, list[torch.Tensor]()
 
     def compared(self: ShortStep, token_ids: torch.Tensor, pool: SlotPool) -> torch.Tensor:
