@@ -23,10 +23,10 @@ from pytest_quantgate.commands.streams import (
     progress,
     tell,
     tell_problems,
-    visible,
     write,
 )
 from pytest_quantgate.errors import FileError, QuantgateError, SliceError, UsageError
+from pytest_quantgate.printable import visible
 
 OK, PROBLEMS, BAD_USAGE = 0, 1, 2
 

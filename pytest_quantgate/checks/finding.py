@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pytest_quantgate.printable import visible
+
 REASON_LENGTH = 200
 """Longest reason, in characters: reasons stand in tables and on one line of a terminal."""
 
@@ -43,12 +45,8 @@ def one_line(text: str, limit: int = REASON_LENGTH) -> str:
     Line breaks, control characters, bidirectional overrides and lone surrogates are shown as escapes, so
     that an answer can neither break a report's layout nor fail to be encoded.
     """
-    line = text[: limit + 1]  # escapes only make text longer, so what lies beyond the limit need not be looked at
-    if not line.isprintable():
-        line = "".join(
-            character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-            for character in line
-        )
+    # escapes only make text longer, so what lies beyond the limit need not be looked at
+    line = visible(text[: limit + 1])
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 

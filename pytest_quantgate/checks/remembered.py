@@ -141,12 +141,16 @@ def forget(path: Path) -> None:
 @cache
 def _state(kind: Kind) -> str:
     """The versions of Python and of a kind's libraries, and our own files as they are now."""
+    return digest_of([platform.python_version(), [version_of(name) for name in LIBRARIES[kind]], _own_files()])
+
+
+@cache
+def _own_files() -> list[list[str | int]]:
     folder = Path(__file__).parent
-    files = [
+    return [
         [str(file.relative_to(folder)), (stat := file.stat()).st_size, stat.st_mtime_ns]
         for file in sorted((*folder.rglob("*.py"), *folder.rglob("*.toml")))
     ]
-    return digest_of([platform.python_version(), [version_of(name) for name in LIBRARIES[kind]], files])
 
 
 def _open(path: Path) -> sqlite3.Connection | None:

@@ -16,12 +16,13 @@ from pytest_quantgate.commands.label_sheet import read_sheet, write_sheet
 from pytest_quantgate.commands.label_tables import head, sheets
 from pytest_quantgate.errors import UsageError
 from pytest_quantgate.golden.labels import label_of, load_labels, write_labels
+from pytest_quantgate.printable import visible
 from pytest_quantgate.report.encoding import dump
 from pytest_quantgate.report.store import load
 from pytest_quantgate.report.tables import drawn, markdown, plain
 from pytest_quantgate.report.terminal import NARROWEST
 from pytest_quantgate.report.text import draw as render
-from pytest_quantgate.report.text import indented, visible
+from pytest_quantgate.report.text import indented
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pytest_quantgate.errors import UsageError, nearest
+from pytest_quantgate.printable import visible
 from pytest_quantgate.report.cliff import Cliff, cliff, cliff_sheet, encode_cliff
 from pytest_quantgate.report.contrast import Contrast, contrast
 from pytest_quantgate.report.contrast_sheets import head, sheets
@@ -17,7 +18,7 @@ from pytest_quantgate.report.sides import Side, side
 from pytest_quantgate.report.store import load
 from pytest_quantgate.report.tables import Name, drawn, markdown, plain
 from pytest_quantgate.report.terminal import NARROWEST
-from pytest_quantgate.report.text import draw, indented, visible
+from pytest_quantgate.report.text import draw, indented
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

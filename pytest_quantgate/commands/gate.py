@@ -21,6 +21,7 @@ from pytest_quantgate.gate.model import GateInput, Verdict
 from pytest_quantgate.golden.labels import load_labels
 from pytest_quantgate.outcomes.grading import outcome_of_turns
 from pytest_quantgate.outcomes.model import Comparison, Outcome
+from pytest_quantgate.printable import visible
 from pytest_quantgate.report.difference import side_by_side
 from pytest_quantgate.report.model import (
     CaseRecord,
@@ -33,7 +34,6 @@ from pytest_quantgate.report.model import (
 )
 from pytest_quantgate.report.store import clear
 from pytest_quantgate.report.terminal import NARROWEST
-from pytest_quantgate.report.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

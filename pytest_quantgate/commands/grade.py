@@ -18,7 +18,7 @@ from pytest_quantgate.commands.lines import STDIN, lines_of, object_of
 from pytest_quantgate.commands.streams import tell, write
 from pytest_quantgate.generation.completion import Completion
 from pytest_quantgate.outcomes.grading import outcome_of_turns
-from pytest_quantgate.report.text import visible
+from pytest_quantgate.printable import visible
 
 # What grading depends on; lines may carry more (model, tags, timings), which does not concern it.
 CASE_KEYS = ("id", "prompt", "messages", "turns", "system", "checks", "answer_prefix")

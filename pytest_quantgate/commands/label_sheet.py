@@ -13,7 +13,7 @@ from pytest_quantgate.cases.json_lines import MOST_BAD
 from pytest_quantgate.cases.problems import Problems, quoted
 from pytest_quantgate.csv_text import CsvError, csv_rows
 from pytest_quantgate.errors import FileError, QuantgateError, UsageError, nearest
-from pytest_quantgate.report.text import visible
+from pytest_quantgate.printable import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Final
 from pytest_quantgate.cases.model import GATE_ID
 from pytest_quantgate.errors import UsageError, nearest
 from pytest_quantgate.outcomes.model import Transition
+from pytest_quantgate.printable import visible
 from pytest_quantgate.report.rerun import shell_line
-from pytest_quantgate.report.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, TextIO
 
 from pytest_quantgate.errors import FileError, QuantgateWarning, UsageError
+from pytest_quantgate.printable import visible
 
 if TYPE_CHECKING:
     from pytest_quantgate.generation.progress import Progress
@@ -51,13 +52,6 @@ def silence(stream: TextIO) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
-
-
-def visible(text: str, keep: str = "") -> str:
-    """Text with its control characters made visible, but for those that are kept."""
-    from pytest_quantgate.report.text import visible as made_visible
-
-    return made_visible(text, keep=keep)
 
 
 def tell_problems(error: FileError, out: TextIO | None) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pytest_quantgate.checks.builtin import builtin_registry
 from pytest_quantgate.commands.slices import slices_of
-from pytest_quantgate.report.text import visible
+from pytest_quantgate.printable import visible
 
 
 def validate(paths: Sequence[Path]) -> str:

@@ -23,6 +23,7 @@ from pytest_quantgate.diagnosis.measured import Measured
 from pytest_quantgate.diagnosis.points import Point
 from pytest_quantgate.diagnosis.running import Runner
 from pytest_quantgate.diagnosis.weights import all_readable, error_bytes, error_of, shapes_of
+from pytest_quantgate.generation.forward import logits_of
 from pytest_quantgate.variants.dense import is_readable, weight_in
 
 HEADROOM: Final = 1.0
@@ -221,7 +222,7 @@ def _effects(
         effects[name] = float((gradient.float() * nn.functional.linear(inputs, error.to(inputs.dtype)).float()).sum())
 
     model: Any = candidate.model
-    ids = torch.tensor([point.token_ids], device=model.device)
+    ids = torch.tensor([point.token_ids])
     with ExitStack() as stack, torch.enable_grad():
         # the first tensor of the pass takes part in gradients, and so does all that follows; no weight does
         stack.enter_context(leaving(model.get_input_embeddings(), lambda output: output.requires_grad_()))
@@ -229,12 +230,12 @@ def _effects(
             stack.callback(candidate.module(name).register_forward_hook(partial(watch, name)).remove)
         for module in [each for each in model.modules() if is_readable(each) and type(each) is not nn.Linear]:
             stack.enter_context(run_by(module, partial(_StraightThrough.apply, module, module.forward)))
-        logits = model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[0, -1].float()
+        logits = logits_of(model, input_ids=ids, use_cache=False, logits_to_keep=1)[0, -1].float()
         rival = point.rival
         if rival is None:
             rival = next(token for token in logits.topk(2).indices.tolist() if token != point.target)
         margin = logits[point.target] - logits[rival]
-        margin.backward()
+        torch.autograd.backward(margin)
     return float(margin.detach()), effects
 
 

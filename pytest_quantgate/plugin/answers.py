@@ -16,6 +16,7 @@ from pytest_quantgate.generation.turns import answered, look_up, next_requests
 from pytest_quantgate.outcomes.grading import outcome_of_turns
 from pytest_quantgate.outcomes.model import Comparison
 from pytest_quantgate.plugin.nearness import nearness
+from pytest_quantgate.printable import visible
 from pytest_quantgate.variants.schedule import another_schedule, name_of
 
 if TYPE_CHECKING:
@@ -63,8 +64,6 @@ class Trouble:
     @classmethod
     def of(cls, error: Exception) -> Trouble:
         """What to tell of an exception."""
-        from pytest_quantgate.report.text import visible
-
         if isinstance(error, QuantgateError):  # its words may be those of a model's files
             return cls(visible(str(error), keep="\n"))
         details = "".join(traceback.format_exception(error))
@@ -313,8 +312,6 @@ class AnswerBook:
     def _outcome(self, spec: str, ref: CaseRef, registry: CheckRegistry) -> Outcome:
         key = (spec, ref.slice, ref.case.id)
         if key not in self._outcomes:
-            from pytest_quantgate.report.text import visible
-
             completions = [
                 # a chat template may have worded the problem
                 each if each.problem is None else replace(each, problem=visible(each.problem))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.plugin import hooks, terminal
-from pytest_quantgate.report.text import visible
+from pytest_quantgate.printable import visible
 
 if TYPE_CHECKING:
     import pytest

@@ -13,6 +13,7 @@ from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.turns import look_up
 from pytest_quantgate.plugin import preflight, terminal
 from pytest_quantgate.plugin.answers import NO_TEMPLATE
+from pytest_quantgate.printable import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -85,8 +86,6 @@ class DryRun:
         if session.testsfailed:
             problems.append(f"errors during collection: {session.testsfailed}")
         if problems:
-            from pytest_quantgate.report.text import visible
-
             raise pytest.UsageError(*(visible(problem, keep="\n") for problem in problems))
         done = "the model's files were made ready as told above" if told else "nothing was loaded"
         self._say(f"dry run: no problem found; {done}, and nothing was run")

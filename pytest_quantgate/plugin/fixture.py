@@ -10,6 +10,7 @@ from pytest_quantgate.errors import SliceError
 from pytest_quantgate.outcomes.model import Transition
 from pytest_quantgate.plugin.book import CaseRef
 from pytest_quantgate.plugin.session import RUN_KEY
+from pytest_quantgate.printable import visible
 
 if TYPE_CHECKING:
     from pytest_quantgate.cases.model import Case
@@ -94,8 +95,6 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     try:
         slices = [run.book.load(folder / name) for name in names]
     except SliceError as error:
-        from pytest_quantgate.report.text import visible
-
         raise _error(metafunc, visible(str(error), keep="\n")) from None
     refs = [
         CaseRef(slice_.name, case, candidate)

@@ -51,7 +51,7 @@ def install(config: pytest.Config) -> None:
     last_failed.install(run)
     only.install(run)
     config.pluginmanager.register(_loop(run), "quantgate-loop")
-    # Python looks for garbage several times more when a process ends: a second, for the objects of a thousand cases.
+    # Python looks for garbage several times more when a process ends, which takes long among the objects of many cases.
     atexit.register(gc.freeze)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from pytest_quantgate.errors import QuantgateWarning
 from pytest_quantgate.outcomes.model import Transition
 from pytest_quantgate.plugin.options import SEED
+from pytest_quantgate.printable import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +39,6 @@ def reporter(config: pytest.Config) -> pytest.TerminalReporter | None:
 
 def line(config: pytest.Config, text: str, *, prefix: str = "quantgate: ") -> None:
     """Write one message on lines of its own."""
-    from pytest_quantgate.report.text import visible
-
     terminal = reporter(config)
     if terminal is not None:
         terminal.ensure_newline()
@@ -143,8 +142,6 @@ def side_by_side(run: QuantRun, ref: CaseRef, *, color: bool) -> str:
 
 def summary(run: QuantRun, terminal: pytest.TerminalReporter) -> None:
     """Degraded and unscored cases, and the report. A fault in here must not hide how the session ended."""
-    from pytest_quantgate.report.text import visible
-
     if run.nothing_collected and (run.options.explicit or not terminal.stats):
         terminal.write_line(f"quantgate: {NO_SLICES}", red=run.options.explicit)
     if run.report is not None:
@@ -189,8 +186,6 @@ def _degraded(run: QuantRun, terminal: pytest.TerminalReporter) -> None:
 
 
 def _unscored(run: QuantRun, terminal: pytest.TerminalReporter) -> None:
-    from pytest_quantgate.report.text import visible
-
     reasons: Counter[tuple[str, str, str]] = Counter()
     examples: dict[tuple[str, str, str], str] = {}
     for ref in run.arrived():

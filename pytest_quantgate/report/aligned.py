@@ -13,9 +13,10 @@ from rich.text import Text
 
 from pytest_quantgate.outcomes.difference import first_difference, first_unequal
 from pytest_quantgate.outcomes.margins import NEAR_TIE
+from pytest_quantgate.printable import visible
 from pytest_quantgate.report.difference import parting
 from pytest_quantgate.report.pieces import margin_at, tokens_of, words_of
-from pytest_quantgate.report.text import indented, visible, wrap
+from pytest_quantgate.report.text import indented, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.cases.model import full_name
 from pytest_quantgate.gate.model import Verdict
+from pytest_quantgate.printable import visible
 from pytest_quantgate.report.markdown import worst_first
-from pytest_quantgate.report.text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,7 +11,7 @@ import re
 from itertools import groupby
 from typing import Final
 
-from pytest_quantgate.report.text import visible
+from pytest_quantgate.printable import visible
 
 LONGEST_NAME: Final = 60
 """Characters of a name that Markdown shows, so that a page has room for many."""

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from pytest_quantgate.cases.model import full_name
-from pytest_quantgate.report.text import visible
+from pytest_quantgate.printable import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pytest_quantgate.printable import visible
 from pytest_quantgate.report.inert import code
-from pytest_quantgate.report.text import indented, visible, wrap
+from pytest_quantgate.report.text import indented, wrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

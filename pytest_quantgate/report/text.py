@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from pytest_quantgate.printable import visible
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -16,23 +18,6 @@ if TYPE_CHECKING:
 
 WIDEST = 10_000
 """Columns that rich may fill, more than any line has."""
-
-
-def visible(text: str, *, keep: str = "") -> str:
-    r"""Text with everything that is not printable written as Python would: ``\x1b``, ``\u202e``.
-
-    That covers control characters and escape sequences, characters that reverse or hide text, line
-    separators, and lone surrogates, which no output encoding accepts.
-
-    Args:
-        text: Ids, prompts, answers, reasons: anything from a file or a model.
-        keep: Characters to leave as they are, such as a newline.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        each if each.isprintable() or each in keep else each.encode("unicode_escape").decode("ascii") for each in text
-    )
 
 
 def wrap(text: str, width: int) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from pytest_quantgate.report.text import visible
+from pytest_quantgate.printable import visible
 
 LONGEST: Final = 20_000
 """Characters of one text that the page shows; the run's JSON has the whole."""

@@ -17,11 +17,11 @@ from pytest_quantgate.gate.policy import GatePolicy
 from pytest_quantgate.generation.completion import Completion
 from pytest_quantgate.golden.model import Standing
 from pytest_quantgate.outcomes.model import Outcome
+from pytest_quantgate.printable import visible
 from pytest_quantgate.report.inert import code, fenced, folded, span, told
 from pytest_quantgate.report.markdown import markdown_report
 from pytest_quantgate.report.model import RunReport
 from pytest_quantgate.report.tables import PAGE
-from pytest_quantgate.report.text import visible
 from tests.unit.report.build import PASSED, anchored, case, counted, full, record, run, typical
 
 HOSTILE = [

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from pytest_quantgate.printable import visible
 from pytest_quantgate.report.inert import code
 from pytest_quantgate.report.tables import PAGE, Name, Sheet, drawn, markdown
-from pytest_quantgate.report.text import draw, visible
+from pytest_quantgate.report.text import draw
 
 HOSTILE = [
     "a|b",

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
-from pytest_quantgate.report.text import draw, indented, visible, wrap
+from pytest_quantgate.printable import visible
+from pytest_quantgate.report.text import draw, indented, wrap
 
 anything = st.text(st.characters(exclude_categories=()))
 
