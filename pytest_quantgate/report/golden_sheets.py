@@ -9,7 +9,7 @@ from pytest_quantgate.gate.wording import percent_limit
 from pytest_quantgate.golden.model import State
 from pytest_quantgate.outcomes.intervals import Estimate
 from pytest_quantgate.report.figures import UNDEFINED, ranged
-from pytest_quantgate.report.inert import code, told
+from pytest_quantgate.report.inert import code, told, told_lines
 from pytest_quantgate.report.tables import Name, Sheet
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def golden_blocks(report: RunReport) -> Iterator[str]:
     for gate in report.drifts:
         if gate.verdict is not Verdict.PASS:
             reasons = "; ".join(gate.reasons)
-            yield f"- **{gate.verdict.value}** {code(gate.slice)} on {code(gate.candidate)}: {told(reasons)}\n"
+            why = told_lines(reasons, "  ")
+            yield f"- **{gate.verdict.value}** {code(gate.slice)} on {code(gate.candidate)}: {why}\n"
     for golden in report.goldens:
         who = f"{code(golden.variant)} on {code(golden.slice)}"
         if golden.changes:

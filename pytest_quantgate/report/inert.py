@@ -60,6 +60,12 @@ def told(text: str, longest: int = LONGEST_LINE) -> str:
     return " ".join(parts)
 
 
+def told_lines(text: str, indent: str) -> str:
+    """The same for a text of several lines, each further one indented: a list item stays one."""
+    shown = text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}…"
+    return f"\n{indent}".join(told(line) for line in shown.split("\n") if line.strip())
+
+
 def _spanned(words: str) -> str:
     """Words as a code span, what the sentence closes them with behind it."""
     inner = words.rstrip(",;:") or words

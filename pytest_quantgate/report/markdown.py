@@ -18,7 +18,7 @@ from pytest_quantgate.report.figures import UNDEFINED, ranged
 from pytest_quantgate.report.golden_sheets import golden_blocks, golden_sheet
 from pytest_quantgate.report.grounds import gate_lines, judged_lines, run_lines
 from pytest_quantgate.report.health import health_line, healths
-from pytest_quantgate.report.inert import code, fenced, folded, span, told
+from pytest_quantgate.report.inert import code, fenced, folded, span, told, told_lines
 from pytest_quantgate.report.rerun import shell_line
 from pytest_quantgate.report.tables import PAGE, Name, Sheet, section
 
@@ -178,11 +178,12 @@ def _row(gate: GateResult) -> tuple[str, ...]:
     statistics, policy = gate.statistics, gate.policy
     robustness = statistics.robustness.value
     verdict = gate.verdict.value
+    compared = statistics.counts.n + statistics.unscored  # no case at all where a model did not run
     return (
         Name(gate.slice),
         Name(gate.candidate),
-        str(statistics.counts.n),
-        str(statistics.counts.pf),
+        str(statistics.counts.n) if compared else UNDEFINED,
+        str(statistics.counts.pf) if compared else UNDEFINED,
         ranged(statistics.pass_to_fail),
         percent_limit(policy.max_pass_to_fail),
         UNDEFINED if robustness is None else measured(robustness, 3, limit=policy.min_robustness),
@@ -193,7 +194,7 @@ def _row(gate: GateResult) -> tuple[str, ...]:
 
 def _reasons(gate: GateResult) -> str:
     lines = [f"- **{gate.verdict.value}** {code(gate.slice)} on {code(gate.candidate)}"]
-    return "\n".join([*lines, *(f"  - {told(reason)}" for reason in gate.reasons)]) + "\n"
+    return "\n".join([*lines, *(f"  - {told_lines(reason, '    ')}" for reason in gate.reasons)]) + "\n"
 
 
 def _degraded(report: RunReport, gates: Sequence[GateResult]) -> Iterator[str]:

@@ -140,16 +140,13 @@ def _table(gates: Sequence[GateResult], width: int) -> Table:
 
 
 def _cells(gate: GateResult) -> list[str]:
-    """The row of a gate."""
+    """The row of a gate; one whose model did not run has compared no cases, which is not to have none."""
     statistics, counts = gate.statistics, gate.statistics.counts
+    compared = counts.n + statistics.unscored
+    figures = (compared, counts.pp, counts.ff, counts.pf, counts.fp, statistics.unscored)
     return [
         gate.slice,
-        str(counts.n + statistics.unscored),
-        str(counts.pp),
-        str(counts.ff),
-        str(counts.pf),
-        str(counts.fp),
-        str(statistics.unscored),
+        *(str(figure) if compared else UNDEFINED for figure in figures),
         _pass_rates(gate),
         _robustness(gate),
         _against_limit(gate),

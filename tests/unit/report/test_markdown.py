@@ -18,7 +18,7 @@ from pytest_quantgate.generation.completion import Completion
 from pytest_quantgate.golden.model import Standing
 from pytest_quantgate.outcomes.model import Outcome
 from pytest_quantgate.printable import visible
-from pytest_quantgate.report.inert import code, fenced, folded, span, told
+from pytest_quantgate.report.inert import code, fenced, folded, span, told, told_lines
 from pytest_quantgate.report.markdown import markdown_report
 from pytest_quantgate.report.model import RunReport
 from pytest_quantgate.report.tables import PAGE
@@ -122,7 +122,8 @@ def test_no_text_at_all_is_obeyed(text: str) -> None:
 @given(st.lists(PIECES | st.characters(exclude_categories=()), max_size=40).map("".join))
 def test_each_way_to_write_a_text_is_inert_and_complete(text: str) -> None:
     refuse_anything_live(
-        f"- {told(text)}\n- {span(text)}\n- {code(text)}\n\n{fenced(text)}\n{folded(text, fenced(text))}"
+        f"- {told(text)}\n- {told_lines(text, '  ')}\n- {span(text)}\n- {code(text)}\n\n"
+        f"{fenced(text)}\n{folded(text, fenced(text))}"
     )
     (fence,) = (token for token in page_of(fenced(text)) if token.type == "fence")
     assert fence.content == visible(text, keep="\n") + "\n"
@@ -135,6 +136,13 @@ def test_plain_words_and_numbers_stay_plain() -> None:
     assert told(sentence) == sentence
     assert told("the control ruin:2bit, and max_drift") == "the control `ruin:2bit`, and `max_drift`"
     assert told("1. that") == "`1.` that"
+
+
+def test_a_reason_of_several_lines_has_them_and_what_was_not_compared_is_not_counted() -> None:
+    problem = "model.safetensors: the file is truncated\n  download it again"
+    page = markdown_report(run(("format", []), problem=problem, audited=False))
+    assert "  - `model.safetensors`: the file is truncated\n    download it again\n" in page
+    assert "| `format` | `nf4` | - | - | - |" in page
 
 
 def test_the_verdict_comes_first_and_the_worst_slice_before_the_others() -> None:

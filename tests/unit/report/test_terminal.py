@@ -175,6 +175,7 @@ def test_a_candidate_that_could_not_run_shows_its_problem_and_no_numbers() -> No
 
     assert "  - model.safetensors: the file is truncated\n      download it again\n" in text
     assert "95% intervals" not in text
+    assert re.search(r"^format( +-){8} +- \(5%\) +INCONCLUSIVE$", text, re.MULTILINE)
 
 
 def test_text_from_outside_cannot_act_on_the_terminal() -> None:
