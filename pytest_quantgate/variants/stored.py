@@ -32,7 +32,7 @@ NAME: Final = "stored"
 HALF_BITS: Final = 16
 _COMPUTE: Final = {"F16": "float16", "BF16": "bfloat16"}
 _MOSTLY_PLAIN: Final = 12  # bits: with the most that GGUF quantizes to, 8.5, half of the weights would be in fp16
-_OF_SERVERS: Final = ("gptq", "awq", "compressed-tensors")  # no kernels for their weights here
+_OF_SERVERS: Final = ("gptq", "awq", "compressed-tensors", "fp8", "mxfp4")  # no kernels for their weights here
 _SLACK: Final = 2  # a checkpoint of 4 bits that takes 8 a weight is none; scales of small groups may well take two
 
 
@@ -72,11 +72,11 @@ class StoredBackend:
             bits={"float32": 32, "float16": 16, "bfloat16": 16}.get(dtype),
         )
 
-    def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
+    def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:  # noqa: ARG002  (as above)
         """Loads the weights as they are stored, or where its library cannot hold them so, spread out."""
         from pytest_quantgate.variants.stored_loading import load  # imports torch
 
-        return load(spec, folder, placement)
+        return load(folder, placement)
 
     def stored_bytes(self, module: nn.Module) -> int | None:
         """Bytes that the checkpoint's files hold for a layer."""
@@ -136,7 +136,6 @@ def _of_storage(storage: Storage, tensors: tuple[TensorHeader, ...], folder: Pat
         identity = {"quanto_map": file_digest(folder / QUANTO_MAP)} if storage.method == "quanto" else {}
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error
-    # FP8 rounds activations on a GPU only: on a CPU there is nothing but its weights
     return Description(
         summary=f"{storage.summary}; as stored",
         stored_bits=stored_bits,

@@ -35,7 +35,7 @@ SUMMARIES = {
 }
 WEIGHT_ONLY = [name for name in MAKERS if name not in ("bitsandbytes-8bit", "compressed-tensors-W8A8")]
 WITH_KERNELS = ["bitsandbytes-4bit", "torchao-int8"]
-WITHOUT_KERNELS = ["awq", "compressed-tensors-W4A16", "gptq", "gptq-asymmetric"]
+WITHOUT_KERNELS = ["awq", "compressed-tensors-W4A16", "fp8", "gptq", "gptq-asymmetric"]
 
 Make = Callable[[str], Path]
 
@@ -134,7 +134,7 @@ def test_what_only_servers_have_kernels_for_is_spread_out_whatever_is_asked(made
     ("name", "kernels"),
     [
         *((name, "dense") for name in WITHOUT_KERNELS),
-        *((name, "native") for name in (*WITH_KERNELS, "quanto-int4", "fp8", "compressed-tensors-W8A8")),
+        *((name, "native") for name in (*WITH_KERNELS, "quanto-int4", "compressed-tensors-W8A8")),
     ],
 )
 def test_on_cuda_only_those_with_kernels_of_their_own_are_native(
@@ -156,11 +156,6 @@ def test_quantized_activations_are_native_always(made: Make, pristine: Path, nam
 
 def test_the_layout_of_symmetric_zeros_is_told_from_them_and_not_from_the_name(made: Make) -> None:
     assert torch.equal(weight_in(load(made("gptq"))), weight_in(load(made("gptq-named-v2"))))
-
-
-def test_fp8_has_no_kernels_of_its_own_on_a_cpu(made: Make) -> None:
-    with pytest.raises(SpecError, match="leave out --quant-kernels native"):
-        load(made("fp8"), "native")
 
 
 @pytest.mark.parametrize("spec", ["fp16", "nf4", "ruin:2bit"])
