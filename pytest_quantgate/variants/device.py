@@ -70,19 +70,34 @@ def cuda_device_count() -> int:
     torch = find_spec("torch")
     if torch is None or torch.origin is None:
         return 0
-    if not any((Path(torch.origin).parent / "lib").glob("libtorch_cuda*")):
+    folder = Path(torch.origin).parent
+    if not any((folder / "lib").glob("libtorch_cuda*")):
         return 0  # a build for the CPU
-    return _driver_device_count()
+    count, newest = _driver_facts()
+    return count if _cuda_of(folder) <= newest else 0
 
 
-def _driver_device_count() -> int:
+def _cuda_of(folder: Path) -> int:
+    """The major version of CUDA that a torch was built for, which a driver of an older one cannot run; 0 if unknown."""
+    with suppress(OSError, UnicodeDecodeError):
+        told = re.search(r"^cuda\b[^=\n]*= *'(\d+)\.", (folder / "version.py").read_text("utf-8"), re.MULTILINE)
+        return int(told[1]) if told else 0
+    return 0
+
+
+def _driver_facts() -> tuple[int, int]:
+    """Devices that the driver reports, and the newest major version of CUDA that it runs; zeros without a driver."""
+    count, version = ctypes.c_int(0), ctypes.c_int(0)
     try:
         driver = ctypes.CDLL(_DRIVER)
-        count = ctypes.c_int(0)
-        failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
+        failed = (
+            driver.cuInit(0)
+            or driver.cuDeviceGetCount(ctypes.byref(count))
+            or driver.cuDriverGetVersion(ctypes.byref(version))
+        )
     except (OSError, AttributeError):  # no driver, or something else under its name
-        return 0
-    return 0 if failed else count.value
+        return 0, 0
+    return (0, 0) if failed else (count.value, version.value // 1000)
 
 
 def hardware_of(placement: Placement) -> str:

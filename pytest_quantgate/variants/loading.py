@@ -13,6 +13,7 @@ import torch
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants.hush import hushed
+from pytest_quantgate.variants.memory import is_out_of_memory
 from pytest_quantgate.variants.modules import check_skips, covers
 from pytest_quantgate.variants.source import message_of
 from pytest_quantgate.variants.spec import VariantSpec
@@ -55,7 +56,7 @@ def load_pretrained(
     options: dict[str, Any] = {"quantization_config": quantization} if quantization else {}
     if config is not None:
         options["config"] = config
-    with quiet():
+    with quiet(), _reported() as report:
         try:
             model, info = _AUTO_MODEL.from_pretrained(
                 str(folder),
@@ -67,13 +68,13 @@ def load_pretrained(
                 output_loading_info=True,
                 **options,
             )
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            raise ModelError(
-                "the model does not fit in memory",
-                where=str(folder),
-                hint="free some memory, or use a smaller model or device",
-            ) from error
         except Exception as error:  # a checkpoint that does not fit fails in many ways
+            if is_out_of_memory(error) or any(torch.OutOfMemoryError.__name__ in line for line in report):
+                raise ModelError(
+                    "the model does not fit in memory",
+                    where=str(folder),
+                    hint="free some memory, or use a smaller model or device",
+                ) from error
             raise _not_loaded("the model", error, folder, _CONFIG_HINT) from error
     if missing := sorted(info["missing_keys"]):
         raise ModelError(
@@ -145,7 +146,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 def cast_parameters(model: PreTrainedModel, dtype: torch.dtype) -> None:
     """Brings everything that is not quantized to the compute dtype, one tensor at a time to save memory."""
     for parameter in model.parameters():
-        if parameter.is_floating_point() and parameter.dtype != dtype:  # packed ones pass for their dtype already
+        codes = parameter.dtype.itemsize == 1  # 8-bit floats say nothing without their scales
+        if parameter.is_floating_point() and not codes and parameter.dtype != dtype:  # packed ones pass for their dtype
             parameter.data = parameter.data.to(dtype)
     for buffer in model.buffers():
         if buffer.dtype in (torch.float16, torch.bfloat16):  # float32 ones, such as rotary angles, stay exact
@@ -188,6 +190,25 @@ def _not_loaded(what: str, error: Exception, folder: Path, hint: str) -> ModelEr
             hint="use a model whose architecture is part of transformers",
         )
     return ModelError(f"{what} does not load: {message_of(error)}", where=str(folder), hint=hint)
+
+
+@contextmanager
+def _reported() -> Iterator[list[str]]:
+    """What transformers logs while it loads: of weights that cannot be quantized it names the reason nowhere else."""
+    report: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: report.append(record.getMessage())  # type: ignore[method-assign]
+    log = logging.getLogger("transformers.modeling_utils")
+    level, propagate = log.level, log.propagate
+    log.addHandler(handler)
+    log.setLevel(logging.WARNING)
+    log.propagate = False
+    try:
+        yield report
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+        log.propagate = propagate
 
 
 @contextmanager

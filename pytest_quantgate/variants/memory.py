@@ -55,13 +55,16 @@ def estimate_bytes(tensors: Iterable[TensorHeader], description: Description, pl
 def available_bytes(device: str) -> int:
     """Bytes that can still be taken: on a CPU within the container's limit, on CUDA of the device's memory.
 
-    torch is imported for CUDA devices only.
+    What torch holds of a CUDA device and nobody uses can be taken again. torch is imported for CUDA devices only.
     """
     if members(device)[0] == "cpu":
         return min(int(psutil.virtual_memory().available), _container_bytes())
-    import torch  # only where a CUDA device is used
+    from torch import cuda  # only where a CUDA device is used
 
-    return sum(torch.cuda.mem_get_info(each)[0] for each in members(device))
+    return sum(
+        cuda.mem_get_info(each)[0] + cuda.memory_reserved(each) - cuda.memory_allocated(each)
+        for each in members(device)
+    )
 
 
 def check_memory(needed: int, device: str, spec: str, processes: int = 1) -> None:
@@ -99,7 +102,7 @@ def release_memory() -> None:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, of whatever device; torch is not imported for it."""
     # On a CPU, and from CUDA's libraries, torch raises a plain RuntimeError; its text is the only sign.
-    signs = ("DefaultCPUAllocator", "bad_alloc", "ALLOC_FAILED")
+    signs = ("DefaultCPUAllocator", "bad_alloc", "ALLOC_FAILED", "CUBLAS_STATUS_NOT_INITIALIZED", "out of memory")
     torch = sys.modules.get("torch")
     kinds = (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
     return isinstance(error, kinds) or any(sign in str(error) for sign in signs)

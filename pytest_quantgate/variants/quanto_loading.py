@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ with quiet():
     from optimum.quanto import QLinear
     from optimum.quanto.tensor import WeightQBitsTensor, WeightQBytesTensor
     from optimum.quanto.tensor.packed import PackedTensor
+    from optimum.quanto.tensor.weights import qbits, qbytes
 
 _CONFIG: Any = QuantoConfig  # it carries no types
 
@@ -31,7 +32,11 @@ _CONFIG: Any = QuantoConfig  # it carries no types
 def load(spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
     """See ``QuantoBackend.load``."""
     config = _CONFIG(weights=spec.scheme, modules_to_not_convert=modules_to_skip(spec, folder))
-    return load_pretrained(folder, dtype=torch.float16, device=placement.device, quantization=config)
+    native = placement.kernels == "native"
+    if native and placement.device_type == "cuda" and spec.scheme != "int8":  # laid out for them while they are read
+        _compile(placement.device)
+    with nullcontext() if native else _without_kernels():
+        return load_pretrained(folder, dtype=torch.float16, device=placement.device, quantization=config)
 
 
 def stored_bytes(module: nn.Module) -> int | None:
@@ -89,6 +94,17 @@ def as_packed() -> Iterator[None]:
         WeightQBitsTensor.optimize = lay_out
 
 
+@contextmanager
+def _without_kernels() -> Iterator[None]:
+    """Lets quanto leave weights as it quantized them; for a GPU's kernels, which it would compile, it lays them out."""
+    known = qbytes.is_extension_available
+    qbits.is_extension_available = qbytes.is_extension_available = lambda _: False
+    try:
+        yield
+    finally:
+        qbits.is_extension_available = qbytes.is_extension_available = known
+
+
 def _make_native(model: PreTrainedModel, placement: Placement, dtype: torch.dtype) -> None:
     """Let quanto's own kernels compute in a dtype: scales tell them which."""
     for module in model.modules():
@@ -96,7 +112,7 @@ def _make_native(model: PreTrainedModel, placement: Placement, dtype: torch.dtyp
             continue
         weight: Any = module.weight
         if placement.device_type == "cpu" and isinstance(weight, WeightQBitsTensor):
-            _compile()
+            _compile("cpu")
         if weight.dtype != dtype:
             module.weight = nn.Parameter(_with_scales_in(weight, dtype), requires_grad=False)
         module.__class__ = _Inferring
@@ -115,12 +131,14 @@ class _Inferring(QLinear):  # type: ignore[misc]  # quanto carries no types
 def _with_scales_in(weight: Any, dtype: torch.dtype) -> torch.Tensor:
     """The same weight, its scales in another dtype."""
     made: torch.Tensor
+    if isinstance(weight, WeightQBytesTensor) and type(weight) is not WeightQBytesTensor:
+        weight = weight.weight_qbytes_tensor()  # laid out for a GPU's kernels, which know one dtype only
     shape, scale = (weight.size(), weight.stride()), weight._scale.to(dtype)  # noqa: SLF001
     if isinstance(weight, WeightQBytesTensor):
         made = WeightQBytesTensor.create(weight.qtype, weight.axis, *shape, weight._data, scale)  # noqa: SLF001
         return made
     if type(weight) is not WeightQBitsTensor:
-        weight = weight.weight_qbits_tensor()  # laid out for a GPU's kernels, which know one dtype only
+        weight = weight.weight_qbits_tensor()  # as above
     made = WeightQBitsTensor.create(
         weight.qtype,
         weight.axis,
@@ -133,18 +151,20 @@ def _with_scales_in(weight: Any, dtype: torch.dtype) -> torch.Tensor:
     return made
 
 
-def _compile() -> None:
-    """Have quanto's unpacking for the CPU compiled, which it does once.
+def _compile(device: str) -> None:
+    """Have quanto's kernels for a device compiled, which it does once.
 
     Raises:
         ModelError: It cannot be.
     """
     try:
         with quiet():
-            torch.ops.quanto.unpack(torch.zeros(1, dtype=torch.uint8), 4)
+            torch.ops.quanto.unpack(torch.zeros(1, dtype=torch.uint8, device=device), 4)
     except Exception as error:  # compilers, linkers and file systems share no base
+        name, toolkit = ("the CPU", "") if device == "cpu" else ("CUDA", "the CUDA toolkit, ")
         raise ModelError(
-            f"quanto's kernels for the CPU cannot be compiled: {message_of(error)}",
+            f"quanto's kernels for {name} cannot be compiled: {message_of(error)}",
             where="--quant-kernels native",
-            hint="install a C++ compiler and ninja (pip install ninja), or use --quant-kernels dense, which needs none",
+            hint=f"install {toolkit}a C++ compiler and ninja (pip install ninja), or use --quant-kernels dense, which "
+            "needs none",
         ) from error

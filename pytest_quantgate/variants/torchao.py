@@ -75,10 +75,12 @@ class TorchaoBackend:
         """What the spec means."""
         kind = KINDS[spec.scheme or ""]
         skipped = spec.names("skip")
+        # its kernels' layout fills rows up to a multiple of 1024 columns
+        most = 2 * kind.bits if kind.columns == INT4_GROUP else kind.bits
         return Description(
             summary=f"{kind.summary} (torchao{_SOURCE[kind.source]}): {quantized_layers(skipped)}",
             stored_bits=kind.stored_bits,
-            max_bits=kind.bits + 1,
+            max_bits=most + 1,
             cuda_dtype=kind.source,
             dense=not kind.dynamic and kind.on_cpu,  # int4 is laid out for its kernels, and never spread out again
             skipped=skipped,

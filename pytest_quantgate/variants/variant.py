@@ -231,6 +231,11 @@ def load_variant(variant: Variant, note: Callable[[str], None] | None = None) ->
     placement = variant.placement
     description, adapter = check_unchanged(variant)
     tokenizer = load_tokenizer(variant.model.folder)
+    if placement.device_type == "cuda":
+        import torch  # as above
+
+        torch.cuda.set_device(placement.device)  # some quantizers launch their kernels wherever the process is
+        torch.set_float32_matmul_precision("highest")  # the identity says float32, not TF32
     make = getattr(backend, "make", None)
     if make is not None:
         make(variant.spec, variant.model.folder, placement, note or logging.getLogger(__name__).warning)

@@ -62,18 +62,32 @@ def test_a_device_that_is_not_there_is_an_error(
     assert part in str(caught.value)
 
 
+def with_torch(monkeypatch: pytest.MonkeyPatch, folder: Path, library: str, version: str) -> None:
+    (folder / "lib").mkdir()
+    (folder / "lib" / library).touch()
+    (folder / "version.py").write_text(f"__version__ = '2.13.0'\ncuda: Optional[str] = {version}\n")
+    found = SimpleNamespace(origin=str(folder / "__init__.py"))
+    monkeypatch.setattr(device, "find_spec", lambda name: found if name == "torch" else importlib.util.find_spec(name))
+
+
 @pytest.mark.parametrize(
     ("library", "driver", "expected"),
-    [("libtorch_cuda.so", 2, 2), ("libtorch_cuda.so", 0, 0), ("libtorch_cpu.so", 2, 0)],
+    [("libtorch_cuda.so", (2, 13), 2), ("libtorch_cuda.so", (0, 0), 0), ("libtorch_cpu.so", (2, 13), 0)],
 )
 def test_cuda_needs_a_driver_and_a_torch_built_for_it(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: str, driver: int, expected: int
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: str, driver: tuple[int, int], expected: int
 ) -> None:
-    (tmp_path / "lib").mkdir()
-    (tmp_path / "lib" / library).touch()
-    found = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
-    monkeypatch.setattr(device, "find_spec", lambda name: found if name == "torch" else importlib.util.find_spec(name))
-    monkeypatch.setattr(device, "_driver_device_count", lambda: driver)
+    with_torch(monkeypatch, tmp_path, library, "'13.0'")
+    monkeypatch.setattr(device, "_driver_facts", lambda: driver)
+    assert cuda_device_count() == expected
+
+
+@pytest.mark.parametrize(("version", "expected"), [("'12.8'", 2), ("'13.0'", 0), ("None", 2)])
+def test_a_driver_of_an_older_cuda_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str, expected: int
+) -> None:
+    with_torch(monkeypatch, tmp_path, "libtorch_cuda.so", version)
+    monkeypatch.setattr(device, "_driver_facts", lambda: (2, 12))
     assert cuda_device_count() == expected
 
 

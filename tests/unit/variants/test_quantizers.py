@@ -293,6 +293,17 @@ def test_native_quanto_without_a_compiler_is_an_error_and_dense_needs_none(
     assert torch.equal(logits(load_variant(prepared(pristine, "quanto:int4", "dense"))), before)
 
 
+def test_memory_that_runs_out_while_weights_are_quantized_is_told_as_that(
+    pristine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def convert(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+    monkeypatch.setattr("transformers.integrations.quanto.QuantoQuantize.convert", convert)
+    with pytest.raises(ModelError, match="the model does not fit in memory"):
+        load_variant(prepared(pristine, "quanto:int8"))
+
+
 @pytest.mark.parametrize("spec", ["quanto:int8", "torchao:int8-dynamic", "rtn:4bit"])
 def test_nothing_is_said_while_it_loads_and_runs(
     pristine: Path, spec: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
