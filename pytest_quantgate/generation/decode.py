@@ -126,7 +126,7 @@ class Decoder:
                 error.__traceback__ = None
                 ran_out = True
             if pending:
-                release_memory()  # a pool and its layers refer to each other
+                release_memory()
             if not ran_out:
                 continue
             if self._rows_in_use > 1:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pytest_quantgate.generation.linear import Linear
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+_ATTENTION = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+"""On CUDA: cuDNN, which torch would prefer on newer GPUs, plans anew for each shape, and a step is always a new one."""
+
 
 def logits_of(model: PreTrainedModel, **inputs: Any) -> torch.Tensor:
     """The logits of the model's own forward pass; on a CPU its plain linear layers by the quicker library.
+
+    On CUDA, attention without cuDNN.
 
     Args:
         model: The model.
@@ -25,7 +30,7 @@ def logits_of(model: PreTrainedModel, **inputs: Any) -> torch.Tensor:
     """
     device = model.device
     placed = {name: _placed(each, device) if isinstance(each, torch.Tensor) else each for name, each in inputs.items()}
-    with Linear() if device.type == "cpu" else nullcontext():
+    with Linear() if device.type == "cpu" else sdpa_kernel(_ATTENTION):
         logits: torch.Tensor = model(**placed).logits
     return logits
 
@@ -34,4 +39,4 @@ def _placed(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """A tensor on a device; from pinned memory a copy to CUDA waits for nothing that still runs there."""
     if device.type != "cuda" or tensor.device.type != "cpu":
         return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.contiguous().pin_memory().to(device, non_blocking=True)  # an expanded tensor cannot be pinned

@@ -11,6 +11,7 @@ what lies before its longest row, which in a mixed batch is most of the memory.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from weakref import proxy
 
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin
@@ -182,7 +183,7 @@ class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # its __init
 
     def __init__(self, pool: SlotPool, keys: torch.Tensor, values: torch.Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._pool = pool
+        self._pool: SlotPool = proxy(pool)  # the pool owns its layers: without a cycle its memory goes when it does
         # Empty, not zeros: the operating system hands out memory only as columns are written.
         self.keys = keys.new_empty(pool.rows, keys.shape[1], pool.capacity, keys.shape[3])
         self.values = values.new_empty(pool.rows, values.shape[1], pool.capacity, values.shape[3])

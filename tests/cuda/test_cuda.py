@@ -17,6 +17,7 @@ from pytest_quantgate.generation.budget import CPU_SHARE, CUDA_SHARE, key_value_
 from pytest_quantgate.generation.cache import CompletionCache
 from pytest_quantgate.generation.completion import Completion, Request
 from pytest_quantgate.generation.fidelity import Known
+from pytest_quantgate.generation.forward import logits_of
 from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.prompts import tokenize
 from pytest_quantgate.generation.run import answer, stops_of
@@ -106,6 +107,22 @@ def test_dense_weights_are_those_that_the_native_kernels_compute_with(device: st
         found.append(torch.cat(list(logits_along(loaded, known).values())).cpu())
     scale = found[1].abs().max()
     assert float((found[0] - found[1]).abs().max() / scale) < 0.02
+
+
+@pytest.mark.parametrize("spec", ["nf4", "quanto:float8", "quanto:int4", "quanto:int2", "torchao:int8", "rtn:3bit"])
+def test_dense_weights_are_the_same_on_every_device(device: str, spec: str) -> None:
+    weights = []
+    for where in (device, "cpu"):
+        loaded: Any = load_variant(prepared(spec, where, "dense", "float32"))
+        weights.append(loaded.model.model.layers[1].mlp.down_proj.weight.detach().cpu())
+    assert torch.allclose(*weights, atol=1e-3)
+
+
+def test_rows_that_are_one_in_memory_are_read_on_every_device(device: str) -> None:
+    loaded = load_variant(prepared("fp16", device, dtype="float32"))
+    found = logits_of(loaded.model, input_ids=torch.tensor([[5, 6, 7]]).expand(2, -1))
+    assert str(found.device) == device
+    assert torch.equal(found[0], found[1])
 
 
 def test_memory_is_counted_by_the_device(device: str) -> None:

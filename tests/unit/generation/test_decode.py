@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import subprocess
 import sys
@@ -150,6 +151,25 @@ def test_key_value_memory_keeps_to_its_budget(model: PreTrainedModel, monkeypatc
     decode(model, prompts, kv_bytes=1 << 21)
     layers_and_sides = 2 * model.config.num_hidden_layers
     assert max(held) * layers_and_sides <= 1 << 21
+
+
+def test_memory_of_keys_and_values_goes_with_the_last_answer(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools: weakref.WeakSet[SlotPool] = weakref.WeakSet()
+    make = SlotPool.__init__
+
+    def made(pool: SlotPool, *arguments: Any) -> None:
+        make(pool, *arguments)
+        pools.add(pool)
+
+    monkeypatch.setattr(SlotPool, "__init__", made)
+    gc.disable()  # whoever asks next measures at once what is free
+    try:
+        assert decode(model, mixed_prompts())
+        assert not pools
+    finally:
+        gc.enable()
 
 
 def test_sliding_window_attention_gives_the_answers_of_generate() -> None:
