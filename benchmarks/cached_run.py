@@ -7,7 +7,7 @@ The slices are packaged ones; the reference's answers are the good ones of fixtu
 them where the checks allow that, so that they are as long as a model's. Candidates word most of them differently and
 get some wrong. A private cache holds all of them under the identities of fp16, nf4 and int8 of the model in
 fixtures/tiny_instruct, which is never loaded. Beside it the same pytest runs 3,000 empty parametrized tests: what a run
-costs more than that is ours.
+costs more than that is ours. Both run without the pytest plugin of Hypothesis, which users of quantgate need not have.
 """
 
 from __future__ import annotations
@@ -186,7 +186,8 @@ def fill(files: Sequence[Path]) -> int:
 def run(folder: Path, *options: str) -> Run:
     """Run pytest in a fresh process."""
     marks = folder.parent / "marks.json"
-    command = [sys.executable, "-m", "pytest", "-p", "quantgate_phases", *options]
+    # Hypothesis is there for the project's own tests; its plugin imports all of it at the end of any run.
+    command = [sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", "-p", "quantgate_phases", *options]
     path = os.pathsep.join(filter(None, [str(folder.parent / "plugin"), os.environ.get("PYTHONPATH")]))
     environment = dict(os.environ) | {"PHASES": str(marks), "PYTHONPATH": path}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # pytest would write all assertions anew in every run
