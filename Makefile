@@ -38,9 +38,10 @@ lint: $(INSTALLED)  ## ruff, mypy and import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Two workers of one thread each: threads of two processes that wait for each other would take ten times as long.
+# Two workers of one thread each: threads of two processes that wait for each other would take ten times as long. Byte code
+# is kept also where the surroundings forbid it: tests start dozens of processes.
 test: $(INSTALLED)  ## all tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal --durations 20 --durations-min 8
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal --durations 20 --durations-min 8
 
 # pytest exits 0 when every gate passed and 1 when one failed: both are a completed run, and a success here.
 demo: $(INSTALLED)  ## gate nf4 and int8 of a real model against fp16, over four slices

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,13 @@ from pytest_quantgate.report import store
 from pytest_quantgate.report.model import RunReport
 from tests.served import TINY_INSTRUCT, serving
 from tests.unit.report.valid import problems
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Garbage is collected around each model, and need not be looked for in all that was collected and imported."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,8 @@ def build(folder: Path, cache: Path) -> None:
     ]
     _write(folder / "quant" / "people.slice.yaml", people)
     _write(folder / "quant" / "sums.slice.yaml", {"slice": "sums", "defaults": {"max_new_tokens": 8}, "cases": sums})
-    (folder / "pytest.ini").write_text(f"[pytest]\nquant_model = {MODEL}\n", encoding="utf-8")
+    ini = f"[pytest]\ntestpaths = quant\nquant_model = {MODEL}\n"  # the fixtures have slices of their own
+    (folder / "pytest.ini").write_text(ini, encoding="utf-8")
     _run(folder, cache)
     report = load(folder / "run.json")
     for spec, name in {"fp16": "fp16", **_CANDIDATES}.items():

@@ -9,7 +9,8 @@ from __future__ import annotations
 import gc
 import json
 import random
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,12 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(scope="package")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where runs are kept that many tests begin with."""
+    return tmp_path_factory.mktemp("kept")
+
+
 @dataclass
 class Lab:
     """Writes slices whose cases move as a test wants them to, and runs pytest on them.
@@ -159,11 +166,13 @@ class Lab:
         pytester: The folder and the runner.
         tiny: The model.
         way: How runs are distributed.
+        kept: Where runs are kept that many tests begin with.
     """
 
     pytester: pytest.Pytester
     tiny: Tiny
-    way: str = "plain"
+    way: str
+    kept: Path
     _prompts: Iterator[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -240,15 +249,31 @@ class Lab:
         result = self.pytester.runpytest_inprocess(*words, no_reraise_ctrlc=True, plugins=[order])
         return workers.as_without(result, order.ids) if self.way == "n2" else result
 
+    def once(self, name: str, run: Callable[[], None]) -> None:
+        """Do a run that many tests begin with: what it leaves on disk is kept, and given to the next test.
+
+        Args:
+            name: Of the run; there is one of each name for each way.
+            run: Does it in the folder, whose slices are the same each time, and looks at what it gave.
+        """
+        there = self.kept / f"{name}-{self.way}"
+        if there.exists():
+            shutil.copytree(there, self.pytester.path, dirs_exist_ok=True)
+            return
+        run()
+        for left in ("golden", ".pytest_cache"):
+            if (self.pytester.path / left).is_dir():
+                shutil.copytree(self.pytester.path / left, there / left)
+
     def progress(self, file: str, letters: str) -> str:
         """The line that shows how the tests of a file ended; workers show them in any order and without the file."""
         return "*[[]100%]" if self.way == "n2" else f"{file} {letters} *[[]100%]"
 
 
 @pytest.fixture
-def lab(pytester: pytest.Pytester, tiny: Tiny, way: str, monkeypatch: pytest.MonkeyPatch) -> Lab:
+def lab(pytester: pytest.Pytester, tiny: Tiny, way: str, kept: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     monkeypatch.setenv("COLUMNS", "120")
-    return Lab(pytester, tiny, way)
+    return Lab(pytester, tiny, way, kept)
 
 
 @pytest.fixture
@@ -262,5 +287,9 @@ def at_home(monkeypatch: pytest.MonkeyPatch) -> None:
 def anchored(lab: Lab, at_home: None) -> Lab:  # noqa: ARG001  (nothing is written elsewhere)
     """Three cases, anchored on fp16 and nf4."""
     lab.write("words", lab.many(3))
-    assert lab.run("--quant-reanchor=new").ret == pytest.ExitCode.OK
+
+    def anchor() -> None:
+        assert lab.run("--quant-reanchor=new").ret == pytest.ExitCode.OK
+
+    lab.once("anchored", anchor)
     return lab

@@ -22,7 +22,11 @@ TOLERANT = ("--quant-max-pass-to-fail=1", "--quant-min-robustness=0")
 def anchored(lab: Lab, at_home: None) -> Lab:  # noqa: ARG001  (nothing is written elsewhere)
     """Three cases, anchored on fp16 alone; nf4 fails the last."""
     lab.write("words", lab.many(3, degraded=1), max_pass_to_fail=0.4, min_robustness=0.0)
-    assert lab.run("--quant-reanchor=new", candidates=("fp16",)).ret == pytest.ExitCode.OK
+
+    def anchor() -> None:
+        assert lab.run("--quant-reanchor=new", candidates=("fp16",)).ret == pytest.ExitCode.OK
+
+    lab.once("anchored on fp16", anchor)
     return lab
 
 

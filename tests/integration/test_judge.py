@@ -36,7 +36,8 @@ def test_without_a_judge_such_cases_are_unscored_and_the_gate_is_inconclusive(la
     result.stdout.fnmatch_lines(["*no judge is named: --quant-judge http://HOST:PORT/v1#MODEL*"])
 
 
-def test_a_judge_that_is_not_there_is_told_and_the_run_ends(lab: Lab) -> None:
+def test_a_judge_that_is_not_there_is_told_and_the_run_ends(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_quantgate.checks.judge.endpoint.back_off", lambda *_, **__: 0.0)
     judged(lab)
     result = lab.run("--quant-judge", "http://127.0.0.1:1/v1#big", "-rs")
     result.stdout.fnmatch_lines(["*1 failed, 3 unscored*"])

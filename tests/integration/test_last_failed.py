@@ -33,7 +33,11 @@ def failed(lab: Lab) -> Lab:
     lab.write("words", lab.many(3, degraded=1), max_pass_to_fail=0.0)
     lab.write("others", lab.many(3))
     lab.pytester.makepyfile(test_ordinary=BROKEN)
-    assert outcomes(lab.run()) == {"passed": 7, "failed": 2, "degraded": 1}
+
+    def fail() -> None:
+        assert outcomes(lab.run()) == {"passed": 7, "failed": 2, "degraded": 1}
+
+    lab.once("failed", fail)
     assert last_failed(lab) == {"test_ordinary.py::test_a", NF4_FAILED}
     return lab
 

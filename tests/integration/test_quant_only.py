@@ -25,8 +25,12 @@ def ran(lab: Lab) -> Lab:
     lab.write("words", [lab.preserved("good"), lab.degraded("bad"), lab.improved("better")], max_pass_to_fail=1.0)
     lab.write("others", [lab.preserved("fine"), lab.degraded("worse")], max_pass_to_fail=1.0)
     lab.pytester.makepyfile("def test_one(): pass")
-    lab.run("--quant-min-robustness", "0")
+    lab.once("moved", lambda: _ran(lab))
     return lab
+
+
+def _ran(lab: Lab) -> None:
+    assert counts(lab.run("--quant-min-robustness", "0"))["improved"] == 1
 
 
 def test_a_run_remembers_what_moved(ran: Lab) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pytest_quantgate.paths import CACHE_VARIABLE
 from pytest_quantgate.report.model import RunReport
 from tests.integration.conftest import Lab, Tiny
 
@@ -61,15 +62,17 @@ def long_slice(lab: Lab, **gate: Any) -> Path:
     return lab.write("words", [{**case, "max_new_tokens": TOKENS} for case in [*cases, both, half]], **gate)
 
 
-def test_the_shipped_slices_get_the_same_verdicts(pytester: pytest.Pytester, tiny: Tiny, empty_cache: Path) -> None:
+def test_the_shipped_slices_get_the_same_verdicts(
+    pytester: pytest.Pytester, tiny: Tiny, cache_folder: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert tiny.folder.is_dir()  # the laboratory's model has loaded bitsandbytes, see test_tiny_instruct.py
     found = []
-    for more in ([EARLY], []):  # the other way round whole answers would be used
+    for folder, more in ((empty_cache, [EARLY]), (cache_folder, [])):  # where whole answers are, these would be used
+        monkeypatch.setenv(CACHE_VARIABLE, str(folder))
         slices = MODEL / "slices"
         words = [f"--rootdir={slices}", f"--quant-model={MODEL / 'model'}", REPORT, "-p", "no:cacheprovider"]
         pytester.runpytest_inprocess(str(slices), *words, "--quant-cand=nf4,ruin:2bit", *more)
         found.append(report_of(pytester.path))
-    assert empty_cache.exists()
     assert verdicts(found[0]) == verdicts(found[1])
     assert lengths(found[0])["decided"]
     assert "decided" not in lengths(found[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import cast
 
 from pytest_quantgate.cases.model import Case, CheckSpec, Location, Message, Rule
@@ -114,6 +115,7 @@ def run(
     )
 
 
+@cache
 def typical() -> RunReport:
     """A failing slice, a passing one and one that is inconclusive, with long names and many digits."""
     return run(
@@ -148,6 +150,7 @@ def sweep(*verdicts: tuple[str, float | None, Verdict | None], slice_name: str =
     )
 
 
+@cache
 def full(*, size: int = 0, rule: Rule = "evidence", seed: int | None = 7) -> RunReport:
     """A run with everything in it: a noise floor, controls of both kinds, looks, clusters, and a judged indicator."""
     policy = GatePolicy(rule=rule, min_cases=1, max_refusal_drift=0.2, max_length_ratio=2.0)
@@ -183,6 +186,7 @@ def full(*, size: int = 0, rule: Rule = "evidence", seed: int | None = 7) -> Run
     )
 
 
+@cache
 def anchored(*, drifted: int = 4) -> RunReport:
     """A run whose candidate is anchored: some cases drifted, one is new, one was accepted, and torch is another."""
     records = counted("format", pp=40, pf=drifted)
