@@ -33,6 +33,7 @@ HALF_BITS: Final = 16
 _COMPUTE: Final = {"F16": "float16", "BF16": "bfloat16"}
 _MOSTLY_PLAIN: Final = 12  # bits: with the most that GGUF quantizes to, 8.5, half of the weights would be in fp16
 _OF_SERVERS: Final = ("gptq", "awq", "compressed-tensors")  # no kernels for their weights here
+BY_TRANSFORMERS: Final = ("fp8", "mxfp4")  # which it spreads out itself, while it reads them
 _SLACK: Final = 2  # a checkpoint of 4 bits that takes 8 a weight is none; scales of small groups may well take two
 
 
@@ -72,11 +73,27 @@ class StoredBackend:
             bits={"float32": 32, "float16": 16, "bfloat16": 16}.get(dtype),
         )
 
-    def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
+    def check(self, spec: VariantSpec, folder: Path, placement: Placement) -> None:
+        """Refuses native kernels on a CPU for what has them on a GPU only.
+
+        Raises:
+            SpecError: With what to leave out.
+            ModelError: The checkpoint cannot be read.
+        """
+        storage = storage_in(folder)
+        native = placement.kernels == "native" and placement.device_type == "cpu"
+        if native and storage is not None and storage.method in BY_TRANSFORMERS:
+            raise SpecError(
+                f"{storage.title} has no kernels of its own on a CPU",
+                where=f"variant {str(spec)!r}",
+                hint="leave out --quant-kernels native, and its weights are spread out",
+            )
+
+    def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:  # noqa: ARG002  (as above)
         """Loads the weights as they are stored, or where its library cannot hold them so, spread out."""
         from pytest_quantgate.variants.stored_loading import load  # imports torch
 
-        return load(spec, folder, placement)
+        return load(folder, placement)
 
     def stored_bytes(self, module: nn.Module) -> int | None:
         """Bytes that the checkpoint's files hold for a layer."""

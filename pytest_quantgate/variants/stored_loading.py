@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from transformers import AutoConfig, PreTrainedModel
 
-from pytest_quantgate.errors import ModelError, SpecError
+from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants.checkpoint import read_json, read_tensors, storage_in, weight_files
 from pytest_quantgate.variants.dense import spread
 from pytest_quantgate.variants.device import Placement
@@ -28,14 +28,12 @@ from pytest_quantgate.variants.gguf_types import GgufTypes
 from pytest_quantgate.variants.headers import PLAIN_DTYPES, TensorHeader
 from pytest_quantgate.variants.loading import cast_parameters, dtype_of, load_pretrained, quiet
 from pytest_quantgate.variants.source import message_of
-from pytest_quantgate.variants.spec import VariantSpec
-from pytest_quantgate.variants.stored import STORED, plain_dtype
+from pytest_quantgate.variants.stored import BY_TRANSFORMERS, STORED, plain_dtype
 from pytest_quantgate.variants.stored_config import QUANTO_MAP, Storage
 from pytest_quantgate.variants.stored_fields import KEY
 from pytest_quantgate.variants.stored_layout import layers_of
 
 _DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
-_BY_TRANSFORMERS = ("fp8", "mxfp4")  # these it spreads out itself, while it reads them
 _MATRIX = 2
 _METHOD = "quantgate_method"
 _FINISHED_BY = {
@@ -47,7 +45,7 @@ _FINISHED_BY = {
 }
 
 
-def load(spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
+def load(folder: Path, placement: Placement) -> PreTrainedModel:
     """See ``StoredBackend.load``."""
     tensors = read_tensors(folder)
     types = types_in(folder)
@@ -59,7 +57,7 @@ def load(spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedMod
     storage = storage_in(folder)
     if storage is None:
         return load_pretrained(folder, dtype=dtype_of(plain_dtype(tensors) or "float32"), device=placement.device)
-    model = _loader_of(storage, placement, spec)(folder)
+    model = _loader_of(storage, placement)(folder)
     setattr(model, _METHOD, storage.method)
     _mark_layers(model, storage, tensors, folder)
     _restore_dtypes(model, tensors)
@@ -77,24 +75,14 @@ def finish(model: PreTrainedModel, placement: Placement) -> None:
         cast_parameters(model, dtype_of(placement.compute_dtype))
 
 
-def _loader_of(storage: Storage, placement: Placement, spec: VariantSpec) -> Callable[[Path], PreTrainedModel]:
-    """What loads a checkpoint of that kind in that place.
-
-    Raises:
-        SpecError: Nothing here does.
-    """
+def _loader_of(storage: Storage, placement: Placement) -> Callable[[Path], PreTrainedModel]:
+    """What loads a checkpoint of that kind in that place."""
     dtype, device = dtype_of(placement.compute_dtype), placement.device
     if storage.method in ("gptq", "awq"):
         return partial(_load_packed, storage=storage, device=device)
     if storage.method == "quanto":
         return partial(_load_quanto, dtype=dtype, device=device)
     spread_out = placement.kernels == "dense"
-    if storage.method in _BY_TRANSFORMERS and not spread_out and placement.device_type == "cpu":
-        raise SpecError(
-            f"{storage.title} has no kernels of its own on a CPU",
-            where=f"variant {str(spec)!r}",
-            hint="leave out --quant-kernels native, and its weights are spread out",
-        )
     return partial(_load_by_library, dtype=dtype, device=device, spread_out=spread_out)
 
 
@@ -133,7 +121,7 @@ def _offset_of(folder: Path, bits: int) -> int:
 def _load_by_library(folder: Path, *, dtype: torch.dtype, device: str, spread_out: bool) -> PreTrainedModel:
     config = _config(folder)
     stored = config.quantization_config
-    if stored.get("quant_method") in _BY_TRANSFORMERS:
+    if stored.get("quant_method") in BY_TRANSFORMERS:
         config.quantization_config = {**stored, "dequantize": spread_out}
     with redirect_stderr(io.StringIO()):  # compressed-tensors shows bars that obey no setting
         model = load_pretrained(folder, dtype=dtype, device=device, config=config)

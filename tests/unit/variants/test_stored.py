@@ -160,7 +160,7 @@ def test_the_layout_of_symmetric_zeros_is_told_from_them_and_not_from_the_name(m
 
 def test_fp8_has_no_kernels_of_its_own_on_a_cpu(made: Make) -> None:
     with pytest.raises(SpecError, match="leave out --quant-kernels native"):
-        load(made("fp8"), "native")
+        prepare(made("fp8"), kernels="native")
 
 
 @pytest.mark.parametrize("spec", ["fp16", "nf4", "ruin:2bit"])
