@@ -157,8 +157,12 @@ class AnswerBook:
                     case = self._asked(ref.slice, ref.case)
                     known[ref.slice, ref.case.id] = case
                     fresh.setdefault(spec, []).append(case)
-        # all are prepared before one is run: what cannot work is known before minutes are spent on the rest
+        # all are prepared before one is run: what cannot work is told before minutes are spent on the rest
+        before = set(self.troubles)
         self.prepare([spec for spec in self.specs if spec in fresh], progress.note)
+        if not self.in_vain:
+            for spec in [spec for spec in self.troubles if spec not in before]:
+                progress.note(f"error: {self.troubles[spec].headline}; the others are asked without it")
         if self._options.fidelity and not self.answers and reference not in self.troubles:  # at the first look
             self._nearness = nearness(reference, self.variants, cache, progress.note)
         for spec in self.specs:

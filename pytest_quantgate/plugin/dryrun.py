@@ -25,10 +25,17 @@ if TYPE_CHECKING:
     from pytest_quantgate.plugin.session import QuantRun
     from pytest_quantgate.variants.variant import Variant
 
+_GIB = 1 << 30
+
 TURN_TOKENS = 4
 """Tokens that a chat template spends on one turn, about."""
 
 UNKNOWN = "?"
+
+WHY_OWN = (
+    "its own decoding, because on a CPU continuous batching and torch.compile were measured to be slower "
+    "(docs/performance.md)"
+)
 
 LEGEND = (
     "per slice: cases, tokens of all prompts (about) and of the longest, prompts longer than the context, tokens of "
@@ -100,17 +107,20 @@ class DryRun:
         from pytest_quantgate.variants.served import ServedVariant
 
         problems = []
+        own_on_cpu = False
         for spec, variant in self._run.answers.variants.items():
             if isinstance(variant, ServedVariant):
                 self._say(f"{spec}: {variant.summary}")
                 continue
-            needs = f"needs about {variant.needed_bytes / 2**30:.1f} GiB on {variant.device}"
-            self._say(f"{spec}: {variant.summary}; {_answered_by(variant)}, {needs}")
+            together = split_devices(self._run.options.device).count(variant.device)
+            self._say(f"{spec}: {variant.summary}; {_answered_by(variant)}, {_memory(variant, together)}")
+            own_on_cpu = own_on_cpu or (variant.device == "cpu" and not variant.offline)
             try:
-                together = split_devices(self._run.options.device).count(variant.device)
                 check_memory(variant.needed_bytes, variant.device, spec, together)
             except QuantgateError as error:
                 problems.append(str(error))
+        if own_on_cpu:
+            self._say(WHY_OWN)
         return problems
 
     def _show_slices(self) -> list[str]:
@@ -198,6 +208,22 @@ def _answered_by(variant: Variant) -> str:
         return "answered by vLLM"
     how = {"native": "", "dense": ", weights spread out once"}
     return f"answered by quantgate's own decoding in {variant.placement.compute_dtype}{how[variant.placement.kernels]}"
+
+
+def _memory(variant: Variant, together: int) -> str:
+    """What it takes of its device.
+
+    Args:
+        variant: A variant that runs here.
+        together: How many processes hold it there, each for itself.
+    """
+    from pytest_quantgate.generation.budget import key_value_budget
+
+    needs = f"needs about {variant.needed_bytes / _GIB:.1f} GiB on {variant.device}"
+    if variant.offline:  # vLLM takes what it likes of the rest
+        return needs
+    budget = key_value_budget(variant.device, together, to_load=variant.needed_bytes)
+    return f"{needs}, and has about {budget / _GIB:.1f} GiB for keys and values"
 
 
 def _row(run: QuantRun, name: str, refs: Sequence[CaseRef], tokens: Tokens, cache: CompletionCache) -> list[str]:

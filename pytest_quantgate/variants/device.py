@@ -34,6 +34,7 @@ _DTYPE_NAMES: dict[str, ComputeDtype] = {
 }
 _DRIVER = "libcuda.so.1"
 _NAME_BYTES = 256
+_CAPABILITY = (75, 76)  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR of cuda.h
 _PROCESSORS = Path("/proc/cpuinfo")
 _UNKNOWN = "unknown"
 
@@ -126,6 +127,25 @@ def _gpu_name(index: int) -> str:
     except (OSError, AttributeError):  # as above
         return _UNKNOWN
     return _UNKNOWN if failed else name.value.decode(errors="replace")
+
+
+def compute_capability(device: str) -> tuple[int, int] | None:
+    """What a CUDA device can do, such as (8, 9), as its driver says; None where the driver does not.
+
+    Args:
+        device: ``cuda:N``.
+    """
+    handle, value = ctypes.c_int(0), ctypes.c_int(0)
+    found = []
+    try:
+        driver = ctypes.CDLL(_DRIVER)
+        failed = driver.cuInit(0) or driver.cuDeviceGet(ctypes.byref(handle), int(device.partition(":")[2]))
+        for attribute in _CAPABILITY:
+            failed = failed or driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, handle)
+            found.append(value.value)
+    except (OSError, AttributeError):  # as above
+        return None
+    return None if failed else (found[0], found[1])
 
 
 def _processor_name() -> str:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pytest_quantgate.errors import SpecError
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.modules import quantized_layers
 from pytest_quantgate.variants.registry import Description
 from pytest_quantgate.variants.spec import VariantSpec
-from pytest_quantgate.versions import version_of
+from pytest_quantgate.versions import NOT_INSTALLED, version_of
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
 _GROUP_BITS: Final = 16 + 16  # a scale and a zero
+_WITHOUT: Final = (5, 23)  # the newest version of transformers that was seen without the step that quantizes
 
 
 class HqqBackend:
@@ -36,6 +39,18 @@ class HqqBackend:
             # not among what the name requires: nobody should install it before transformers can use it
             identity={"version:hqq": version_of("hqq")},
         )
+
+    def check(self, spec: VariantSpec, folder: Path, placement: Placement) -> None:  # noqa: ARG002  (the protocol's)
+        """Refuses versions of transformers that are known not to do it; a newer one is asked when it loads.
+
+        Raises:
+            SpecError: transformers does not do it, or hqq is not installed.
+        """
+        version = version_of("transformers")
+        if tuple(map(int, re.findall(r"\d+", version)[:2])) <= _WITHOUT:
+            raise unable(spec, f"transformers {version} does not quantize with HQQ")
+        if version_of("hqq") == NOT_INSTALLED:
+            raise SpecError("hqq is not installed", where=f"variant {str(spec)!r}", hint="pip install hqq")
 
     def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
         """Loads the fp16 weights, quantized as they are read.
@@ -61,3 +76,13 @@ class HqqBackend:
 
 
 BACKEND: Final = HqqBackend()
+
+
+def unable(spec: VariantSpec, what: str) -> SpecError:
+    """The error where transformers does not do it, with what does nearly the same."""
+    bits, group = spec.bits_and_group
+    return SpecError(
+        what,
+        where=f"variant {str(spec)!r}",
+        hint=f"use rtn:{max(bits, 2)}bit-g{group}, nf4, quanto:int4 or gptq:4bit, or another version of transformers",
+    )

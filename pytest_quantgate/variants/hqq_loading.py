@@ -21,6 +21,7 @@ from transformers.utils.import_utils import is_hqq_available
 from pytest_quantgate.errors import SpecError
 from pytest_quantgate.variants.dense import keep_readable, spread
 from pytest_quantgate.variants.device import Placement
+from pytest_quantgate.variants.hqq import unable
 from pytest_quantgate.variants.loading import cast_parameters, dtype_of, load_pretrained, modules_to_skip
 from pytest_quantgate.variants.spec import VariantSpec
 
@@ -31,17 +32,12 @@ _HEAD = ["lm_head"]  # what transformers skips for it
 
 def load(spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
     """See ``HqqBackend.load``."""
-    where = f"variant {str(spec)!r}"
     try:
         _QUANTIZER.get_quantize_ops(SimpleNamespace(quantization_config=SimpleNamespace(quant_method="hqq")))
     except NotImplementedError as error:
-        raise SpecError(
-            f"transformers {transformers.__version__} does not quantize with HQQ: {error}",
-            where=where,
-            hint=f"use rtn:{spec.scheme}, quanto:int4 or gptq:{spec.scheme}, or another version of transformers",
-        ) from error
+        raise unable(spec, f"transformers {transformers.__version__} does not quantize with HQQ: {error}") from error
     if not is_hqq_available():
-        raise SpecError("hqq is not installed", where=where, hint="pip install hqq")
+        raise SpecError("hqq is too old", where=f"variant {str(spec)!r}", hint="pip install --upgrade hqq")
     bits, group = spec.bits_and_group
     config = _CONFIG(nbits=bits, group_size=group, axis=1, skip_modules=modules_to_skip(spec, folder) or _HEAD)
     return load_pretrained(folder, dtype=torch.float16, device=placement.device, quantization=config)

@@ -24,6 +24,10 @@ with hushed():  # transformers imports torchao where it is installed
 
 _SHOWN_NAMES = 3
 _CONFIG_HINT = "check that its config.json belongs to its weights"
+_QUANTIZER_HINT = (
+    "try fp16: if that loads, the files are right, and the quantizer fails on this device, at these layers or in this "
+    "version"
+)
 _AUTO_MODEL: Any = AutoModelForCausalLM  # its methods carry no or wrong types
 _TRANSFORMERS_LOG: Any = transformers_logging
 
@@ -75,7 +79,8 @@ def load_pretrained(
                     where=str(folder),
                     hint="free some memory, or use a smaller model or device",
                 ) from error
-            raise _not_loaded("the model", error, folder, _CONFIG_HINT) from error
+            hint = _QUANTIZER_HINT if quantization else _CONFIG_HINT
+            raise _not_loaded("the model", error, folder, hint) from error
     if missing := sorted(info["missing_keys"]):
         raise ModelError(
             f"weights are missing from the files: {_some(missing)}",

@@ -19,7 +19,7 @@ from pytest_quantgate.variants.headers import TensorHeader
 from pytest_quantgate.variants.identity import third_party
 from pytest_quantgate.variants.mix_map import MixMap, read_map
 from pytest_quantgate.variants.modules import EMBEDDING, HEAD, modules_of
-from pytest_quantgate.variants.registry import Description, backend_of, describe, entry_of
+from pytest_quantgate.variants.registry import Description, backend_of, check_here, describe, entry_of
 from pytest_quantgate.variants.spec import MIX, VariantSpec
 
 if TYPE_CHECKING:
@@ -55,6 +55,19 @@ class MixBackend:
             ModelError: The checkpoint cannot be read.
         """
         return _describe(spec, folder)
+
+    def check(self, spec: VariantSpec, folder: Path, placement: Placement) -> None:
+        """Has each part refuse what it cannot load here; each loads the whole model.
+
+        Raises:
+            SpecError: One of them does.
+            ModelError: The checkpoint cannot be read.
+        """
+        for each in map_of(spec).specs:
+            try:
+                check_here(each, folder, placement_of(describe(each, folder), placement))
+            except SpecError as error:
+                raise SpecError(f"{each}: {error.what}", where=f"variant {str(spec)!r}", hint=error.hint) from error
 
     def make(self, spec: VariantSpec, folder: Path, placement: Placement, note: Callable[[str], None]) -> None:
         """Has the parts made that are made once."""

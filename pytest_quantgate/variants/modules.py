@@ -17,6 +17,8 @@ HEAD = "lm_head"
 EMBEDDING = "embed_tokens"
 """The last name of its embedding."""
 
+_MATRIX = 2
+
 
 def covers(skip: str, module: str) -> bool:
     """Whether a name given to ``skip=`` stands for a module: its full name, or that of one above it, ends in it."""
@@ -73,3 +75,24 @@ def modules_of(tensors: Iterable[TensorHeader]) -> frozenset[str]:
         while module := module.rpartition(".")[0]:
             found.add(module)
     return frozenset(found)
+
+
+def columns_of(tensors: Iterable[TensorHeader], skipped: Iterable[str]) -> dict[str, int]:
+    """Columns of the linear layers that a quantizer replaces, by name; empty where ``modules_of`` knows nothing.
+
+    Args:
+        tensors: All tensors of a plain checkpoint.
+        skipped: Names given to ``skip=``.
+    """
+    tensors, left = tuple(tensors), (HEAD, *skipped)
+    if not modules_of(tensors):
+        return {}
+    found = {}
+    for tensor in tensors:
+        module, _, kind = tensor.name.rpartition(".")
+        own = module.rpartition(".")[2]
+        if kind != "weight" or len(tensor.shape) != _MATRIX or own == EMBEDDING or "norm" in own:
+            continue  # some models have a norm for each head, in one matrix
+        if not any(covers(skip, module) for skip in left):
+            found[module] = tensor.shape[-1]
+    return found

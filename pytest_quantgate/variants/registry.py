@@ -108,6 +108,26 @@ class Inspecting(Backend, Protocol):
         ...
 
 
+class Checking(Backend, Protocol):
+    """A backend that can tell before it loads what it cannot load here."""
+
+    def check(self, spec: VariantSpec, folder: Path, placement: Placement) -> None:
+        """Refuses what would not load, told from headers, versions and drivers: torch is not imported.
+
+        It goes by nothing that is not part of the variant's identity, so no answer is kept of what it refuses.
+
+        Args:
+            spec: As for ``load``.
+            folder: As for ``load``.
+            placement: As for ``load``.
+
+        Raises:
+            SpecError: This device, these libraries or this model's shapes do not allow it; the hint says what they do.
+            ModelError: The checkpoint cannot be read.
+        """
+        ...
+
+
 class Making(Backend, Protocol):
     """A backend whose weights are made first, which takes long and happens once."""
 
@@ -321,3 +341,30 @@ def describe(spec: VariantSpec, folder: Path | None = None) -> Description:
     if not isinstance(description, Description):
         raise SpecError(f"its backend {target} does not describe it with a Description", where=where, hint=_REPAIR)
     return description
+
+
+def check_here(spec: VariantSpec, folder: Path, placement: Placement) -> None:
+    """Lets the backend of a spec refuse what it cannot load here; most have nothing to say.
+
+    Args:
+        spec: The spec.
+        folder: The checkpoint that the variant is made of.
+        placement: Where it is to run.
+
+    Raises:
+        SpecError: As for ``Checking.check`` and ``backend_of``, or the backend fails at it.
+        ModelError: The checkpoint cannot be read.
+    """
+    check = getattr(backend_of(spec.name), "check", None)
+    if check is None:
+        return
+    try:
+        check(spec, folder, placement)
+    except QuantgateError:
+        raise
+    except Exception as error:
+        raise SpecError(
+            f"its backend {entry_of(spec.name).target} cannot check it: {type(error).__name__}: {error}",
+            where=f"variant {str(spec)!r}",
+            hint=_REPAIR,
+        ) from error

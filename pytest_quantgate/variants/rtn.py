@@ -8,11 +8,15 @@ dense.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import gcd
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pytest_quantgate.errors import SpecError
+from pytest_quantgate.variants.checkpoint import read_tensors
 from pytest_quantgate.variants.device import Placement
-from pytest_quantgate.variants.modules import quantized_layers
+from pytest_quantgate.variants.modules import columns_of, quantized_layers
 from pytest_quantgate.variants.plain import BACKEND as PLAIN
 from pytest_quantgate.variants.registry import Description
 from pytest_quantgate.variants.spec import VariantSpec
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 
 _GROUP_BITS: Final = 16 + 16  # step and least value of a group
 _SLACK: Final = 0.1
+_LEAST_GROUP: Final = 10  # that a scheme can say
 _WHOLE: Final = VariantSpec("fp16")  # what is rounded
 
 
@@ -44,6 +49,15 @@ class RtnBackend:
             skipped=skipped,
             bits=bits,
         )
+
+    def check(self, spec: VariantSpec, folder: Path, placement: Placement) -> None:  # noqa: ARG002  (the protocol's)
+        """Refuses groups that the rows of a layer cannot be cut into, where the files tell its shape.
+
+        Raises:
+            SpecError: With groups that fit.
+            ModelError: The checkpoint cannot be read.
+        """
+        check_groups(spec, columns_of(read_tensors(folder), spec.names("skip")))
 
     def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
         """Loads the fp16 weights and rounds them, one layer after another.
@@ -71,3 +85,31 @@ class RtnBackend:
 
 
 BACKEND: Final = RtnBackend()
+
+
+def check_groups(spec: VariantSpec, columns: Mapping[str, int]) -> None:
+    """Refuses groups that rows cannot be cut into.
+
+    Args:
+        spec: A spec of this backend.
+        columns: Columns of each layer that it is to round, by name.
+
+    Raises:
+        SpecError: With the first layer that does not fit, and groups that fit all.
+    """
+    _, group = spec.bits_and_group
+    for name, count in columns.items():
+        if count % group:
+            raise SpecError(
+                f"{name} does not fit: {count} columns cannot be cut into groups of {group}",
+                where=f"variant {str(spec)!r}",
+                hint=_fitting(gcd(*columns.values())),
+            )
+
+
+def _fitting(common: int) -> str:
+    """What to do, by the greatest group that divides every row: the usual ones first."""
+    groups = [group for group in (128, 64, 96, 32, 48, 16) if common % group == 0] or [common]
+    if groups[0] < _LEAST_GROUP:
+        return "no group fits every layer: use nf4 or quanto:, or outside of a mix leave layers out with skip="
+    return f"use groups that divide the rows of every layer, such as g{groups[0]}"

@@ -15,6 +15,7 @@ from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.loading import cast_parameters, dtype_of
 from pytest_quantgate.variants.modules import check_skips, covers
 from pytest_quantgate.variants.rounding import Rounded, store_rounded
+from pytest_quantgate.variants.rtn import check_groups
 from pytest_quantgate.variants.spec import VariantSpec
 
 
@@ -44,24 +45,22 @@ def round_layers(model: PreTrainedModel, spec: VariantSpec) -> None:
     head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     modules = {name: module for name, module in model.named_modules() if name}
     check_skips(skips, modules, str(spec))
-    for name, module in modules.items():
-        if not isinstance(module, nn.Linear) or module is head or any(covers(skip, name) for skip in skips):
-            continue
+    layers = {
+        name: module
+        for name, module in modules.items()
+        if isinstance(module, nn.Linear) and module is not head and not any(covers(skip, name) for skip in skips)
+    }
+    check_groups(spec, {name: layer.in_features for name, layer in layers.items()})
+    for name, layer in layers.items():
         try:
-            rounded = store_rounded(module.weight, bits, group)
+            rounded = store_rounded(layer.weight, bits, group)
         except ValueError as error:
             raise SpecError(
                 f"{name} does not fit: {error}",
                 where=f"variant {str(spec)!r}",
-                hint=f"use groups that divide {module.in_features}, such as {_dividing(module.in_features)}",
+                hint=f"outside of a mix leave it out with skip={name.rpartition('.')[2]}, or use nf4 or quanto:",
             ) from error
-        model.set_submodule(name, RoundedLinear(module, rounded))
-
-
-def _dividing(columns: int) -> str:
-    """A spec's group that fits: the usual ones first."""
-    groups = (*(group for group in (128, 64, 96, 32, 48, 16) if columns % group == 0), columns)
-    return f"g{groups[0]}"
+        model.set_submodule(name, RoundedLinear(layer, rounded))
 
 
 def stored_bytes(module: nn.Module) -> int | None:

@@ -34,7 +34,7 @@ from pytest_quantgate.variants.stored_fields import KEY
 from pytest_quantgate.variants.stored_layout import layers_of
 
 _DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
-_BY_TRANSFORMERS = ("fp8", "mxfp4")  # these it spreads out itself, while it reads them
+_BY_TRANSFORMERS = ("fp8", "mxfp4")  # which it spreads out itself, while it reads them
 _MATRIX = 2
 _METHOD = "quantgate_method"
 _FINISHED_BY = {

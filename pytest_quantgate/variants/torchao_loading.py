@@ -10,7 +10,6 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel, TorchAoConfig
 
-from pytest_quantgate.errors import SpecError
 from pytest_quantgate.variants.dense import keep_readable, spread
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.loading import (
@@ -23,7 +22,7 @@ from pytest_quantgate.variants.loading import (
 )
 from pytest_quantgate.variants.modules import covers
 from pytest_quantgate.variants.spec import VariantSpec
-from pytest_quantgate.variants.torchao import INT4_GROUP, KINDS
+from pytest_quantgate.variants.torchao import INT4_GROUP, KINDS, check_columns
 from pytest_quantgate.variants.wrapped import inner_bytes
 
 with quiet():  # it speaks of kernels for other devices when it is imported
@@ -39,15 +38,8 @@ _DTYPES = ("dtype", "orig_dtype")  # what its tensors call the dtype that they p
 def load(spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
     """See ``TorchaoBackend.load``."""
     kind = KINDS[spec.scheme or ""]
-    if placement.device_type == "cpu" and not kind.on_cpu:
-        others = ", ".join(f"torchao:{name}" for name, other in KINDS.items() if other.on_cpu)
-        raise SpecError(
-            "torchao has no kernels for it on a CPU",
-            where=f"variant {str(spec)!r}",
-            hint=f"use a CUDA device, or one that runs here: {others}; for 4 bits also nf4, quanto:int4 or rtn:4bit",
-        )
-    if kind.columns > 1:
-        _check_columns(spec, folder, kind.columns)
+    if kind.columns > 1:  # the files do not tell the shapes of every model
+        check_columns(spec, _columns(spec, folder))
     config = _CONFIG(_recipe(spec.scheme or ""), modules_to_not_convert=modules_to_skip(spec, folder))
     return load_pretrained(folder, dtype=dtype_of(kind.source), device=placement.device, quantization=config)
 
@@ -68,20 +60,16 @@ def _recipe(scheme: str) -> Any:
     }[scheme]()
 
 
-def _check_columns(spec: VariantSpec, folder: Path, columns: int) -> None:
-    """Refuse a model with a layer that torchao would fail at, or leave as it is without a word."""
+def _columns(spec: VariantSpec, folder: Path) -> dict[str, int]:
+    """Columns of each layer that is to be quantized, by name."""
     skips = spec.names("skip")
     skeleton: Any = load_skeleton(folder)
     head = skeleton.get_output_embeddings()
-    for name, module in skeleton.named_modules():
-        if not isinstance(module, nn.Linear) or module is head or any(covers(skip, name) for skip in skips):
-            continue
-        if module.in_features % columns:
-            raise SpecError(
-                f"{name} has {module.in_features} columns, which are not a multiple of {columns}",
-                where=f"variant {str(spec)!r}",
-                hint=f"leave it out with skip={name.rpartition('.')[2]}, or use torchao:int8",
-            )
+    return {
+        name: module.in_features
+        for name, module in skeleton.named_modules()
+        if isinstance(module, nn.Linear) and module is not head and not any(covers(skip, name) for skip in skips)
+    }
 
 
 def stored_bytes(module: nn.Module) -> int | None:

@@ -17,7 +17,7 @@ from pytest_quantgate.variants.device import VLLM, Placement, place
 from pytest_quantgate.variants.identity import Identity, contents, identify
 from pytest_quantgate.variants.memory import check_memory, estimate_bytes, mapped_weights, release_memory
 from pytest_quantgate.variants.modules import check_skips, modules_of
-from pytest_quantgate.variants.registry import Description, backend_of, entry_of
+from pytest_quantgate.variants.registry import Description, backend_of, check_here, entry_of
 from pytest_quantgate.variants.schedule import USUAL, Schedule, another_schedule, name_of
 from pytest_quantgate.variants.source import ModelSource
 from pytest_quantgate.variants.spec import VariantSpec, parse_spec
@@ -101,8 +101,8 @@ def prepare_variant(
         kernels: ``auto``, ``native``, ``dense`` or ``vllm``, see ``place``.
 
     Raises:
-        SpecError: The spec is unknown or malformed, its library is not installed, vLLM is to run it and cannot, or it
-            skips a module that the model certainly does not have.
+        SpecError: The spec is unknown or malformed, its library is not installed, vLLM is to run it and cannot, it
+            skips a module that the model certainly does not have, or its backend cannot load it here.
         UsageError: The device or dtype is unknown or not there.
         ModelError: The model's files changed since it was resolved and are not whole now.
     """
@@ -125,6 +125,7 @@ def prepare_variant(
         check_skips(description.skipped, modules, str(parsed))
     if adapter is not None:
         check_adapter(adapter, tensors, f"variant {spec!r}")
+    check_here(parsed, model.folder, placement)
     return Variant(
         spec=parsed,
         model=model,

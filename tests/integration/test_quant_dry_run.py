@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_quantgate.generation import budget
+from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
 from pytest_quantgate.variants import memory, source
 from pytest_quantgate.variants.source import ModelSource
 from tests.integration.conftest import Lab
@@ -21,8 +23,9 @@ def test_counts_tokens_memory_and_what_is_cached(lab: Lab) -> None:
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(
         [
-            "quantgate: fp16: *; answered by quantgate's own decoding in float32, needs about * GiB on cpu",
+            "quantgate: fp16: *; answered by quantgate's own decoding in float32, needs about * GiB on cpu, and *",
             "quantgate: nf4: *; answered by quantgate's own decoding in float32, weights spread out once, needs *",
+            "quantgate: its own decoding, because on a CPU continuous batching and torch.compile were measured to be *",
             "  slice *cases *prompts *longest *too long *answers *fp16 *nf4 *fp4",
             "  words * 4 * 284 * 260 * 1 * 16 *",
             "quantgate: the model's context is 128 tokens*",
@@ -107,6 +110,34 @@ def test_models_that_do_not_fit_beside_each_other_are_a_problem(lab: Lab, monkey
     result = lab.run("--quant-dry-run", "--quant-device=cpu,cpu")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: variant 'fp16': it needs about * on cpu for each of 2 processes, and *"])
+
+
+def test_keys_and_values_have_what_decoding_would_give_them(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "available_bytes", lambda _device: 11 << 30)  # of which the tiny model needs 1
+    lab.write("words", lab.many(1))
+    for device, left in (("cpu", "4.0"), ("cpu,cpu", "1.8")):
+        result = lab.run("--quant-dry-run", f"--quant-device={device}")
+        result.stdout.fnmatch_lines([f"quantgate: nf4: *, needs about 1.0 GiB on cpu, and has about {left} GiB for *"])
+
+
+def test_what_cannot_run_here_is_a_problem_and_nothing_is_answered(lab: Lab, empty_cache: Path) -> None:
+    lab.write("words", lab.many(2))
+    refused = (
+        "variant 'torchao:int4': of torchao's kernels for it only those for CUDA are used, and the device is a CPU"
+    )
+    dry = lab.run("--quant-dry-run", "--quant-device=cpu", candidates=("torchao:int4",))
+    assert dry.ret == pytest.ExitCode.USAGE_ERROR
+    dry.stderr.fnmatch_lines(
+        [f"ERROR: {refused}", "  use a CUDA device *, or what needs no such device: torchao:int8, *"]
+    )
+    dry.stdout.no_fnmatch_line("*no problem found*")
+    run = lab.run("--quant-device=cpu", candidates=("torchao:int4",))
+    assert run.ret == pytest.ExitCode.TESTS_FAILED
+    run.stdout.fnmatch_lines([f"quantgate: error: {refused}", "*2 unscored*"])
+    run.stdout.no_fnmatch_line("fp16: *answers*")
+    with CompletionCache(default_cache_path()) as cache:
+        assert cache.info().completions == 0
+    assert default_cache_path().is_relative_to(empty_cache)
 
 
 def test_slice_errors_are_problems(lab: Lab) -> None:

@@ -86,6 +86,15 @@ def test_trouble_with_one_candidate_leaves_the_other_alone(lab: Lab) -> None:
     )
 
 
+def test_what_cannot_run_here_is_told_before_the_others_answer(lab: Lab) -> None:
+    lab.write("words", lab.many(2))
+    result = lab.run("--quant-device=cpu", candidates=("nf4", "torchao:int4"))
+    reason = "error: variant 'torchao:int4': of torchao's kernels for it only those for CUDA are used, *"
+    result.stdout.fnmatch_lines(
+        [f"*{reason}; the others are asked without it", "*fp16: *answers*", f"quantgate: {reason}"]
+    )
+
+
 def test_trouble_fails_the_build_even_for_a_part_of_a_slice(lab: Lab) -> None:
     lab.write("words", lab.many(2))
     result = lab.run("-k", "case-1", "--quant-model=/no/model")

@@ -141,6 +141,8 @@ def test_processes_that_do_not_fit_in_one_memory_together_are_not_started(
 def test_processes_that_share_a_memory_have_a_part_of_it_for_keys_and_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "available_bytes", lambda _: 1000)
     assert [key_value_budget("cpu", processes) for processes in (1, 2, 4)] == [400, 200, 100]
+    told = [key_value_budget("cpu", processes, to_load=300) for processes in (1, 2, 4)]
+    assert told == [280, 80, 0]  # what loading will leave, which may be nothing
 
 
 @pytest.mark.parametrize("processes", [1, 3])

@@ -10,7 +10,14 @@ import pytest
 
 from pytest_quantgate.errors import UsageError
 from pytest_quantgate.variants import device
-from pytest_quantgate.variants.device import Placement, cuda_device_count, hardware_of, parse_device, place
+from pytest_quantgate.variants.device import (
+    Placement,
+    compute_capability,
+    cuda_device_count,
+    hardware_of,
+    parse_device,
+    place,
+)
 from pytest_quantgate.variants.registry import backend_of
 from pytest_quantgate.variants.spec import parse_spec
 
@@ -156,7 +163,7 @@ def test_a_placement_knows_its_kind_of_device() -> None:
 
 
 def driver_with(name: bytes) -> Callable[[str], object]:
-    """A driver whose second device has that name; it fails for others."""
+    """A driver whose second device has that name and is of compute capability 8.9; it fails for others."""
 
     def get(device: object, index: int) -> int:
         device._obj.value = 7  # type: ignore[attr-defined]  # noqa: SLF001  (what ctypes.byref refers to)
@@ -168,7 +175,14 @@ def driver_with(name: bytes) -> Callable[[str], object]:
         buffer.value = name
         return 0
 
-    return lambda _: SimpleNamespace(cuInit=lambda _: 0, cuDeviceGet=get, cuDeviceGetName=get_name)
+    def get_attribute(value: object, attribute: int, device: ctypes.c_int) -> int:
+        assert device.value == 7
+        value._obj.value = {75: 8, 76: 9}[attribute]  # type: ignore[attr-defined]  # noqa: SLF001  (as above)
+        return 0
+
+    return lambda _: SimpleNamespace(
+        cuInit=lambda _: 0, cuDeviceGet=get, cuDeviceGetName=get_name, cuDeviceGetAttribute=get_attribute
+    )
 
 
 @pytest.mark.parametrize(("index", "expected"), [(1, "cuda: NVIDIA H100 80GB HBM3"), (0, "cuda: unknown")])
@@ -179,9 +193,18 @@ def test_a_gpu_is_known_by_the_name_that_the_driver_gives(
     assert hardware_of(Placement(f"cuda:{index}", "float16", "native")) == expected
 
 
+@pytest.mark.parametrize(("name", "expected"), [("cuda:1", (8, 9)), ("cuda:0", None)])
+def test_what_a_gpu_can_do_is_what_the_driver_says(
+    monkeypatch: pytest.MonkeyPatch, name: str, expected: tuple[int, int] | None
+) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", driver_with(b""))
+    assert compute_capability(name) == expected
+
+
 def test_a_gpu_without_a_driver_has_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "_DRIVER", "libnosuchdriver.so.1")
     assert hardware_of(Placement("cuda:0", "float16", "native")) == "cuda: unknown"
+    assert compute_capability("cuda:0") is None
 
 
 def test_a_processor_is_known_by_its_name_in_half_precision_only(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -100,6 +101,19 @@ def test_parts_of_different_libraries_are_each_as_alone(pristine: Path, kernels:
             found, expected = (each.model.get_submodule(f"model.layers.{name}")(inputs) for each in (mixed, own))
         assert torch.equal(found, expected), part
     assert mixed.audit.modules_replaced == 3
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [
+        ("torchao:int4", r"torchao:int4: of torchao's kernels .* the device is a CPU\n  use a CUDA device"),
+        ("rtn:4bit-g48", r"rtn:4bit-g48: \S+_proj does not fit: .*\n  use groups that divide"),
+    ],
+)
+def test_a_part_that_cannot_run_here_is_refused_before_loading(pristine: Path, part: str, reason: str) -> None:
+    spec = f"mix:q_proj={part};*=nf4"
+    with pytest.raises(SpecError, match=f"^variant '{re.escape(spec)}': {reason}"):
+        prepared(pristine, spec)
 
 
 def test_what_no_pattern_matches_stays_and_one_spec_for_all_is_that_spec(pristine: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from pytest_quantgate.errors import SpecError
 from pytest_quantgate.variants.headers import TensorHeader
-from pytest_quantgate.variants.modules import check_skips, covers, modules_of
+from pytest_quantgate.variants.modules import check_skips, columns_of, covers, modules_of
 
 LAYER = "model.layers.1.mlp.down_proj"
 
@@ -47,6 +47,24 @@ def test_modules_are_those_that_hold_tensors_and_all_above_them() -> None:
 )
 def test_nothing_is_said_of_models_whose_names_may_change(name: str) -> None:
     assert not modules_of(tensors("model.layers.0.mlp.up_proj.weight", name))
+
+
+def test_columns_are_those_of_the_layers_that_are_quantized() -> None:
+    shapes = {
+        "lm_head.weight": (9, 4),
+        "model.embed_tokens.weight": (9, 4),
+        "model.layers.0.mlp.up_proj.bias": (8,),
+        "model.layers.0.mlp.up_proj.weight": (8, 4),
+        "model.layers.1.self_attn.k_norm.weight": (2, 2),
+        "model.layers.0.self_attn.k_proj.weight": (2, 4),
+        "model.layers.1.mlp.down_proj.weight": (4, 8),
+        "model.norm.weight": (4,),
+    }
+    headers = [TensorHeader(name, "F16", shape) for name, shape in shapes.items()]
+    up, down = "model.layers.0.mlp.up_proj", "model.layers.1.mlp.down_proj"
+    assert columns_of(headers, ["self_attn"]) == {up: 4, down: 8}
+    assert columns_of(headers, ["model.layers.0"]) == {down: 8}
+    assert columns_of([*headers, TensorHeader("h.0.attn.weight", "F16", (4, 4))], []) == {}
 
 
 @pytest.mark.parametrize(

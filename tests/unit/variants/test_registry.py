@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from pytest_quantgate.errors import SpecError, UsageError
+from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.registry import (
     Description,
     Entry,
     OptionKind,
     Scheme,
     backend_of,
+    check_here,
     describe,
     entry_of,
     register,
@@ -139,6 +142,9 @@ class Faulty:
             return "four bits"
         raise SpecError("own reason") if "own" in str(spec) else KeyError("bits")
 
+    def check(self, spec: object, *_: object) -> None:
+        self.describe(spec)
+
 
 FAULTY = Faulty()
 
@@ -159,3 +165,20 @@ def test_a_backend_that_fails_to_describe_is_one_clear_error(name: str, part: st
     finally:
         unregister(name)
     assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("faulty", f"variant 'faulty': its backend {__name__}:FAULTY cannot check it: KeyError: 'bits'"),
+        ("faulty-own", "own reason"),
+    ],
+)
+def test_a_backend_may_refuse_and_when_it_fails_at_that_it_is_one_clear_error(name: str, reason: str) -> None:
+    register(name, Entry(f"{__name__}:FAULTY"))
+    try:
+        with pytest.raises(SpecError) as caught:
+            check_here(parse_spec(name), Path(), Placement("cpu", "float32", "dense"))
+    finally:
+        unregister(name)
+    assert str(caught.value).startswith(reason)
