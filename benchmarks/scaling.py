@@ -15,8 +15,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import torch
-from speed import by_turns, embedded, requests, seconds, table
+from speed import by_turns, embedded, requests, seconds, table, taken_on
 
 from pytest_quantgate.generation.cache import CompletionCache
 from pytest_quantgate.generation.completion import Completion, Request
@@ -28,13 +27,14 @@ from pytest_quantgate.variants.schedule import USUAL
 
 TIMES = 3
 BATCH = 32
+DTYPE = "bfloat16"
 COUNTS = (5_000, 10_000, 20_000)
 VOCABULARY = 50_000
 
 
-def answering(small: int, new_tokens: int) -> tuple[float, float]:
+def answering(small: int, new_tokens: int, device: str) -> tuple[float, float]:
     """Median seconds for so many prompts, and for four times as many."""
-    loaded = embedded("fp16", "bfloat16")
+    loaded = embedded("fp16", DTYPE, device)
     asked = requests(4 * small, new_tokens)
 
     def answer(some: Sequence[Request]) -> None:
@@ -85,13 +85,14 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tokens", type=int, default=16, help="new tokens of each answer")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:0")
     parser.add_argument("--quick", action="store_true", help="64 prompts and 256 of 8 tokens")
     parser.add_argument("--bookkeeping", action="store_true", help="without a model")
     options = parser.parse_args()
     if not options.bookkeeping:
-        size = 64 if options.quick else 256
-        small, large = answering(size, 8 if options.quick else options.tokens)
-        print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; must be at most 4.4\n")
+        size, tokens = (64, 8) if options.quick else (256, options.tokens)
+        small, large = answering(size, tokens, options.device)
+        print(f"{taken_on(options.device)}, {DTYPE}, {tokens} new tokens, medians of {TIMES}; must be at most 4.4\n")
         table(
             ("prompts", "seconds", "times"),
             [(f"{size:,}", f"{small:.1f}", "1.00"), (f"{4 * size:,}", f"{large:.1f}", f"{large / small:.2f}")],

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-import torch
-from speed import by_turns, embedded, table, texts
+from speed import by_turns, embedded, table, taken_on, texts
 
 from pytest_quantgate.cases.model import Message
 from pytest_quantgate.generation.completion import Request
@@ -46,11 +45,12 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=7500, help="of the text")
     parser.add_argument("--new-tokens", type=int, default=32)
     parser.add_argument("--dtype", nargs="*", default=["float32"])
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:0")
     parser.add_argument("--quick", action="store_true", help="2,000 tokens of text")
     options = parser.parse_args()
     rows = []
     for dtype in options.dtype:
-        loaded = embedded("fp16", dtype)
+        loaded = embedded("fp16", dtype, options.device)
         asked = requests(loaded, 2000 if options.quick else options.tokens, options.new_tokens)
         lengths: list[int] = []
 
@@ -66,7 +66,7 @@ def main() -> None:
         taken = by_turns(sides, TIMES)
         one, ten = taken["one"], taken["all"]
         rows.append((dtype, f"{max(lengths):,}", f"{one:.1f}", f"{ten:.1f}", f"{ten / one:.2f}"))
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; must be at most 2\n")
+    print(f"{taken_on(options.device)}; must be at most 2\n")
     table(("compute dtype", "tokens of a prompt", "1 question, s", f"{QUESTIONS} questions, s", "times"), rows)
 
 

@@ -51,9 +51,17 @@ def requests(count: int, new_tokens: int, sources: Sequence[tuple[str, str, str]
     return [Request((Message("user", text),), new_tokens) for text in texts(count, sources)]
 
 
-def embedded(spec: str, dtype: str) -> LoadedModel:
+def embedded(spec: str, dtype: str, device: str = "cpu") -> LoadedModel:
     """The embedded model as a variant, loaded."""
-    return load_variant(prepare_variant(spec, resolve_model("smollm2"), device="cpu", compute_dtype=dtype))
+    return load_variant(prepare_variant(spec, resolve_model("smollm2"), device=device, compute_dtype=dtype))
+
+
+def taken_on(device: str) -> str:
+    """What figures were taken on, for people."""
+    import torch  # only where a model has run
+
+    where = f"{torch.get_num_threads()} threads" if device == "cpu" else torch.cuda.get_device_name(device)
+    return f"torch {torch.__version__}, {where}"
 
 
 def seconds(action: Callable[[], object]) -> float:
