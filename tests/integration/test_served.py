@@ -82,21 +82,18 @@ def test_a_served_model_answers_as_the_same_model_here(lab: Lab, served_tiny: st
     result.stdout.fnmatch_lines([f"quantgate: reference fp16 (float32, *), candidate {served_tiny} (served)"])
 
 
-def parted(one: dict[str, list[str]], other: dict[str, list[str]]) -> int:
-    """Cases that two variants answer differently."""
-    assert one.keys() == other.keys()
-    return sum(one[name] != other[name] for name in one)
-
-
 def test_two_served_models_are_gated_and_one_quantizes_as_it_is_done_here(
     lab: Lab, served_tiny: str, served_bnb: str
 ) -> None:
     sums(lab, 30)
     result, report = gated(lab, "--quant-ref", served_tiny, "--quant-cand", served_bnb, "--quant-cand=nf4:double")
-    before, after = texts(report, served_tiny), texts(report, served_bnb)
-    assert 0 < parted(before, after) < 15
-    # kernels of some processors multiply a single row in bfloat16, where a near tie may fall the other way
-    assert parted(after, texts(report, "nf4:double")) < parted(before, after) / 2
+    before, after, here = (texts(report, spec) for spec in (served_tiny, served_bnb, "nf4:double"))
+    assert before.keys() == after.keys() == here.keys()
+    assert 0 < sum(before[name] != after[name] for name in before) < 15
+    # not all that changes there: its kernels multiply a single row in bfloat16 on processors that can
+    changed = {name: text for name, text in here.items() if text != before[name]}
+    assert changed
+    assert {name: after[name] for name in changed} == changed
     assert [gate.verdict.value for gate in report.gates] == ["PASS", "PASS"]
     assert (report.model, report.device) == (str(TINY_INSTRUCT), "cpu")
     result.stdout.fnmatch_lines([f"quantgate: model {TINY_INSTRUCT}*"])
@@ -239,7 +236,7 @@ def test_a_key_that_a_server_repeats_is_in_no_file_and_no_log(
         echo = {"X-Echo": str(asked.key)}
         if asked.method == "GET":
             facts = {"data": [{"id": "m", "root": asked.key, "owned_by": asked.key}], "version": asked.key}
-            return of(facts, **echo)
+            return of(facts, 200, **echo)
         if asked.body["messages"][-1]["content"] == cases[0]["prompt"]:
             return of({"error": {"message": f"who is {asked.key}?"}}, 400, **echo)
         return replace(chat(f"you are {asked.key}"), headers=echo)
