@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from contextlib import suppress
@@ -39,6 +40,8 @@ _DOUBLINGS: Final = 32  # no float is large enough for a thousand
 _MOST_BACKSLASHES: Final = 8  # before a character: one, and more where JSON stands in JSON
 _AUTHORITY: Final = re.compile(r"//([^/?#]*)")
 _QUERY: Final = re.compile(r"\?[^#]*")
+# where the HTTP client logs; a filter of a logger is none of those below it
+_LOGGERS: Final = ("httpx2", *(f"httpcore2.{each}" for each in ("connection", "http11", "http2", "proxy", "socks")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,37 @@ def without_key(text: str, key: str) -> str:
     escapes = rf"\\{{0,{_MOST_BACKSLASHES}}}"
     spelled = (rf"{escapes}(?:{re.escape(each)}|u{ord(each):04x}|u{ord(each):04X})" for each in key)
     return re.sub("".join(spelled), "[key]", text) if key else text
+
+
+@dataclass(frozen=True, slots=True)
+class _WithoutKey:
+    """Takes a key out of every message that a logger is given.
+
+    Attributes:
+        key: The key.
+    """
+
+    key: str
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change the message, and let it pass."""
+        record.msg, record.args = without_key(record.getMessage(), self.key), None
+        return True
+
+
+def authorization(key: str) -> dict[str, str]:
+    """The header that carries a key. From here on the HTTP client logs no message with that key in it.
+
+    It logs the status line of every reply, and at DEBUG its headers; a server may repeat the key in both.
+
+    Args:
+        key: The key; empty for none, and then there is no header.
+    """
+    if not key:
+        return {}
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_WithoutKey(key))  # an equal one is not added again
+    return {"Authorization": f"Bearer {key}"}
 
 
 def verification(url: str) -> ssl.SSLContext | bool:

@@ -15,7 +15,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_quantgate.endpoint import AWAY, BARRED, BUSY, HOPELESS, OK, back_off, retry_after, verification
+from pytest_quantgate.endpoint import (
+    AWAY,
+    BARRED,
+    BUSY,
+    HOPELESS,
+    OK,
+    authorization,
+    back_off,
+    retry_after,
+    verification,
+)
 from pytest_quantgate.generation.completion import Completion
 from pytest_quantgate.generation.served_protocol import ReplyError, read_reply, said
 from pytest_quantgate.variants.address import ServedAddress, key_for
@@ -130,9 +140,7 @@ class ServedClient:
         import httpx2
 
         # what is encoded could grow without bound when it is read
-        headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
+        headers = {"Accept-Encoding": "identity", "Content-Type": "application/json", **authorization(self._key)}
         async with httpx2.AsyncClient(
             headers=headers,
             timeout=httpx2.Timeout(None, connect=self._limits.connect),  # a request is bounded as a whole

@@ -9,7 +9,7 @@ from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.plugin import terminal
 from pytest_quantgate.plugin.book import CaseRef
 from pytest_quantgate.plugin.options import SEED
-from pytest_quantgate.plugin.verdicts import is_whole, judge_all, policy_of, trouble_beside
+from pytest_quantgate.plugin.verdicts import judge_all, policy_of, trouble_beside, whole_slices
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -71,7 +71,8 @@ class Looks:
     def controlled(self) -> list[str]:
         """The slices that controls and the reference's second run are asked: those that can get a verdict."""
         run = self._run
-        return [] if run.answers.in_vain else [name for name in run.tally.slices if is_whole(run, name)]
+        whole = frozenset() if run.answers.in_vain else whole_slices(run)
+        return [name for name in run.tally.slices if name in whole]
 
     def beside(self) -> list[CaseRef]:
         """The cases that are asked of controls and of the reference's second run."""
@@ -136,11 +137,11 @@ class Looks:
     def _plan(self) -> None:
         from pytest_quantgate.gate.sequential import PlannedLook, looks, order
 
-        run = self._run
+        run, whole = self._run, whole_slices(self._run)
         for name in run.tally.slices:
             cases = order(run.tally.cases(name), SEED)
             planned = looks(cases, policy_of(run, name).min_cases)
-            if not is_whole(run, name):  # it is never decided, so one look is enough
+            if name not in whole:  # it is never decided, so one look is enough
                 planned = (PlannedLook(len(cases), 1.0),)
             self._plans[name] = _Plan(cases, planned)
 

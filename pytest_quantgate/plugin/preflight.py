@@ -9,7 +9,7 @@ import pytest
 
 from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.plugin import reanchor
-from pytest_quantgate.plugin.verdicts import is_whole, labels_of, policy_of
+from pytest_quantgate.plugin.verdicts import labels_of, policy_of, whole_slices
 
 if TYPE_CHECKING:
     from pytest_quantgate.gate.power import PowerRow
@@ -52,7 +52,8 @@ def _underpowered(run: QuantRun) -> list[str]:
     """Of slices that are selected whole: who chose a part wants no verdict."""
     if run.options.allow_underpowered:
         return []
-    found = [row.refusal for row in power(run) if row.refusal is not None and is_whole(run, row.slice)]
+    whole = whole_slices(run)
+    found = [row.refusal for row in power(run) if row.refusal is not None and row.slice in whole]
     return [*found[:-1], f"{found[-1]}\n  {HINT}"] if found else []
 
 

@@ -27,10 +27,10 @@ def policy_of(run: QuantRun, name: str) -> GatePolicy:
     return resolve_policy(options.command_line, run.book.named(name).policy, options.ini, slice_name=name)
 
 
-def is_whole(run: QuantRun, name: str) -> bool:
-    """Whether a slice is selected whole for some candidate; where it is for none, no verdict is possible."""
-    total = len(run.book.named(name).cases)
-    return any(each == name and len(cases) == total for (each, _), cases in run.tally.selected.items())
+def whole_slices(run: QuantRun) -> frozenset[str]:
+    """The slices that are selected whole for some candidate; where one is for none, no verdict is possible."""
+    selected = run.tally.selected.items()
+    return frozenset(name for (name, _), cases in selected if len(cases) == len(run.book.named(name).cases))
 
 
 def judge_all(

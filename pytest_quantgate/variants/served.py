@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pytest_quantgate.errors import SpecError
+from pytest_quantgate.errors import ModelError, SpecError
 from pytest_quantgate.variants.address import CONCURRENCY, ServedAddress, parse_address
 from pytest_quantgate.variants.identity import Identity
 from pytest_quantgate.variants.schedule import USUAL, Schedule, name_of
@@ -19,6 +19,7 @@ ENOUGH: Final = frozenset({"revision", "dtype", "quantization", "version"})
 """What a server must tell so that its answers outlive a run without a word of the user: the weights' commit, how they
 are kept, and the server's version."""
 
+_TOLD: Final = "told:"  # before the name of a fact among the fields of an identity
 _OTHER_WAY: Final = Schedule(max_rows=3, reverse=True)
 
 
@@ -54,8 +55,8 @@ class ServedVariant:
     @property
     def summary(self) -> str:
         """One line for people: who serves it, how it is asked, and whether its answers are kept."""
-        server = self.identity.fields.get("told:server", "a server that does not say its name")
-        version = self.identity.fields.get("told:version")
+        server = self.identity.fields.get(f"{_TOLD}server", "a server that does not say its name")
+        version = self.identity.fields.get(f"{_TOLD}version")
         how = "text completions" if self.address.kind == "completions" else "chat completions"
         kept = "answers are kept for later runs" if self.kept else self.not_kept
         return f"served by {server}{f' {version}' if version else ''}, {how}, {self.concurrency} at a time; {kept}"
@@ -88,7 +89,7 @@ def prepare_served(spec: str) -> ServedVariant:
         "endpoint": address.kind,
         "engine": ENGINE,
         "model": address.model,
-        **{f"told:{name}": value for name, value in facts.told.items()},
+        **{f"{_TOLD}{name}": value for name, value in facts.told.items()},
     }
     if address.stated:
         fields["stated"] = address.stated
@@ -100,6 +101,34 @@ def prepare_served(spec: str) -> ServedVariant:
 def _enough(address: ServedAddress, facts: Facts) -> bool:
     """Whether weights and version are known: what the user states says both, where the server does not."""
     return facts.whole and (bool(address.stated) or facts.told.keys() >= ENOUGH)
+
+
+def check_server_unchanged(variant: ServedVariant) -> None:
+    """Refuses what a server answered that tells other facts of itself by now: nobody knows who gave which answer.
+
+    One that cannot be asked any more is not refused, nor one that tells more than it did: some load a model late.
+
+    Args:
+        variant: What was asked.
+
+    Raises:
+        ModelError: What it told before has another value now, or is told no more; the message says what.
+    """
+    fields = variant.identity.fields
+    before = {name.removeprefix(_TOLD): value for name, value in fields.items() if name.startswith(_TOLD)}
+    try:
+        now = ask(variant.address).told if before else {}
+    except ModelError:
+        return
+    changed = {name for name, value in before.items() if now.get(name, value) != value}
+    if "version" in now:  # then it tells all of these that it has: a commit may have become a branch, which is no fact
+        changed |= ENOUGH & before.keys() - now.keys()
+    if changed:
+        raise ModelError(
+            f"what the server tells of itself changed since the run began: {', '.join(sorted(changed))}",
+            where=f"variant {str(variant.spec)!r}",
+            hint="run again: what it answered in this run is not kept",
+        )
 
 
 def serve_another_way(variant: ServedVariant, *, kernels: bool) -> ServedVariant:

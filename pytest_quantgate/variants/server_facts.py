@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_quantgate.checks.finding import one_line
-from pytest_quantgate.endpoint import BARRED, BUSY, OK, back_off, retry_after, verification, without_key
+from pytest_quantgate.endpoint import BARRED, BUSY, OK, authorization, back_off, retry_after, verification, without_key
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants.address import KEY_VARIABLE, ServedAddress, key_for
 
@@ -122,7 +122,7 @@ def ask(address: ServedAddress) -> Facts:
 def _client(address: ServedAddress, key: str, where: str) -> httpx2.Client:
     import httpx2
 
-    headers = {"Accept-Encoding": "identity", **({"Authorization": f"Bearer {key}"} if key else {})}
+    headers = {"Accept-Encoding": "identity", **authorization(key)}
     try:
         verify = verification(address.url)
         return httpx2.Client(headers=headers, timeout=SECONDS, follow_redirects=False, verify=verify)

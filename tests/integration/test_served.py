@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 import yaml
 
 from pytest_quantgate.generation import served_client
+from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
 from pytest_quantgate.generation.served_client import Limits
 from pytest_quantgate.report.model import RunReport
 from pytest_quantgate.variants.address import KEY_VARIABLE
@@ -79,15 +82,21 @@ def test_a_served_model_answers_as_the_same_model_here(lab: Lab, served_tiny: st
     result.stdout.fnmatch_lines([f"quantgate: reference fp16 (float32, *), candidate {served_tiny} (served)"])
 
 
-def test_two_served_models_are_gated_and_nothing_runs_here(lab: Lab, served_tiny: str, served_bnb: str) -> None:
+def test_two_served_models_are_gated_and_one_quantizes_as_it_is_done_here(
+    lab: Lab, served_tiny: str, served_bnb: str
+) -> None:
     sums(lab, 30)
-    result, report = gated(lab, "--quant-ref", served_tiny, "--quant-cand", served_bnb)
-    before, after = texts(report, served_tiny), texts(report, served_bnb)
-    assert before.keys() == after.keys()
+    result, report = gated(lab, "--quant-ref", served_tiny, "--quant-cand", served_bnb, "--quant-cand=nf4:double")
+    before, after, here = (texts(report, spec) for spec in (served_tiny, served_bnb, "nf4:double"))
+    assert before.keys() == after.keys() == here.keys()
     assert 0 < sum(before[name] != after[name] for name in before) < 15
-    assert [gate.verdict.value for gate in report.gates] == ["PASS"]
-    assert (report.model, report.device, report.compute_dtype) == (str(TINY_INSTRUCT), "-", "-")
-    result.stdout.fnmatch_lines([f"quantgate: model {TINY_INSTRUCT}"])
+    # not all that changes there: its kernels multiply a single row in bfloat16 on processors that can
+    changed = {name: text for name, text in here.items() if text != before[name]}
+    assert changed
+    assert {name: after[name] for name in changed} == changed
+    assert [gate.verdict.value for gate in report.gates] == ["PASS", "PASS"]
+    assert (report.model, report.device) == (str(TINY_INSTRUCT), "cpu")
+    result.stdout.fnmatch_lines([f"quantgate: model {TINY_INSTRUCT}*"])
 
 
 def test_answers_are_kept_when_the_user_says_what_is_served(lab: Lab, served_tiny: str, empty_cache: Path) -> None:
@@ -95,7 +104,8 @@ def test_answers_are_kept_when_the_user_says_what_is_served(lab: Lab, served_tin
     url, model = served_tiny.split("#")
     with FaultyServer(lambda _: None, behind=url) as front:
         for stated, asked in (("?as=one", 4), ("?as=one", 4), ("?as=two", 8), ("", 12), ("", 16)):
-            result, report = gated(lab, "--quant-ref=fp16", "--quant-cand", f"{front.url}{stated}#{model}")
+            words = ("--quant-ref", f"{url}?as=it#{model}", "--quant-cand", f"{front.url}{stated}#{model}")
+            result, report = gated(lab, *words)
             result.assert_outcomes(passed=5)
             assert posted(front) == asked
     assert report.candidates[0].generated == 4
@@ -214,6 +224,74 @@ def test_served_models_are_gated_in_every_way_of_running(lab: Lab, monkeypatch: 
     written = [each.read_text(encoding="utf-8") for each in lab.pytester.path.glob("run.*")]
     assert len(written) == 2
     assert not any(KEY in each for each in (*written, result.stdout.str()))
+
+
+def test_a_key_that_a_server_repeats_is_in_no_file_and_no_log(
+    lab: Lab, empty_cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cases = lab.many(3)
+    lab.write("words", cases)
+
+    def says(asked: Asked) -> Reply:
+        echo = {"X-Echo": str(asked.key)}
+        if asked.method == "GET":
+            facts = {"data": [{"id": "m", "root": asked.key, "owned_by": asked.key}], "version": asked.key}
+            return of(facts, 200, **echo)
+        if asked.body["messages"][-1]["content"] == cases[0]["prompt"]:
+            return of({"error": {"message": f"who is {asked.key}?"}}, 400, **echo)
+        return replace(chat(f"you are {asked.key}"), headers=echo)
+
+    reports = ("--quant-report-html=run.html", "--quant-report-markdown=run.md", "--junitxml=run.xml")
+    caplog.set_level(logging.DEBUG)
+    with FaultyServer(says) as server, CompletionCache(default_cache_path()):  # open, so that its log stays beside it
+        host = server.url.removeprefix("http://").removesuffix("/v1")
+        monkeypatch.setenv(KEY_VARIABLE, f"{host}={KEY}")
+        words = ("--quant-ref", f"{server.url}?as=one#m", "--quant-cand", f"{server.url}?as=two#m")
+        result, _ = gated(lab, *words, *reports, "--log-level=DEBUG")
+        kept = contents(empty_cache)
+    assert {each.key for each in server.asked} == {f"Bearer {KEY}"}
+    written = contents(lab.pytester.path)
+    assert {"run.json", "run.html", "run.md", "run.xml"} <= written.keys()
+    for text in (kept[f"{default_cache_path().name}-wal"], written["run.json"], written["run.html"]):
+        assert b"you are Bearer [key]" in text
+    assert b"who is Bearer [key]?" in written["run.json"]
+    assert "b'Bearer [key]'" in caplog.text
+    told = [*kept.values(), *written.values(), caplog.text.encode(), result.stdout.str().encode()]
+    assert not any(KEY.encode() in each for each in (*told, result.stderr.str().encode()))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The bytes of every file below a folder, by its name."""
+    return {each.name: each.read_bytes() for each in folder.rglob("*") if each.is_file()}
+
+
+def test_a_server_that_is_redeployed_in_the_run_gives_no_verdict_and_nothing_of_it_is_kept(
+    lab: Lab,
+    empty_cache: Path,
+) -> None:
+    cases = lab.many(4)
+    lab.write("words", cases)
+    facts, planned = {"version": "1.0"}, ["1.1"]
+
+    def says(asked: Asked) -> Reply | None:
+        if asked.method == "GET":
+            return of(facts) if asked.path == "/version" else None
+        if planned and asked.body["messages"][-1]["content"] == cases[1]["prompt"]:
+            facts["version"] = planned.pop()
+        return chat(lab.tiny.texts["fp16"].get(asked.body["messages"][-1]["content"], "?"))
+
+    with FaultyServer(says) as server, FaultyServer(answering(lab.tiny.texts["fp16"])) as other:
+        words = ("--quant-ref", f"{other.url}?as=one#m", "--quant-cand", f"{server.url}?as=two#m")
+        result, report = gated(lab, *words)
+        result.stdout.fnmatch_lines(["quantgate: error: variant *changed since the run began: version*"])
+        result.stdout.fnmatch_lines(["*1 failed, 4 unscored*"])
+        assert [gate.verdict.value for gate in report.gates] == ["INCONCLUSIVE"]
+        for version, asked in (("1.1", 8), ("1.0", 12), ("1.0", 12)):
+            facts["version"] = version
+            gated(lab, *words)[0].assert_outcomes(passed=5)
+            assert posted(server) == asked
+    assert posted(other) == 4
+    assert empty_cache.is_dir()
 
 
 def test_a_dry_run_says_what_is_served(lab: Lab) -> None:

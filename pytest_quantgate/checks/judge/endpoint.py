@@ -16,10 +16,12 @@ from pytest_quantgate.endpoint import (
     HARMLESS,
     HOPELESS,
     OK,
+    authorization,
     back_off,
     retry_after,
     split_address,
     verification,
+    without_key,
     without_query,
 )
 from pytest_quantgate.errors import UsageError
@@ -97,7 +99,7 @@ class Judge:
         messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
         status, content, cause = self._attempts(messages, MOST_TOKENS)
         if status == OK:
-            return _reply(content)
+            return without_key(_reply(content), _key())
         where = f"the judge at {self.endpoint.url}"
         trouble = f"{where} cannot be reached: {cause}" if status is None else f"{where} answers with status {status}"
         barred = status in BARRED and self._attempts(_HELLO, 1)[0] in BARRED
@@ -157,9 +159,13 @@ class Judge:
         with self._lock:
             if self._verify is None:
                 self._verify = verification(self.endpoint.url)
-        key = os.environ.get(KEY_VARIABLE, "").strip()
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = authorization(_key())
         return httpx2.Client(timeout=SECONDS, follow_redirects=False, headers=headers, verify=self._verify)
+
+
+def _key() -> str:
+    """The key; empty for none."""
+    return os.environ.get(KEY_VARIABLE, "").strip()
 
 
 def _reply(content: bytes) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import math
 import threading
 from pathlib import Path
@@ -14,15 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_quantgate.cases.model import Message
+from pytest_quantgate.errors import ModelError
 from pytest_quantgate.generation.cache import CompletionCache
 from pytest_quantgate.generation.completion import Completion, Request
 from pytest_quantgate.generation.kept import RunCache
 from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.run import answer
 from pytest_quantgate.generation.served_protocol import ReplyError, read_reply
+from pytest_quantgate.variants import server_facts
 from pytest_quantgate.variants.address import KEY_VARIABLE
-from pytest_quantgate.variants.served import serve_another_way
-from tests.faulty import Asked, FaultyServer, Reply, Says, chat, of
+from pytest_quantgate.variants.served import prepare_served, serve_another_way
+from tests.faulty import DROP, Asked, FaultyServer, Reply, Says, chat, of
 from tests.unit.generation.served_run import Run, after_probe, requests, variant
 
 KEY = "sk-very-secret"
@@ -122,6 +125,17 @@ def test_a_key_goes_to_its_host_and_into_no_message(monkeypatch: pytest.MonkeyPa
     assert {each.key for each in other.asked} == {None}
     assert KEY not in repr(run.answers)
     assert "who is Bearer [key]?" in str(run.problems[0])
+
+
+def test_a_key_is_in_no_log_of_the_client(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    echo = f"HTTP/1.1 400 Who is {KEY}\r\nX-Echo: Bearer {KEY}\r\nContent-Length: 0\r\n\r\n"
+    with FaultyServer(after_probe(Reply(raw=echo.encode()))) as server, caplog.at_level(logging.DEBUG):
+        monkeypatch.setenv(KEY_VARIABLE, f"{server.url.removeprefix('http://').removesuffix('/v1')}={KEY}")
+        Run(server.url, requests(1))
+    assert {each.key for each in server.asked} == {f"Bearer {KEY}"}
+    assert "400 Who is [key]" in caplog.text
+    assert "b'Bearer [key]'" in caplog.text
+    assert KEY not in caplog.text
 
 
 ECHOES = {
@@ -280,3 +294,103 @@ def test_a_prompt_that_no_json_can_carry_is_sent_all_the_same() -> None:
     with FaultyServer(after_probe()) as server:
         assert Run(server.url, [Request((Message("user", "\ud800 \x00"),), 4)]).problems == [None]
     assert json.dumps(server.bodies[-1]["messages"][0]["content"]) == '"\\ud800 \\u0000"'
+
+
+def redeploying(facts: dict[str, object], at: str, then: dict[str, object]) -> Says:
+    """A server whose facts are others once it is asked a question."""
+
+    def says(asked: Asked) -> Reply | None:
+        if asked.method == "GET":
+            return of(facts) if asked.path == "/server_info" else None
+        if asked.body["messages"][-1]["content"] == at:
+            facts.update(then)
+        return chat()
+
+    return says
+
+
+FACTS: dict[str, object] = {
+    "version": "1.0",
+    "dtype": "auto",
+    "quantization": None,
+    "revision": "0e9e39f249a16976918f6564b8830bc894c89659",
+}
+
+
+@pytest.mark.parametrize(
+    ("stated", "then", "told"),
+    [
+        ("?as=mine", {"version": "1.1", "quantization": "awq"}, "quantization, version"),
+        ("", {"revision": "main"}, "revision"),
+    ],
+)
+def test_answers_of_a_server_that_was_redeployed_meanwhile_are_not_kept(
+    stated: str, then: dict[str, object], told: str, tmp_path: Path
+) -> None:
+    asked = requests(6)
+    digests = [each.digest for each in asked]
+    with (
+        FaultyServer(redeploying({**FACTS}, "What is 4?", then)) as server,
+        CompletionCache(tmp_path / "cache") as cache,
+    ):
+        served = prepare_served(f"{server.url}{stated}#big")
+        assert served.kept
+        answer(served, asked[:2], cache, SilentProgress())
+        with pytest.raises(ModelError, match=rf"{told}\n.*not kept") as caught:
+            answer(served, asked, cache, SilentProgress())
+        assert cache.get(served.identity.digest, digests).keys() == set(digests[:2])
+    assert f"{str(served.spec)!r}: what the server tells of itself changed since the run began" in str(caught.value)
+
+
+def test_nor_are_they_kept_for_the_rest_of_the_run() -> None:
+    cache, asked = RunCache(), requests(2)
+    with FaultyServer(redeploying({"version": "1.0"}, "What is 1?", {"version": "1.1"})) as server:
+        served = prepare_served(f"{server.url}#big")
+        with pytest.raises(ModelError, match="version"):
+            answer(served, asked, cache, SilentProgress())
+    assert cache.get(served.identity.digest, [each.digest for each in asked]) == {}
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        DROP,
+        Reply(b"<html>", 502),
+        Reply(status=500),
+        Reply(status=401),
+        Reply(status=404),
+        of({**FACTS, "model_path": "m"}),
+    ],
+    ids=["dropped", "gateway", "failed", "barred", "not found", "tells more"],
+)
+def test_a_server_that_tells_no_other_facts_is_believed(
+    then: Reply, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_facts, "back_off", lambda *_, **__: 0.0)
+    answered = threading.Event()
+
+    def says(asked: Asked) -> Reply | None:
+        if asked.method == "GET":
+            place = asked.path == "/server_info"
+            if answered.is_set():
+                return then if place or then.status != 200 else None
+            return of(FACTS) if place else None
+        answered.set()
+        return chat()
+
+    asked = requests(3)
+    with FaultyServer(says) as server, CompletionCache(tmp_path / "cache") as cache:
+        served = prepare_served(f"{server.url}?as=mine#big")
+        told = sum(each.method == "GET" for each in server.asked)
+        answer(served, asked, cache, SilentProgress())
+        assert sum(each.method == "GET" for each in server.asked) > told
+        assert len(cache.get(served.identity.digest, [each.digest for each in asked])) == 3
+
+
+def test_facts_are_asked_again_only_where_something_was_answered(tmp_path: Path) -> None:
+    with FaultyServer(redeploying({**FACTS}, "", {})) as server, CompletionCache(tmp_path / "cache") as cache:
+        served = prepare_served(f"{server.url}?as=mine#big")
+        answer(served, requests(3), cache, SilentProgress())
+        told = len(server.asked)
+        answer(served, requests(3), cache, SilentProgress())
+        assert len(server.asked) == told

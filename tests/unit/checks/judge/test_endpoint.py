@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from types import SimpleNamespace
 
 import pytest
@@ -157,3 +158,17 @@ def test_without_a_key_none_is_sent(server: Server, monkeypatch: pytest.MonkeyPa
     server.says("fine")
     Judge(server.endpoint).ask("", "")
     assert server.keys == [None]
+
+
+def test_a_key_that_a_judge_repeats_is_in_no_verdict_and_no_log(
+    server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    server.headers = {"X-Echo": f"Bearer {KEY}"}
+    server.says(f'{{"verdict": "pass", "reason": "you are {KEY}"}}')
+    with caplog.at_level(logging.DEBUG):
+        found = Judge(server.endpoint).ask("", "")
+    assert set(server.keys) == {f"Bearer {KEY}"}
+    assert found == '{"verdict": "pass", "reason": "you are [key]"}'
+    assert "b'Bearer [key]'" in caplog.text
+    assert KEY not in caplog.text
