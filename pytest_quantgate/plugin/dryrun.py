@@ -102,7 +102,7 @@ class DryRun:
         problems = []
         for spec, variant in self._run.answers.variants.items():
             if isinstance(variant, ServedVariant):
-                self._say(f"{spec}: {variant.summary}")
+                self._say(f"{spec}: {variant.summary}; {variant.keeping}")
                 continue
             needs = f"needs about {variant.needed_bytes / 2**30:.1f} GiB on {variant.device}"
             self._say(f"{spec}: {variant.summary}; {_answered_by(variant)}, {needs}")
