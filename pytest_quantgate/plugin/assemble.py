@@ -125,6 +125,7 @@ def _variant(run: QuantRun, spec: str) -> VariantRecord:
         problem=None if trouble is None else trouble.reason,
         bits=prepared.description.bits if isinstance(prepared, Variant) else None,
         model=_other_model(run, spec),
+        summary=None if prepared is None else prepared.summary,
     )
 
 

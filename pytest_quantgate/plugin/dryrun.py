@@ -110,7 +110,7 @@ class DryRun:
         own_on_cpu = False
         for spec, variant in self._run.answers.variants.items():
             if isinstance(variant, ServedVariant):
-                self._say(f"{spec}: {variant.summary}")
+                self._say(f"{spec}: {variant.summary}; {variant.keeping}")
                 continue
             together = split_devices(self._run.options.device).count(variant.device)
             self._say(f"{spec}: {variant.summary}; {_answered_by(variant)}, {_memory(variant, together)}")

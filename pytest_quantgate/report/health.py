@@ -9,13 +9,16 @@ from pytest_quantgate.gate.wording import percent
 from pytest_quantgate.outcomes.fidelity import fidelity_of
 from pytest_quantgate.outcomes.health import Indicators, has_text, health_of, summarize
 from pytest_quantgate.outcomes.indicators import paired
+from pytest_quantgate.outcomes.margins import margins
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from pytest_quantgate.gate.model import GateResult
     from pytest_quantgate.generation.expected import Fidelity
     from pytest_quantgate.outcomes.health import Health
     from pytest_quantgate.outcomes.indicators import Name
+    from pytest_quantgate.outcomes.margins import Margins
     from pytest_quantgate.outcomes.model import Comparison
     from pytest_quantgate.report.model import CaseRecord, RunReport
 
@@ -80,29 +83,31 @@ def fidelity_words(near: Fidelity) -> str:
     return f"same top token at {share} of {near.tokens:,}, KL divergence {near.divergence:.3g} nats a token"
 
 
+def margin_words(found: Margins) -> str | None:
+    """How sure the reference was where the answers part, in words; None without a margin."""
+    parted = (("P→F", found.degraded), ("P→P", found.preserved))
+    told = [f"{each.median:.2f} nats in {label}" for label, each in parted if each.median is not None]
+    return f"the reference's median margin where answers part: {' and '.join(told)}" if told else None
+
+
 def health_line(
-    found: Sequence[SliceHealth],
-    comparisons: Sequence[Comparison],
-    *,
-    slice_name: str,
-    specs: tuple[str, str],
-    judged: Collection[str],
+    found: Sequence[SliceHealth], comparisons: Sequence[Comparison], gate: GateResult, reference: str
 ) -> str | None:
-    """One line for a slice, such as ``math: 12→19 tokens on average, 0→4 loops``; None when there is nothing to say.
+    """One line for a gate, such as ``12→19 tokens on average, 0→4 loops``; None when there is nothing to say.
 
     Left out is what is zero on both sides, what was not recorded, and what a limit judges.
 
     Args:
         found: What ``healths`` gave.
         comparisons: The cases that both sides answered.
-        slice_name: Name of the slice.
-        specs: Specs of the reference and of the candidate.
-        judged: The limits that the slice's policy sets, by their keys.
+        gate: The gate of the slice and candidate.
+        reference: Spec of the reference.
     """
-    by_variant = {each.variant: each.indicators for each in found if each.slice == slice_name}
-    before, after = (by_variant.get(spec) for spec in specs)
+    by_variant = {each.variant: each.indicators for each in found if each.slice == gate.slice}
+    before, after = by_variant.get(reference), by_variant.get(gate.candidate)
     if before is None or after is None:
         return None
+    judged = {each.limit for each in gate.findings}
     told = []
     if before.mean_tokens is not None and after.mean_tokens is not None and "max_length_ratio" not in judged:
         told.append(f"{before.mean_tokens:.0f}→{after.mean_tokens:.0f} tokens on average")
@@ -115,7 +120,8 @@ def health_line(
         for one, other, word, limit in counts
         if limit not in judged and None not in (one, other) and (one or other)
     ]
-    near = fidelity_of(comparisons)
-    if near is not None:
+    if (near := fidelity_of(comparisons)) is not None:
         told.append(fidelity_words(near))
-    return f"{slice_name}: {', '.join(told)}" if told else None
+    if (sure := margin_words(margins(comparisons))) is not None:
+        told.append(sure)
+    return ", ".join(told) or None

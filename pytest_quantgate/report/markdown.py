@@ -21,6 +21,7 @@ from pytest_quantgate.report.health import health_line, healths
 from pytest_quantgate.report.inert import code, fenced, folded, span, told, told_lines
 from pytest_quantgate.report.rerun import shell_line
 from pytest_quantgate.report.tables import PAGE, Name, Sheet, section
+from pytest_quantgate.report.variants import described, roles
 
 if TYPE_CHECKING:
     from pytest_quantgate.gate.model import GateResult
@@ -128,6 +129,8 @@ def _parts(report: RunReport) -> Iterator[_Part]:
         yield _Part(
             "indicators", 8, PAGE, lambda room: _behind(_GROUNDS, _listed("", lines, room - len(_GROUNDS) - 20))
         )
+    if variants := list(_variants(report)):
+        yield _blocks("what the variants are", 2, 4_000, "### variants", variants)
     yield _Part("the command", 2, LONGEST_COMMAND + 400, lambda room: _fitting(_command(report), room))
 
 
@@ -233,18 +236,11 @@ def _indicators(report: RunReport) -> Iterator[str]:
     found = healths(report)
     for candidate in report.candidates:
         gates = [gate for gate in report.gates if gate.candidate == candidate.spec]
-        specs = (report.reference.spec, candidate.spec)
-        yield from (f"{specs[1]}, judged by limits: {line}" for line in judged_lines(gates))
+        yield from (f"{candidate.spec}, judged by limits: {line}" for line in judged_lines(gates))
         for gate in gates:
-            line = health_line(
-                found,
-                report.comparisons(gate.slice, gate.candidate),
-                slice_name=gate.slice,
-                specs=specs,
-                judged={each.limit for each in gate.findings},
-            )
+            line = health_line(found, report.comparisons(gate.slice, gate.candidate), gate, report.reference.spec)
             if line is not None:
-                yield f"{candidate.spec}: {line}"
+                yield f"{candidate.spec}: {gate.slice}: {line}"
 
 
 def _grounds(report: RunReport) -> Iterator[str]:
@@ -252,6 +248,13 @@ def _grounds(report: RunReport) -> Iterator[str]:
         gates = [gate for gate in report.gates if gate.candidate == candidate.spec]
         yield from (f"{candidate.spec}: {line}" for line in gate_lines(gates))
     yield from run_lines(report)
+
+
+def _variants(report: RunReport) -> Iterator[str]:
+    """What each variant is, and by which kernels it answered."""
+    for role, each in roles(report):
+        if (what := described(each)) is not None:
+            yield f"- {role} {code(each.spec)}: {told(what)}\n"
 
 
 def _command(report: RunReport) -> str:

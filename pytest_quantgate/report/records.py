@@ -61,6 +61,8 @@ class VariantRecord:
         problem: What kept the variant from answering; None when nothing did.
         bits: Bits of a weight by the spec's own name, such as 4 for ``nf4``; None when it names none.
         model: Its model, as the user named it, where that is not the run's; None where it is.
+        summary: One line for people: what is quantized and how, or who serves it; None where nobody tells, as of
+            recorded and of anchored answers.
     """
 
     spec: str
@@ -72,6 +74,12 @@ class VariantRecord:
     problem: str | None = None
     bits: float | None = None
     model: str | None = None
+    summary: str | None = None
+
+    @property
+    def kernels(self) -> str | None:
+        """By which kernels it answers: dense, native or vllm; None of a server and of recorded answers."""
+        return self.identity.get("kernels")
 
 
 @dataclass(frozen=True, slots=True)

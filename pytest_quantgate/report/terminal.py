@@ -20,6 +20,7 @@ from pytest_quantgate.report.health import SliceHealth, health_line, healths
 from pytest_quantgate.report.rerun import MOST_CASES, rerun_commands, shell_line
 from pytest_quantgate.report.tables import drawn, ruled
 from pytest_quantgate.report.text import draw, indented, wrap
+from pytest_quantgate.report.variants import described, roles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,7 +76,8 @@ def render(report: RunReport, *, width: int, color: bool, breakdown: bool = Fals
         parts += drawn(cliff_sheet(fall), width)
     parts += golden_lines(report, width)
     parts += diagnosis_lines(report, width, verbose=breakdown)
-    grounds = [line for told in run_lines(report) for line in indented(told, width, rest="  ")]
+    told = (*_others(report), *run_lines(report))
+    grounds = [line for each in told for line in indented(each, width, rest="  ")]
     parts += [*grounds, *[""][: len(grounds)], *_next_steps(report, width)]
     return draw(parts, color=color)
 
@@ -101,10 +103,23 @@ def _candidate(
         yield ""
     if spreads := "; ".join(_spread(gate, spread) for gate in gates if (spread := _interval(gate)) is not None):
         yield from indented(f"95% intervals of the P→F rates: {spreads}", width, rest="  ")
-    for line in gate_lines(gates):
+    for line in (*gate_lines(gates), *_facts(candidate)):
         yield from indented(line, width, rest="  ")
+
+
+def _facts(candidate: VariantRecord) -> Iterator[str]:
+    """What a candidate is, and what the audit found in it."""
+    if (what := described(candidate)) is not None:
+        yield f"{candidate.spec}: {what}"
     if candidate.audit is not None:
-        yield from indented(f"{candidate.spec}: {_audit(candidate.audit)}", width, rest="  ")
+        yield f"{candidate.spec}: {_audit(candidate.audit)}"
+
+
+def _others(report: RunReport) -> Iterator[str]:
+    """What the variants are that have no table of their own."""
+    for role, each in roles(report):
+        if role != "candidate" and (what := described(each)) is not None:
+            yield f"{role} {each.spec}: {what}"
 
 
 def _answers(
@@ -114,20 +129,12 @@ def _answers(
     if not gates:
         return
     specs = (report.reference.spec, gates[0].candidate)
-    described = [
-        line
+    free = [
+        f"{gate.slice}: {line}"
         for gate in gates
-        if (
-            line := health_line(
-                found,
-                report.comparisons(gate.slice, gate.candidate),
-                slice_name=gate.slice,
-                specs=specs,
-                judged={each.limit for each in gate.findings},
-            )
-        )
+        if (line := health_line(found, report.comparisons(gate.slice, gate.candidate), gate, specs[0]))
     ]
-    for what, lines in (("judged by limits", list(judged_lines(gates))), ("no gate judges by these", described)):
+    for what, lines in (("judged by limits", list(judged_lines(gates))), ("no gate judges by these", free)):
         if lines:
             yield from indented(f"answers, {specs[0]}→{specs[1]} ({what}):", width, rest="  ")
         for line in lines:

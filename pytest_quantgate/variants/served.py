@@ -54,16 +54,17 @@ class ServedVariant:
 
     @property
     def summary(self) -> str:
-        """One line for people: who serves it, how it is asked, and whether its answers are kept."""
+        """One line for people: who serves it, and how it is asked."""
         server = self.identity.fields.get(f"{_TOLD}server", "a server that does not say its name")
         version = self.identity.fields.get(f"{_TOLD}version")
         how = "text completions" if self.address.kind == "completions" else "chat completions"
-        kept = "answers are kept for later runs" if self.kept else self.not_kept
-        return f"served by {server}{f' {version}' if version else ''}, {how}, {self.concurrency} at a time; {kept}"
+        return f"served by {server}{f' {version}' if version else ''}, {how}, {self.concurrency} at a time"
 
     @property
-    def not_kept(self) -> str:
-        """Why its answers are not kept, and what to do."""
+    def keeping(self) -> str:
+        """Whether its answers are kept, and if not, why and what to do."""
+        if self.kept:
+            return "answers are kept for later runs"
         stated = replace(self.address, stated="TEXT")
         return (
             "answers are not kept for later runs, for the server does not tell enough of its weights: write "

@@ -35,7 +35,7 @@ def test_each_candidate_is_measured_along_the_references_answers(lab: Lab, empty
         [
             "fp16, what the reference expects: 6 answers to read, 0 cached",
             "nf4, fidelity: 6 answers to read, 0 cached",
-            "*words: *same top token at *% of *, KL divergence * nats a token",
+            "*words: *same top token at *% of *, KL divergence * nats a token*",
             "*words: *same top token at 100.0% of *, KL divergence 0 nats a token",
         ]
     )

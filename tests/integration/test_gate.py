@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_quantgate.report.store import load
 from tests.integration.conftest import Lab
 from tests.integration.workers import counts
 
@@ -15,7 +16,7 @@ def test_a_slice_that_holds_passes(lab: Lab) -> None:
     result.stdout.fnmatch_lines(
         [
             "quantgate: model *, device cpu",
-            "quantgate: reference fp16 (float32, * kernels), candidate nf4 (float32, * kernels)",
+            "quantgate: reference fp16 (float32, native kernels), candidate nf4 (float32, dense kernels)",
             "words.slice.yaml::case-0[[]nf4[]] PASSED*",
             "words.slice.yaml::hard[[]nf4[]] PASSED*",
             "words.slice.yaml::gate[[]nf4[]] PASSED*100%*",
@@ -59,6 +60,26 @@ def test_every_candidate_has_items_and_a_gate_of_its_own(lab: Lab) -> None:
             "words.slice.yaml::gate[[]fp32[]] PASSED*100%*",
         ]
     )
+
+
+def test_a_run_says_what_each_variant_is_and_by_which_kernels_it_answered(lab: Lab) -> None:
+    lab.write("words", lab.many(2), max_pass_to_fail=1, min_robustness=0)
+    result = lab.run("--quant-report-json=run.json", candidates=("nf4", "int8"))
+    result.stdout.fnmatch_lines(
+        [
+            "*reference fp16 (*, native kernels), candidates nf4 (*, dense kernels), int8 (*, native kernels)",
+            "nf4: 4-bit NormalFloat (bitsandbytes): all linear layers except the output head; dense kernels",
+            "int8: 8-bit integers, activations too (LLM.int8) (bitsandbytes): *; native*",
+            "reference fp16: weights rounded to float16, nothing quantized; native kernels",
+        ]
+    )
+    report = load(lab.pytester.path / "run.json")
+    assert report.reference.summary == "weights rounded to float16, nothing quantized"
+    assert [each.kernels for each in (report.reference, *report.candidates)] == ["native", "dense", "native"]
+    assert [(each.summary or "").partition(" (")[0] for each in report.candidates] == [
+        "4-bit NormalFloat",
+        "8-bit integers, activations too",
+    ]
 
 
 def test_a_variant_against_itself_shows_no_transition(lab: Lab) -> None:

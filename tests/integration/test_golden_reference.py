@@ -64,6 +64,7 @@ def test_a_candidate_is_gated_without_loading_the_reference(anchored: Lab, never
     assert report.reference.spec == "golden:fp16"
     assert report.reference.identity["spec"] == "fp16"
     assert report.reference.digest
+    assert (report.reference.summary, report.reference.kernels) == (None, "native")  # as they were anchored
     assert (report.reference.cached, report.reference.generated, report.reference.bits) == (0, 0, 16)
     (gate,) = report.gates
     assert gate.verdict is Verdict.PASS

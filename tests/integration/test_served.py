@@ -77,6 +77,8 @@ def test_a_served_model_answers_as_the_same_model_here(lab: Lab, served_tiny: st
     (candidate,) = report.candidates
     assert candidate.identity["model"] == str(TINY_INSTRUCT)
     assert candidate.identity["kept"] == "for this run only"
+    assert (candidate.summary or "").startswith("served by ")
+    assert candidate.kernels is None
     assert "127.0.0.1" not in json.dumps(dict(candidate.identity))
     assert (report.device, report.compute_dtype) == ("cpu", "float32")
     result.stdout.fnmatch_lines([f"quantgate: reference fp16 (float32, *), candidate {served_tiny} (served)"])

@@ -12,12 +12,14 @@ from pytest_quantgate.gate.wording import percent_limit, percent_range
 from pytest_quantgate.golden.model import State
 from pytest_quantgate.report.figures import ranged, share
 from pytest_quantgate.report.grounds import gate_lines, run_lines
+from pytest_quantgate.report.health import health_line, healths
 from pytest_quantgate.report.html.cases import case_data
 from pytest_quantgate.report.html.diagnosis import diagnoses
 from pytest_quantgate.report.html.findings import MOST_DRAWN, finding, summaries, sweep
 from pytest_quantgate.report.html.texts import printed
 from pytest_quantgate.report.rerun import shell_line
 from pytest_quantgate.report.tables import plain
+from pytest_quantgate.report.variants import roles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +51,7 @@ def page(report: RunReport) -> str:
         for gate in sorted(report.gates, key=lambda gate: _WORST_FIRST.index(gate.verdict))[:MOST_DRAWN]
     }
     compared = _comparisons(report)
-    variants = _variants(report)
+    variants, found = roles(report), healths(report)
     findings = {
         (gate.slice, gate.candidate): finding(
             gate, compared[gate.slice, gate.candidate], drawn=(gate.slice, gate.candidate) in drawn
@@ -60,6 +62,12 @@ def page(report: RunReport) -> str:
         report=report,
         gates={(gate.slice, gate.candidate): gate for gate in report.gates},
         findings=findings,
+        answers={
+            (gate.slice, gate.candidate): health_line(
+                found, compared[gate.slice, gate.candidate], gate, report.reference.spec
+            )
+            for gate in report.gates
+        },
         keys={
             (each.name, candidate.spec): f"gate-{row}-{column}"
             for row, each in enumerate(report.slices, 1)
@@ -138,13 +146,6 @@ def _grounds(report: RunReport) -> list[str]:
 def _tint(part: int, whole: int) -> int:
     """How dark a cell of a matrix is, 0 to 5."""
     return 0 if not whole or not part else 1 + min(4, 5 * part // (whole + 1))
-
-
-def _variants(report: RunReport) -> list[tuple[str, VariantRecord]]:
-    """Every variant of the run behind its role."""
-    found = [("reference", report.reference), *(("candidate", each) for each in report.candidates)]
-    found += [("positive control", each) for each in report.control_variants]
-    return found if report.floor_variant is None else [*found, ("noise floor", report.floor_variant)]
 
 
 def _identity(variants: Sequence[VariantRecord]) -> list[tuple[str, list[str], bool]]:

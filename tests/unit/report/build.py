@@ -115,6 +115,18 @@ def run(
     )
 
 
+def with_summaries(report: RunReport, told: str = "4-bit NormalFloat (bitsandbytes)") -> RunReport:
+    """The same run, with what reference and candidate are and the kernels that they answered by."""
+    (candidate,) = report.candidates
+    reference = replace(
+        report.reference,
+        summary="weights rounded to float16, nothing quantized",
+        identity={**report.reference.identity, "kernels": "native"},
+    )
+    candidate = replace(candidate, summary=told, identity={**candidate.identity, "kernels": "dense"})
+    return replace(report, reference=reference, candidates=(candidate,))
+
+
 @cache
 def typical() -> RunReport:
     """A failing slice, a passing one and one that is inconclusive, with long names and many digits."""

@@ -11,6 +11,7 @@ from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.generation.expected import Fidelity
 from pytest_quantgate.outcomes.fidelity import fidelity_of
 from pytest_quantgate.outcomes.model import Outcome
+from pytest_quantgate.report.html import page
 from pytest_quantgate.report.markdown import markdown_report
 from pytest_quantgate.report.model import RunReport
 from pytest_quantgate.report.terminal import render
@@ -53,9 +54,10 @@ def test_a_slice_is_as_near_as_all_its_tokens_together() -> None:
     assert fidelity_of(()) is None
 
 
-def test_terminal_and_markdown_tell_it_where_it_was_measured() -> None:
+def test_every_view_tells_it_where_it_was_measured() -> None:
     words = "same top token at 60.0% of 1,000, KL divergence 0.0412 nats a token"
     told, silent = measured(Fidelity(1000, 600, 0.0412)), measured(None)
     assert words in " ".join(render(told, width=200, color=False).split())
     assert words in markdown_report(told)
-    assert "KL divergence" not in render(silent, width=200, color=False) + markdown_report(silent)
+    assert words in page(told)
+    assert "KL divergence" not in render(silent, width=200, color=False) + markdown_report(silent) + page(silent)

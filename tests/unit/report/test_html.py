@@ -21,7 +21,19 @@ from pytest_quantgate.report.html import page
 from pytest_quantgate.report.html.cases import case_data
 from pytest_quantgate.report.model import RunReport
 from pytest_quantgate.report.records import SliceRecord, VariantRecord
-from tests.unit.report.build import FAILED, PASSED, UNSCORED, anchored, counted, full, record, run, sweep, typical
+from tests.unit.report.build import (
+    FAILED,
+    PASSED,
+    UNSCORED,
+    anchored,
+    counted,
+    full,
+    record,
+    run,
+    sweep,
+    typical,
+    with_summaries,
+)
 
 VOID = {"meta", "link", "br", "input", "img"}
 HOSTILE = "<script>alert(1)</script><!--</b>\u202eevil\x1b[31m\ud800&quot;\u2028{{ 7 * 7 }}<img src=x onerror=alert(2)>"
@@ -78,6 +90,28 @@ def test_the_page_tells_verdicts_intervals_limits_and_reasons() -> None:
     assert "3.6-18.1%" in words
     assert "limit 5.0%" in words
     assert "PASS→FAIL 5 of 60 (8.3%, 95% interval 3.6-18.1%) is above 5.0%." in words
+
+
+def test_a_gate_says_what_the_answers_look_like_and_how_sure_the_reference_was() -> None:
+    told = [text for text in usual().texts["p"] if text.startswith("Answers, ")]
+    assert told[0] == (
+        "Answers, fp16→nf4 (no gate judges by these): 4→4 tokens on average, 0→5 cut off, 0→5 do not parse, the "
+        "reference's median margin where answers part: 0.03 nats in P→F."
+    )
+    assert len(told) == 3
+    silent = seen(run(("format", [record("format", "one", UNSCORED, UNSCORED)])))
+    assert not [text for text in silent.texts["p"] if text.startswith("Answers, ")]
+
+
+def test_the_table_of_variants_tells_what_each_is_and_by_which_kernels_it_answered() -> None:
+    found = seen(with_summaries(typical()))
+    rows = [text.split() for text in found.texts["th"]]
+    assert (rows.count(["what", "it", "is"]), rows.count(["kernels"])) == (1, 1)
+    assert {"weights rounded to float16, nothing quantized", "4-bit NormalFloat (bitsandbytes)"} <= set(
+        found.texts["td"]
+    )
+    assert {"native", "dense"} <= set(found.texts["code"])
+    assert "what it is" not in usual().texts["th"]
 
 
 def test_the_matrix_tells_counts_and_shares_and_the_unscored_beside_it() -> None:
@@ -167,7 +201,7 @@ def hostile() -> RunReport:
         base_command=(HOSTILE,),
         report_path=HOSTILE,
         slices=(SliceRecord(HOSTILE, HOSTILE, HOSTILE, 3),),
-        candidates=(VariantRecord(HOSTILE, HOSTILE, {HOSTILE: HOSTILE}, problem=HOSTILE),),
+        candidates=(VariantRecord(HOSTILE, HOSTILE, {HOSTILE: HOSTILE}, problem=HOSTILE, summary=HOSTILE),),
     )
 
 

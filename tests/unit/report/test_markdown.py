@@ -22,7 +22,7 @@ from pytest_quantgate.report.inert import code, fenced, folded, span, told, told
 from pytest_quantgate.report.markdown import markdown_report
 from pytest_quantgate.report.model import RunReport
 from pytest_quantgate.report.tables import PAGE
-from tests.unit.report.build import PASSED, anchored, case, counted, full, record, run, typical
+from tests.unit.report.build import PASSED, anchored, case, counted, full, record, run, typical, with_summaries
 
 HOSTILE = [
     "@octocat please look at #12, GH-7 and octo/repo#3 :rocket: deadbeefcafe",
@@ -75,7 +75,7 @@ def hostile(text: str) -> RunReport:
         replace(record(name, "a", PASSED, answer, spec), case=asked),
         record(name, "b", PASSED, PASSED, spec),
     ]
-    report = run((name, records), candidate=spec)
+    report = with_summaries(run((name, records), candidate=spec), text)
     kept = anchored()
     golden = replace(
         kept.goldens[0],
@@ -191,7 +191,17 @@ def test_floors_controls_and_indicators_are_folded_away() -> None:
     head, _, rest = page.partition("<summary>indicators, and what the verdicts rest on</summary>")
     assert "negative control" in rest
     assert "length ratio" in rest
+    assert "the reference's median margin where answers part: 0.03 nats in P→F" in rest
     assert "noise floor, P→F" not in head
+
+
+def test_what_the_variants_are_stands_above_the_command() -> None:
+    page = markdown_report(with_summaries(typical()))
+    assert (
+        "\n### variants\n\n- reference `fp16`: weights rounded to `float16`, nothing quantized; native kernels\n"
+        "- candidate `nf4`: `4-bit` NormalFloat (bitsandbytes); dense kernels\n\n### command\n" in page
+    )
+    assert "### variants" not in markdown_report(typical())
 
 
 def test_the_command_can_be_copied() -> None:

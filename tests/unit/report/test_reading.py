@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.report.model import RunReport
 from pytest_quantgate.report.terminal import render
-from tests.unit.report.build import FAILED, PASSED, anchored, record, run, typical
+from tests.unit.report.build import FAILED, PASSED, anchored, record, run, typical, with_summaries
 
 REPORT = typical()
 WRITTEN = REPORT.to_json()
@@ -134,6 +134,16 @@ def test_a_value_of_a_wrong_type_is_refused_or_harmless(wrong: object) -> None:
             continue
         assert render(read, width=80, color=False)
         assert RunReport.from_json(read.to_json()).to_json() == read.to_json()
+
+
+def test_a_report_from_before_variants_had_a_summary_is_read_without() -> None:
+    report = with_summaries(REPORT)
+    document = json.loads(report.to_json())
+    assert document["candidates"][0].pop("summary") == "4-bit NormalFloat (bitsandbytes)"
+    (candidate,) = RunReport.from_json(json.dumps(document)).candidates
+
+    assert (candidate.summary, candidate.kernels) == (None, "dense")
+    assert not [key for key in ("summary", "model") if key in json.loads(WRITTEN)["candidates"][0]]
 
 
 def test_keys_that_a_later_minor_version_may_add_are_ignored() -> None:

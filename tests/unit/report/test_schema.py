@@ -18,7 +18,7 @@ from pytest_quantgate.outcomes.model import Outcome
 from pytest_quantgate.report.model import RunReport
 from pytest_quantgate.report.schema import run_report_schema, text
 from pytest_quantgate.report.store import load
-from tests.unit.report.build import FAILED, PASSED, anchored, full, record, run, sweep, typical
+from tests.unit.report.build import FAILED, PASSED, anchored, full, record, run, sweep, typical, with_summaries
 from tests.unit.report.diagnosed import diagnosis, with_diagnoses
 from tests.unit.report.valid import PUBLISHED, problems, valid
 
@@ -43,13 +43,14 @@ def test_the_module_writes_the_schema() -> None:
     [
         run(),
         typical(),
+        with_summaries(typical()),
         full(size=3, rule="evidence"),
         full(rule="point", seed=None),
         sweep(("int8", 8.0, Verdict.PASS), ("nf4", 4.0, Verdict.FAIL), ("nothing", None, None)),
         anchored(),
         with_diagnoses(diagnosis(2)),
     ],
-    ids=["empty", "typical", "evidence", "point", "sweep", "anchored", "diagnosed"],
+    ids=["empty", "typical", "summaries", "evidence", "point", "sweep", "anchored", "diagnosed"],
 )
 def test_what_is_written_is_valid_and_reads_back_equal(report: RunReport) -> None:
     assert RunReport.from_json(valid(report.to_json())) == report
@@ -79,6 +80,7 @@ def _changed(path: tuple[str | int, ...], value: object) -> dict[str, Any]:
         (("reference",), None),
         (("settings", "inconclusive"), "maybe"),
         (("candidates", 0, "bits"), "four"),
+        (("candidates", 0, "summary"), 4),
         (("candidates", 0, "identity"), {"weights": 1}),
         (("gates", 0, "verdict"), "GREAT"),
         (("gates", 0, "role"), "judge"),
@@ -139,6 +141,8 @@ def test_version_3_is_read_with_its_goldens_and_without_diagnoses() -> None:
     states = {each.state for golden in report.goldens for each in golden.standings}
     assert states == {"reworded", "drifted", "expired", "new"}
     assert {gate.verdict for gate in report.drifts} == {Verdict.FAIL, Verdict.INCONCLUSIVE}
+    told = [(each.spec, each.kernels, each.summary) for each in report.candidates]
+    assert told == [("nf4", "dense", None), ("int8", "native", None)]
 
 
 @pytest.mark.parametrize(("version", "why"), [(1, "it is too old"), (5, "a newer pytest-quantgate wrote it")])

@@ -9,8 +9,9 @@ from rich.cells import cell_len
 
 from pytest_quantgate.gate.policy import GatePolicy
 from pytest_quantgate.report.model import RunReport
+from pytest_quantgate.report.records import VariantRecord
 from pytest_quantgate.report.terminal import render
-from tests.unit.report.build import FAILED, PASSED, UNSCORED, record, run, typical
+from tests.unit.report.build import FAILED, PASSED, UNSCORED, full, record, run, typical, with_summaries
 
 TYPICAL = typical()
 
@@ -112,6 +113,24 @@ def test_the_audit_shows_that_the_candidate_was_quantized() -> None:
     assert "linear modules" not in plain(run(("format", []), audited=False))
 
 
+def test_each_variant_says_what_it_is_and_by_which_kernels_it_answered() -> None:
+    control = VariantRecord("int2", "4e5f", summary="broken on purpose")
+    text = " ".join(plain(dataclasses.replace(with_summaries(full()), control_variants=(control,))).split())
+
+    assert "nf4: 4-bit NormalFloat (bitsandbytes); dense kernels nf4: 210 of 211 linear modules quantized" in text
+    assert "reference fp16: weights rounded to float16, nothing quantized; native kernels" in text
+    assert "positive control int2: broken on purpose " in text
+
+
+def test_what_nobody_tells_of_a_variant_is_not_told() -> None:
+    (candidate,) = with_summaries(TYPICAL).candidates
+    earlier = dataclasses.replace(TYPICAL, candidates=(dataclasses.replace(candidate, summary=None),))
+
+    assert "nf4: dense kernels\n" in plain(earlier)
+    assert "reference fp16:" not in plain(earlier)
+    assert "kernels" not in plain(TYPICAL)
+
+
 def test_a_failing_slice_comes_with_the_line_that_reruns_its_degraded_cases() -> None:
     (command,) = [line.strip() for line in lines(TYPICAL) if is_command(line)]
     *base, option, keyword = shlex.split(command)
@@ -181,6 +200,7 @@ def test_a_candidate_that_could_not_run_shows_its_problem_and_no_numbers() -> No
 def test_text_from_outside_cannot_act_on_the_terminal() -> None:
     evil = "\x1b[2J[red]\u202e\ud800"
     report = run((evil, [record(evil, evil, PASSED, FAILED)]), candidate=evil, problem=evil, report_path=evil)
+    report = with_summaries(report, evil)
     for color in (True, False):
         text = render(dataclasses.replace(report, model=evil, device=evil), width=200, color=color)
 
@@ -205,11 +225,21 @@ def test_the_health_of_the_answers_is_told_beside_the_verdicts() -> None:
         FAILED, completion=dataclasses.replace(FAILED.completion, text="no " * 30, token_ids=(1,) * 30)
     )
     records = [record("format", str(n), PASSED, looping if n else PASSED) for n in range(3)]
-    text = plain(run(("format", records)))
+    text = plain(run(("format", records)), 200)
     assert (
         "answers, fp16→nf4 (no gate judges by these):\n  format: 4→21 tokens on average, 0→2 cut off, 0→2 loops,"
-        " 0→2 do not parse\n" in text
+        " 0→2 do not parse, the reference's median margin where answers part: 1.50 nats in P→F\n" in text
     )
+
+
+def test_how_sure_the_reference_was_where_answers_part_is_told_of_degraded_and_of_preserved_cases() -> None:
+    other = dataclasses.replace(PASSED, completion=dataclasses.replace(PASSED.completion, token_ids=(5, 7, 7, 8)))
+    same = record("format", "same", PASSED, PASSED)
+    parted = [record("format", "worse", PASSED, FAILED), record("format", "reworded", PASSED, other)]
+    text = " ".join(plain(run(("format", [same, *parted]))).split())
+
+    assert "the reference's median margin where answers part: 0.03 nats in P→F and 0.25 nats in P→P" in text
+    assert "median margin" not in plain(run(("format", [same])))
 
 
 def test_prompts_without_an_answer_have_no_health() -> None:

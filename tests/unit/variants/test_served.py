@@ -195,7 +195,8 @@ def test_what_a_server_tells_is_its_identity_and_decides_what_is_kept(
     variant = prepared(tells(**places))
     assert told(variant) == facts
     assert variant.kept is kept
-    assert ("as=TEXT" in variant.summary) is not kept
+    assert ("as=TEXT" in variant.keeping) is not kept
+    assert variant.summary.endswith(", chat completions, 16 at a time")
     assert variant.identity.fields.get("kept") == (None if kept else "for this run only")
 
 
