@@ -34,7 +34,7 @@ def served_bnb() -> Iterator[str]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits between attempts, and not long for one."""
-    monkeypatch.setattr(served_client, "LIMITS", Limits(seconds=16.0, attempts=3))
+    monkeypatch.setattr(served_client, "LIMITS", Limits(seconds=16.0, per_token=0.0, attempts=3))
     monkeypatch.setattr(served_client, "back_off", lambda *_, **__: 0.0)
 
 
