@@ -13,27 +13,16 @@ from gguf import GGMLQuantizationType as Kind
 from gguf import quants
 from safetensors.numpy import load_file
 
+from tests.gguf_k_types import K_TYPES, quantize_k
+
 WIDTH = 256
 LAYERS = 3
 HEADS = 4
-QUANTIZED_HERE = (Kind.Q8_0, Kind.Q4_0, Kind.Q4_1, Kind.Q5_0, Kind.Q5_1)
-"""Types that the library quantizes to; blocks of the others are made of random bits."""
+_BY_LIBRARY = (Kind.Q8_0, Kind.Q4_0, Kind.Q4_1, Kind.Q5_0, Kind.Q5_1)
+OF_RANDOM_BITS = (Kind.IQ4_NL, Kind.IQ4_XS, Kind.IQ2_XXS, Kind.IQ2_XS, Kind.IQ3_XXS, Kind.IQ3_S)
+"""Types that nothing here quantizes to; a block begins with its scale, in 16 bits."""
 
-# where a block of the others has its scales, as 16-bit numbers
-_SCALES = {
-    Kind.Q2_K: (80, 82),
-    Kind.Q3_K: (108,),
-    Kind.Q4_K: (0, 2),
-    Kind.Q5_K: (0, 2),
-    Kind.Q6_K: (208,),
-    Kind.IQ4_NL: (0,),
-    Kind.IQ4_XS: (0,),
-    Kind.IQ2_XXS: (0,),
-    Kind.IQ2_XS: (0,),
-    Kind.IQ3_XXS: (0,),
-    Kind.IQ3_S: (0,),
-}
-ALL_TYPES = (*QUANTIZED_HERE, *_SCALES)
+ALL_TYPES = (*_BY_LIBRARY, *K_TYPES, *OF_RANDOM_BITS)
 MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 
 
@@ -44,7 +33,7 @@ def write_gguf(
 
     Args:
         path: The file.
-        kinds: Types of its matrices, in turn.
+        kinds: Types of its matrices, in turn. Files of one type each hold the same weights, unless of random bits.
         file_type: What the file says of itself.
         template: A chat template.
         seed: Of the weights.
@@ -149,11 +138,11 @@ def _add_tokenizer(writer: gguf.GGUFWriter, template: str | None, words: int = _
 
 def _blocks(kind: Kind, draw: np.random.Generator) -> np.ndarray:
     """A matrix, packed."""
-    if kind in (*QUANTIZED_HERE, Kind.F16):
-        return quants.quantize(draw.normal(0, 0.1, (WIDTH, WIDTH)).astype(np.float32), kind)
+    if kind not in OF_RANDOM_BITS:
+        values = draw.normal(0, 0.1, (WIDTH, WIDTH)).astype(np.float32)
+        return quantize_k(values, kind) if kind in K_TYPES else quants.quantize(values, kind)
     length, size = gguf.GGML_QUANT_SIZES[kind]
     blocks = draw.integers(0, 256, (WIDTH * WIDTH // length, size), dtype=np.uint8)
-    for offset in _SCALES[kind]:
-        scales = draw.uniform(0.0005, 0.002, (len(blocks), 1)).astype(np.float16)
-        blocks[:, offset : offset + 2] = scales.view(np.uint8)
+    scales = draw.uniform(0.0005, 0.002, (len(blocks), 1)).astype(np.float16)
+    blocks[:, :2] = scales.view(np.uint8)
     return blocks.reshape(WIDTH, -1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,24 +40,36 @@ def torchao_int8(plain: Path, folder: Path) -> None:
     _saved(plain, folder, config(Int8WeightOnlyConfig()))
 
 
-def quanto_int4(plain: Path, folder: Path) -> None:
+def torchao_nvfp4(plain: Path, folder: Path) -> None:
+    """Weight-only: the one type of 4 bits that torchao makes on a CPU and stores in 4 bits; it takes bfloat16."""
+    from torchao.prototype.mx_formats import NVFP4WeightOnlyConfig
+
+    config: Any = TorchAoConfig
+    _saved(plain, folder, config(NVFP4WeightOnlyConfig()), torch.bfloat16)
+
+
+def quanto(kind: str) -> Callable[[Path, Path], None]:
     """As optimum-quanto's own ``save_pretrained`` writes it: weights in safetensors, and a map of modules."""
-    from optimum.quanto import freeze, qint4, quantization_map, quantize
 
-    from pytest_quantgate.variants.quanto_loading import as_packed
+    def make(plain: Path, folder: Path) -> None:
+        from optimum.quanto import freeze, quantization_map, quantize
 
-    model = _loaded(plain)
-    quantize(model, weights=qint4, exclude="lm_head")
-    with as_packed():  # compiling what would lay the weights out for a GPU takes a minute
-        freeze(model)
-    model.config.save_pretrained(folder)
-    save_file({name: each.clone() for name, each in model.state_dict().items()}, folder / "model.safetensors")
-    (folder / "quanto_qmap.json").write_text(json.dumps(quantization_map(model)))
-    _with_tokenizer(plain, folder)
+        from pytest_quantgate.variants.quanto_loading import as_packed
+
+        model = _loaded(plain)
+        quantize(model, weights=kind, exclude="lm_head")
+        with as_packed():  # compiling what would lay the weights out for a GPU takes a minute
+            freeze(model)
+        model.config.save_pretrained(folder)
+        save_file({name: each.clone() for name, each in model.state_dict().items()}, folder / "model.safetensors")
+        (folder / "quanto_qmap.json").write_text(json.dumps(quantization_map(model)))
+        _with_tokenizer(plain, folder)
+
+    return make
 
 
-def compressed_tensors(preset: str) -> Callable[[Path, Path], None]:
-    """One of llm-compressor's schemes, by round-to-nearest."""
+def compressed_tensors(presets: Mapping[str, str]) -> Callable[[Path, Path], None]:
+    """Schemes of llm-compressor by the modules that they are for, by round-to-nearest."""
 
     def make(plain: Path, folder: Path) -> None:
         from compressed_tensors.compressors import ModelCompressor
@@ -69,17 +81,17 @@ def compressed_tensors(preset: str) -> Callable[[Path, Path], None]:
         from compressed_tensors.quantization.utils import calculate_qparams
 
         model = _loaded(plain)
-        scheme = preset_name_to_scheme(preset, ["Linear"])
-        if scheme.weights.group_size:
-            scheme.weights.group_size = GROUP
-        told = QuantizationConfig(config_groups={"group_0": scheme}, ignore=["lm_head"], quantization_status="frozen")
+        groups = {preset: preset_name_to_scheme(preset, [target]) for target, preset in presets.items()}
+        for scheme in groups.values():
+            if scheme.weights.group_size:
+                scheme.weights.group_size = GROUP
+        told = QuantizationConfig(config_groups=groups, ignore=["lm_head"], quantization_status="frozen")
         apply_quantization_config(model, told)
         for module in model.modules():
             if hasattr(module, "weight_scale"):
-                rows = module.weight.float().reshape(
-                    module.out_features, -1, scheme.weights.group_size or module.in_features
-                )
-                scale, _ = calculate_qparams(rows.amin(-1), rows.amax(-1), scheme.weights)
+                weights = module.quantization_scheme.weights
+                rows = module.weight.float().reshape(module.out_features, -1, weights.group_size or module.in_features)
+                scale, _ = calculate_qparams(rows.amin(-1), rows.amax(-1), weights)
                 module.weight_scale.data.copy_(scale.reshape(module.weight_scale.shape))
         compressor = ModelCompressor.from_pretrained_model(model)
         compressor.compress_model(model)
@@ -104,12 +116,12 @@ def fp8(plain: Path, folder: Path) -> None:
     _rewritten(plain, folder, store, told)
 
 
-def gptq(*, symmetric: bool = True, told_as: str = "gptq") -> Callable[[Path, Path], None]:
-    """4 bits in groups, zeros stored less one; ``told_as`` is the layout that its configuration names."""
+def gptq(bits: int = 4, *, symmetric: bool = True, told_as: str = "gptq") -> Callable[[Path, Path], None]:
+    """In groups, zeros stored less one; ``told_as`` is the layout that its configuration names."""
 
     def store(name: str, weight: torch.Tensor) -> dict[str, torch.Tensor]:
-        levels, zeros, scale = _levels(weight, symmetric=symmetric)
-        packed, packed_zeros = pack_gptq(levels, zeros, 4, zero_offset=1)
+        levels, zeros, scale = _levels(weight, bits, symmetric=symmetric)
+        packed, packed_zeros = pack_gptq(levels, zeros, bits, zero_offset=1)
         g_idx = (torch.arange(weight.shape[1]) // GROUP).int()
         return {
             f"{name}.qweight": packed.contiguous(),
@@ -120,7 +132,7 @@ def gptq(*, symmetric: bool = True, told_as: str = "gptq") -> Callable[[Path, Pa
 
     told = {
         "quant_method": "gptq",
-        "bits": 4,
+        "bits": bits,
         "group_size": GROUP,
         "desc_act": False,
         "sym": symmetric,
@@ -139,7 +151,7 @@ def awq(plain: Path, folder: Path) -> None:
         return pack(ordered.T.contiguous(), 4).T.contiguous()
 
     def store(name: str, weight: torch.Tensor) -> dict[str, torch.Tensor]:
-        levels, zeros, scale = _levels(weight, symmetric=False)
+        levels, zeros, scale = _levels(weight, 4, symmetric=False)
         return {
             f"{name}.qweight": columns(levels.T.contiguous()),
             f"{name}.qzeros": columns(zeros.T.contiguous()),
@@ -154,28 +166,36 @@ MAKERS: dict[str, Callable[[Path, Path], None]] = {
     "awq": awq,
     "bitsandbytes-4bit": bitsandbytes_4bit,
     "bitsandbytes-8bit": bitsandbytes_8bit,
-    "compressed-tensors-W4A16": compressed_tensors("W4A16"),
-    "compressed-tensors-W8A8": compressed_tensors("W8A8"),
+    "compressed-tensors-W4A16": compressed_tensors({"Linear": "W4A16"}),
+    "compressed-tensors-W8A16": compressed_tensors({"Linear": "W8A16"}),
+    "compressed-tensors-W8A8": compressed_tensors({"Linear": "W8A8"}),
+    "compressed-tensors-mixed": compressed_tensors({"re:.*attn.*_proj": "W8A16", "re:.*mlp.*_proj": "W4A16"}),
     "fp8": fp8,
     "gptq": gptq(),
+    "gptq-2bit": gptq(2),
+    "gptq-3bit": gptq(3),
+    "gptq-8bit": gptq(8),
     "gptq-asymmetric": gptq(symmetric=False),
     "gptq-named-v2": gptq(told_as="gptq_v2"),
-    "quanto-int4": quanto_int4,
+    "quanto-int2": quanto("qint2"),
+    "quanto-int4": quanto("qint4"),
+    "quanto-int8": quanto("qint8"),
     "torchao-int8": torchao_int8,
+    "torchao-nvfp4": torchao_nvfp4,
 }
 
 
-def _levels(weight: torch.Tensor, *, symmetric: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Levels of 4 bits, and zeros and scales by output and group."""
+def _levels(weight: torch.Tensor, bits: int, *, symmetric: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Levels of some bits, and zeros and scales by output and group."""
     rows = weight.reshape(weight.shape[0], -1, GROUP)
-    low, high = rows.amin(-1), rows.amax(-1)
+    low, high, top = rows.amin(-1), rows.amax(-1), 2**bits - 1
     if symmetric:
-        scale = (rows.abs().amax(-1) / 7).half().float()
-        zeros = torch.full_like(scale, 8)
+        scale = (rows.abs().amax(-1) / (top // 2)).half().float()
+        zeros = torch.full_like(scale, 2 ** (bits - 1))
     else:
-        scale = ((high - low) / 15).half().float()
-        zeros = (-low / scale).round().clamp(1, 15)
-    levels = (rows / scale[..., None] + zeros[..., None]).round().clamp(0, 15)
+        scale = ((high - low) / top).half().float()
+        zeros = (-low / scale).round().clamp(1, top)
+    levels = (rows / scale[..., None] + zeros[..., None]).round().clamp(0, top)
     return levels.reshape(weight.shape).int(), zeros.int(), scale
 
 
@@ -197,12 +217,12 @@ def _rewritten(
     _with_tokenizer(plain, folder)
 
 
-def _loaded(plain: Path, **options: Any) -> Any:
-    return _AUTO.from_pretrained(str(plain), dtype=torch.float16, **options)
+def _loaded(plain: Path, dtype: torch.dtype = torch.float16, **options: Any) -> Any:
+    return _AUTO.from_pretrained(str(plain), dtype=dtype, **options)
 
 
-def _saved(plain: Path, folder: Path, config: Any) -> None:
-    _loaded(plain, quantization_config=config, device_map={"": "cpu"}).save_pretrained(folder)
+def _saved(plain: Path, folder: Path, config: Any, dtype: torch.dtype = torch.float16) -> None:
+    _loaded(plain, dtype, quantization_config=config, device_map={"": "cpu"}).save_pretrained(folder)
     _with_tokenizer(plain, folder)
 
 

@@ -198,3 +198,10 @@ def test_the_limits_of_the_two_failure_modes_are_told_as_they_are() -> None:
         for limits in [(each.degradation, each.collapse)]
         for words in [("most", "least") if limits[0] < limits[1] else ("least", "most")]
     ]
+
+
+def test_the_table_of_what_variants_do_has_a_row_for_each_spec_of_its_command() -> None:
+    page = (DOCS / "variants.md").read_text(encoding="utf-8")
+    (command,) = (text for text in blocks(page, "sh") if "benchmarks/variants.py" in text)
+    *_, rows = (rows for first, rows in tables(page) if first == "spec")
+    assert list(rows) == ["fp16", *command.replace("\\\n", "").split()[2:]]

@@ -21,6 +21,7 @@ from pytest_quantgate.variants.made import MANIFEST
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import load_variant, prepare_variant
 from tests.gguf_files import ALL_TYPES, LAYERS, MATRICES, write_gguf
+from tests.unit.variants.distances import measured
 
 MODULES = {
     "attn_v": "self_attn.v_proj",
@@ -32,6 +33,8 @@ MODULES = {
 """Those that are stored in the order in which they are used; q and k are turned for their rotation."""
 
 TEMPLATE = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+MIXTURES = {"Q8_0": 8, "Q6_K": 6, "Q5_K_M": 5, "Q4_K_M": 4, "Q3_K_M": 3, "Q2_K": 2}
+"""Those whose types are tested for their order, and the bits of a level."""
 
 
 def silent(_line: str) -> None:
@@ -52,6 +55,21 @@ def test_every_type_is_spread_out_to_what_its_blocks_stand_for(tmp_path: Path) -
             module = "q_proj" if matrix == "attn_q" else "k_proj"
             found = weights[f"model.layers.{layer}.self_attn.{module}.weight"]
             assert torch.equal(found.flatten().sort()[0], wanted.flatten().sort()[0]), name
+
+
+def test_fewer_bits_are_farther_from_the_plain_weights(tmp_path: Path) -> None:
+    family = []
+    for mixture in ("F16", *MIXTURES):
+        file = tmp_path / f"{mixture}.gguf"
+        kinds = [Kind[mixture.removesuffix("_M")]]
+        write_gguf(file, kinds, gguf.LlamaFileType[f"MOSTLY_{mixture}"], template=TEMPLATE)
+        family.append(load_variant(prepare_variant("stored", resolve_model(str(file), note=silent), device="cpu")))
+    bits, weights, answers = measured(family)
+    assert bits == sorted(set(bits), reverse=True)
+    assert weights == sorted(set(weights))
+    assert answers == sorted(set(answers))
+    # what is laid out wrongly is farther away than what is rounded
+    assert all(lost < 2 ** (1 - level) for lost, level in zip(weights[1:], MIXTURES.values(), strict=True)), weights
 
 
 def test_what_the_file_stores_is_described_and_audited(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from pytest_quantgate.variants.registry import Description, Entry, register, unr
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.spec import VariantSpec
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, prepare_variant
+from tests.unit.variants.distances import measured
 
 LINEAR_LAYERS = 14
 MIXED = "mix:layers.0.mlp=rtn:8bit-g32;v_proj=bf16;q_proj=int8;layers.*.self_attn=nf4;layers.1=fp4:double"
@@ -122,6 +123,15 @@ def test_what_no_pattern_matches_stays_and_one_spec_for_all_is_that_spec(pristin
     part = loaded(pristine, "mix:down_proj=nf4")
     assert torch.equal(layer(part, "0.mlp.up_proj"), layer(plain, "0.mlp.up_proj"))
     assert not torch.equal(answers_of(part), answers_of(plain))
+
+
+def test_more_layers_at_fewer_bits_are_farther_from_the_reference(pristine: Path) -> None:
+    maps = ("*=rtn:8bit", "layers.0=rtn:8bit;*=rtn:4bit", "*=rtn:4bit")
+    family = [loaded(pristine, spec) for spec in ("fp16", *(f"mix:{each}" for each in maps))]
+    bits, weights, answers = measured(family)
+    assert bits == [16, 8.5, 6.5, 4.5]
+    assert weights == sorted(set(weights))
+    assert answers == sorted(set(answers))
 
 
 def test_audit_and_description_count_each_part(pristine: Path) -> None:

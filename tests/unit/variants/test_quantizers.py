@@ -31,9 +31,9 @@ from pytest_quantgate.variants.rtn import check_groups
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.spec import parse_spec
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, prepare_variant
+from tests.unit.variants.distances import distance, logits, measured
 
 LINEAR_LAYERS = 14
-TOKENS = torch.tensor([[2, 4, 10, 11, 12, 13, 3, 4, 40, 50, 60]])
 ON_CUDA = Placement("cuda:0", "bfloat16", "native")
 
 # rows have 64 columns, those of down_proj 128: 0.222 is the mean of 16 bits for each
@@ -82,17 +82,6 @@ def no_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
         return torch.cat([(packed >> shift) & (2**bits - 1) for shift in range(0, 8, bits)])
 
     monkeypatch.setattr(extensions.get_extension("quanto_cpp"), "_lib", SimpleNamespace(unpack=unpack))
-
-
-def logits(model: LoadedModel) -> torch.Tensor:
-    network: Any = model.model
-    with torch.inference_mode():
-        found: torch.Tensor = network(TOKENS).logits
-    return found
-
-
-def distance(one: torch.Tensor, other: torch.Tensor) -> float:
-    return float((one.float() - other.float()).norm() / other.float().norm())
 
 
 def weight(model: LoadedModel) -> torch.Tensor:
@@ -194,11 +183,9 @@ FAMILIES = [
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family[1])
 def test_fewer_bits_are_farther_from_the_reference(load: Load, family: list[str]) -> None:
-    reference = load("fp16")
-    if "int8" not in family:  # bitsandbytes holds int8 weights as they are stored
-        weights = [distance(weight(load(spec)), weight(reference)) for spec in family]
-        assert weights == sorted(set(weights))
-    answers = [distance(logits(load(spec)), logits(reference)) for spec in family]
+    bits, weights, answers = measured([load(spec) for spec in family])
+    assert bits == sorted(set(bits), reverse=True)
+    assert weights == sorted(set(weights))
     assert answers == sorted(set(answers))
 
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,25 +20,37 @@ from pytest_quantgate.variants import device
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, prepare_variant
 from tests.stored_checkpoints import MAKERS, mxfp4
+from tests.unit.variants.distances import logits, measured
 
 LAYER = "model.layers.0.mlp.down_proj"
 LAYERS = 14
+_GPTQ = "GPTQ, {} bits in groups of 32 (made by gptqmodel:2.2.0; calibrated with c4); as stored"
 SUMMARIES = {
     "awq": "AWQ, 4 bits in groups of 32; as stored",
     "bitsandbytes-4bit": "bitsandbytes nf4, 4 bits in groups of 64; as stored",
     "bitsandbytes-8bit": "bitsandbytes LLM.int8(), 8 bits, activations too; as stored",
     "compressed-tensors-W4A16": "compressed-tensors pack-quantized, 4 bits in groups of 32; as stored",
+    "compressed-tensors-W8A16": "compressed-tensors pack-quantized, 8 bits in groups of 32; as stored",
     "compressed-tensors-W8A8": "compressed-tensors int-quantized, 8 bits, activations too; as stored",
+    "compressed-tensors-mixed": "compressed-tensors pack-quantized, mixed bits in groups of 32; as stored",
     "fp8": "FP8, blocks of 32x32, 8 bits; as stored",
-    "gptq": "GPTQ, 4 bits in groups of 32 (made by gptqmodel:2.2.0; calibrated with c4); as stored",
-    "quanto-int4": "quanto qint4, 4 bits; as stored",
+    **dict.fromkeys(("gptq", "gptq-asymmetric", "gptq-named-v2"), _GPTQ.format(4)),
+    **{f"gptq-{bits}bit": _GPTQ.format(bits) for bits in (2, 3, 8)},
+    **{f"quanto-int{bits}": f"quanto qint{bits}, {bits} bits; as stored" for bits in (2, 4, 8)},
     "torchao-int8": "torchao Int8WeightOnly, 8 bits; as stored",
+    "torchao-nvfp4": "torchao NVFP4WeightOnly, 4 bits; as stored",
 }
+BITS = {name: 8 if "8" in name else 4 for name in MAKERS} | {"gptq-2bit": 2, "gptq-3bit": 3, "quanto-int2": 2}
+"""Of a weight; of the checkpoint of mixed bits those of its MLPs."""
+
+MIXED = "compressed-tensors-mixed"
+PLAIN = "plain"
 WEIGHT_ONLY = [name for name in MAKERS if name not in ("bitsandbytes-8bit", "compressed-tensors-W8A8")]
 WITH_KERNELS = ["bitsandbytes-4bit", "torchao-int8"]
 WITHOUT_KERNELS = ["awq", "compressed-tensors-W4A16", "fp8", "gptq", "gptq-asymmetric"]
 
 Make = Callable[[str], Path]
+Load = Callable[..., LoadedModel]
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +66,17 @@ def made(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="module")
+def loaded(made: Make, pristine: Path) -> Load:
+    """The checkpoint of a kind, or the plain one that all are made of, loaded once: tests must leave it as it is."""
+
+    @cache
+    def loaded(name: str, kernels: str = "auto") -> LoadedModel:
+        return load(pristine if name == PLAIN else made(name), kernels)
+
+    return loaded
 
 
 @pytest.fixture
@@ -75,55 +99,75 @@ def weight_in(loaded: LoadedModel) -> torch.Tensor:
     return weight
 
 
-def logits(loaded: LoadedModel) -> torch.Tensor:
-    with torch.no_grad():
-        found: torch.Tensor = loaded.model(torch.arange(5, 30)[None]).logits
-    return found
-
-
 def edit(folder: Path, **values: Any) -> None:
     config = json.loads((folder / "config.json").read_text())
     config["quantization_config"] |= values
     (folder / "config.json").write_text(json.dumps(config))
 
 
-@pytest.mark.parametrize("name", MAKERS)
-def test_each_kind_is_described_and_audited_by_what_its_files_hold(made: Make, name: str) -> None:
-    loaded = load(made(name))
-    assert loaded.variant.summary == SUMMARIES.get(name, SUMMARIES["gptq"])
-    bits = 8 if "8" in name else 4
-    assert loaded.variant.description.bits == bits
-    assert loaded.audit.modules_replaced == LAYERS
-    assert bits < loaded.audit.bits_per_weight < 1.4 * bits
-    assert loaded.audit.bits_per_weight == pytest.approx(loaded.variant.description.stored_bits)
-    assert loaded.audit.memory_bytes < loaded.audit.reference_bytes
+@pytest.mark.parametrize("name", [name for name in MAKERS if name != MIXED])
+def test_each_kind_is_described_and_audited_by_what_its_files_hold(loaded: Load, name: str) -> None:
+    found, bits = loaded(name), BITS[name]
+    assert found.variant.summary == SUMMARIES[name]
+    assert found.variant.description.bits == bits
+    assert found.audit.modules_replaced == LAYERS
+    assert bits < found.audit.bits_per_weight < bits + 1.5
+    assert found.audit.bits_per_weight == pytest.approx(found.variant.description.stored_bits)
+    assert found.audit.memory_bytes < found.audit.reference_bytes
+
+
+def test_mixed_bits_are_audited_by_what_each_layer_takes(loaded: Load) -> None:
+    found = loaded(MIXED)
+    assert found.variant.summary == SUMMARIES[MIXED]
+    assert found.variant.description.bits is None
+    assert found.audit.modules_replaced == LAYERS
+    attention, mlp = 64 * (64 + 32 + 32 + 64), 3 * 64 * 128
+    assert found.audit.bits_per_weight == pytest.approx((8.5 * attention + 4.5 * mlp) / (attention + mlp), rel=0.01)
 
 
 @pytest.mark.parametrize("name", WEIGHT_ONLY)
 def test_on_a_cpu_weight_only_layers_are_spread_out_near_the_plain_weights(
-    made: Make, pristine: Path, name: str
+    loaded: Load, pristine: Path, name: str
 ) -> None:
-    loaded = load(made(name))
-    assert loaded.variant.placement.kernels == "dense"
-    assert type(loaded.model.get_submodule(LAYER)) is torch.nn.Linear
+    found = loaded(name)
+    assert found.variant.placement.kernels == "dense"
+    assert type(found.model.get_submodule(LAYER)) is torch.nn.Linear
     plain = load_file(pristine / "model.safetensors")[f"{LAYER}.weight"].float()
-    lost = (weight_in(loaded) - plain).norm() / plain.norm()
-    assert 0 < lost < (0.03 if "8" in name else 0.2)
-    assert {parameter.dtype for parameter in loaded.model.parameters()} == {torch.float32}
+    lost = (weight_in(found) - plain).norm() / plain.norm()
+    assert 0 < lost < max(0.03, 3.2 * 2 ** -BITS[name])
+    assert {parameter.dtype for parameter in found.model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        ["gptq-8bit", "gptq", "gptq-3bit", "gptq-2bit"],
+        ["compressed-tensors-W8A16", MIXED, "compressed-tensors-W4A16"],
+        ["quanto-int8", "quanto-int4", "quanto-int2"],
+        ["torchao-int8", "torchao-nvfp4"],
+        ["bitsandbytes-8bit", "bitsandbytes-4bit"],
+        ["gptq-8bit", "fp8", "awq"],
+    ],
+    ids=" ".join,
+)
+def test_fewer_bits_are_farther_from_the_plain_weights(loaded: Load, family: list[str]) -> None:
+    bits, weights, answers = measured([loaded(name) for name in (PLAIN, *family)])
+    assert bits == sorted(set(bits), reverse=True)
+    assert weights == sorted(set(weights))
+    assert answers == sorted(set(answers))
 
 
 @pytest.mark.parametrize("name", WITH_KERNELS)
-def test_native_kernels_say_nearly_the_same(made: Make, name: str) -> None:
-    folder = made(name)
-    native, dense = load(folder, "native"), load(folder)
+def test_native_kernels_say_nearly_the_same(loaded: Load, name: str) -> None:
+    native, dense = loaded(name, "native"), loaded(name)
     assert native.variant.placement.kernels == "native"
     assert native.variant.identity != dense.variant.identity
     assert torch.allclose(logits(native), logits(dense), atol=1e-2)  # bitsandbytes unpacks to half precision
 
 
 @pytest.mark.parametrize("name", WITHOUT_KERNELS)
-def test_what_only_servers_have_kernels_for_is_spread_out_whatever_is_asked(made: Make, name: str) -> None:
-    native, dense = load(made(name), "native"), load(made(name))
+def test_what_only_servers_have_kernels_for_is_spread_out_whatever_is_asked(loaded: Load, name: str) -> None:
+    native, dense = loaded(name, "native"), loaded(name)
     assert native.variant.placement.kernels == "dense"
     assert native.variant.identity == dense.variant.identity
     assert type(native.model.get_submodule(LAYER)) is torch.nn.Linear
@@ -147,15 +191,14 @@ def test_on_cuda_only_those_with_kernels_of_their_own_are_native(
 
 
 @pytest.mark.parametrize("name", ["bitsandbytes-8bit", "compressed-tensors-W8A8"])
-def test_quantized_activations_are_native_always(made: Make, pristine: Path, name: str) -> None:
-    loaded = load(made(name), "dense")
-    assert loaded.variant.placement.kernels == "native"
-    plain = load_variant(prepare_variant("fp16", resolve_model(str(pristine)), device="cpu"))
-    assert 0 < float((logits(loaded) - logits(plain)).abs().max()) < 0.05
+def test_quantized_activations_are_native_always(loaded: Load, name: str) -> None:
+    found = loaded(name, "dense")
+    assert found.variant.placement.kernels == "native"
+    assert 0 < float((logits(found) - logits(loaded(PLAIN))).abs().max()) < 0.05
 
 
-def test_the_layout_of_symmetric_zeros_is_told_from_them_and_not_from_the_name(made: Make) -> None:
-    assert torch.equal(weight_in(load(made("gptq"))), weight_in(load(made("gptq-named-v2"))))
+def test_the_layout_of_symmetric_zeros_is_told_from_them_and_not_from_the_name(loaded: Load) -> None:
+    assert torch.equal(weight_in(loaded("gptq")), weight_in(loaded("gptq-named-v2")))
 
 
 @pytest.mark.parametrize("spec", ["fp16", "nf4", "ruin:2bit"])
@@ -172,13 +215,12 @@ def test_memory_is_estimated_for_the_weights_that_are_spread_out(made: Make, pri
     assert prepare(made("gptq")).needed_bytes == pytest.approx(plain, rel=0.01)
 
 
-def test_a_plain_checkpoint_keeps_its_own_precision(pristine: Path) -> None:
-    variant = prepare(pristine)
-    assert variant.summary == "plain weights as the checkpoint stores them (float16), nothing quantized"
-    assert variant.description.max_bits is None
-    loaded = load_variant(variant)
-    assert loaded.audit.modules_replaced == 0
-    assert torch.equal(weight_in(loaded), load_file(pristine / "model.safetensors")[f"{LAYER}.weight"].float())
+def test_a_plain_checkpoint_keeps_its_own_precision(loaded: Load, pristine: Path) -> None:
+    found = loaded(PLAIN)
+    assert found.variant.summary == "plain weights as the checkpoint stores them (float16), nothing quantized"
+    assert found.variant.description.max_bits is None
+    assert found.audit.modules_replaced == 0
+    assert torch.equal(weight_in(found), load_file(pristine / "model.safetensors")[f"{LAYER}.weight"].float())
 
 
 def test_several_precisions_are_kept_exactly(folder: Path) -> None:
