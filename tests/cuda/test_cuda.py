@@ -115,7 +115,8 @@ def test_dense_weights_are_the_same_on_every_device(device: str, spec: str) -> N
     for where in (device, "cpu"):
         loaded: Any = load_variant(prepared(spec, where, "dense", "float32"))
         weights.append(loaded.model.model.layers[1].mlp.down_proj.weight.detach().cpu())
-    assert torch.allclose(*weights, atol=1e-3)
+    there, here = weights
+    assert torch.allclose(there, here, atol=1e-3)
 
 
 def test_rows_that_are_one_in_memory_are_read_on_every_device(device: str) -> None:
