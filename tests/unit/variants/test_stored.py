@@ -23,12 +23,12 @@ from tests.stored_checkpoints import MAKERS, mxfp4
 LAYER = "model.layers.0.mlp.down_proj"
 LAYERS = 14
 SUMMARIES = {
-    "awq": "AWQ, 4 bits in groups of 32; as stored",
+    "awq": "AWQ, 4 bits in groups of 32 (calibration not stated); as stored",
     "bitsandbytes-4bit": "bitsandbytes nf4, 4 bits in groups of 64; as stored",
     "bitsandbytes-8bit": "bitsandbytes LLM.int8(), 8 bits, activations too; as stored",
     "compressed-tensors-W4A16": "compressed-tensors pack-quantized, 4 bits in groups of 32; as stored",
     "compressed-tensors-W8A8": "compressed-tensors int-quantized, 8 bits, activations too; as stored",
-    "fp8": "FP8, blocks of 32x32, 8 bits; as stored",
+    "fp8": "FP8, blocks of 32x32, activation scales dynamic, 8 bits; as stored",
     "gptq": "GPTQ, 4 bits in groups of 32 (made by gptqmodel:2.2.0; calibrated with c4); as stored",
     "quanto-int4": "quanto qint4, 4 bits; as stored",
     "torchao-int8": "torchao Int8WeightOnly, 8 bits; as stored",
