@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from pytest_quantgate.errors import ModelError, QuantgateError, SpecError
 from pytest_quantgate.variants import device
+from pytest_quantgate.variants.header_audit import audit_headers
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, prepare_variant
 from tests.stored_checkpoints import MAKERS, mxfp4
@@ -97,6 +98,9 @@ def test_each_kind_is_described_and_audited_by_what_its_files_hold(made: Make, n
     assert bits < loaded.audit.bits_per_weight < 1.4 * bits
     assert loaded.audit.bits_per_weight == pytest.approx(loaded.variant.description.stored_bits)
     assert loaded.audit.memory_bytes < loaded.audit.reference_bytes
+    by_headers = audit_headers(made(name), loaded.variant.description, "stored")
+    assert by_headers is not None
+    assert by_headers.to_json() == pytest.approx(loaded.audit.to_json(), rel=1e-3)
 
 
 @pytest.mark.parametrize("name", WEIGHT_ONLY)
