@@ -62,7 +62,8 @@ def _beside_levels(groups: torch.Tensor, dtype: torch.dtype, scheme: str) -> tor
     step = spread / (2 ** SCHEMES[scheme] - 1)
     nearest = low + ((groups - low) / step).round() * step
     error = _half_ulp(groups, dtype) + _half_ulp(largest, dtype) + _ARITHMETIC * largest
-    return spans & ((groups - nearest).abs() > _MARGIN * error)
+    beside: torch.Tensor = spans & ((groups - nearest).abs() > _MARGIN * error)
+    return beside
 
 
 def _beside_floats(groups: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -66,7 +66,6 @@ class Offline:
         if placement.device_type == "cpu":
             check_memory(variant.needed_bytes, variant.device, str(variant.spec))
         self._where = where
-        self._files = TemporaryDirectory(prefix="quantgate-vllm-")
         self._tokenizer: PreTrainedTokenizerBase = load_tokenizer(folder)
         with quiet():
             config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
@@ -81,6 +80,7 @@ class Offline:
             folder = make(variant.spec, folder, first, note)
             release_memory()
         self.audit = audit_headers(folder, variant.description, str(variant.spec))
+        self._files = TemporaryDirectory(prefix="quantgate-vllm-")
         _link(folder, Path(self._files.name), where)
         options: dict[str, Any] = {}
         if schedule.max_rows is not None:
