@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 
@@ -27,7 +27,13 @@ MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "
 
 
 def write_gguf(
-    path: Path, kinds: Sequence[Kind], file_type: gguf.LlamaFileType, *, template: str | None = None, seed: int = 0
+    path: Path,
+    kinds: Sequence[Kind],
+    file_type: gguf.LlamaFileType,
+    *,
+    template: str | None = None,
+    seed: int = 0,
+    imatrix: Mapping[str, str | int] | None = None,
 ) -> dict[str, np.ndarray]:
     """Write a Llama of three layers, 256 wide, with a byte-level tokenizer.
 
@@ -37,6 +43,7 @@ def write_gguf(
         file_type: What the file says of itself.
         template: A chat template.
         seed: Of the weights.
+        imatrix: What llama.cpp's quantizer says of an importance matrix, by the last parts of its keys.
 
     Returns:
         The weights that its matrices stand for, by their names.
@@ -52,6 +59,11 @@ def write_gguf(
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(WIDTH // HEADS)
     writer.add_file_type(file_type)
+    for key, value in (imatrix or {}).items():
+        if isinstance(value, str):
+            writer.add_string(f"quantize.imatrix.{key}", value)
+        else:
+            writer.add_int32(f"quantize.imatrix.{key}", value)
     _add_tokenizer(writer, template)
     dense: dict[str, np.ndarray] = {}
 

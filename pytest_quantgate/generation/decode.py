@@ -17,6 +17,7 @@ from pytest_quantgate.checks.model import Recall
 from pytest_quantgate.generation.completion import FinishReason
 from pytest_quantgate.generation.decoded import Decoded
 from pytest_quantgate.generation.forward import logits_of
+from pytest_quantgate.generation.kv_audit import check_stored
 from pytest_quantgate.generation.kv_quant import store_of
 from pytest_quantgate.generation.prefill import Prefilled, Prefiller, Waiting, next_batch, queue_of
 from pytest_quantgate.generation.prompts import Prompt
@@ -96,6 +97,8 @@ class Decoder:
         self._note = note
         self._prefill_tokens = PREFILL_TOKENS
         self._schedule = schedule
+        self._kv = kv
+        self._step_audited = False
         self._store = store_of(kv)
         self._decided = decided
         self._max_rows = schedule.max_rows
@@ -108,6 +111,9 @@ class Decoder:
 
         When memory runs out the batch is halved, unfinished prompts start again, and the run goes on. A prompt that
         does not even fit in memory alone is finished without an answer.
+
+        Raises:
+            AuditError: Keys and values of the first prompt, or of the first step, are not quantized as they should be.
         """
         pending = {prompt.digest: prompt for prompt in prompts}
         alone: Prompt | None = None
@@ -167,6 +173,8 @@ class Decoder:
             if not waiting or waiting[0].group != batch[0].group:
                 prefiller.forget()
             if pool is None:
+                if self._kv is not None:
+                    check_stored(self._kv, prefilled.layers[0])
                 longest = max(item.prompt.total for item in (*batch, *waiting))
                 shape = self._shape(prefilled.layers[0], longest, 1, 1 + len(waiting))
                 self._rows_in_use = shape[0]
@@ -191,6 +199,9 @@ class Decoder:
         """One token for every active row."""
         pool.make_room()
         logits = self._logits(torch.tensor([row.token_ids[-1] for row in rows]), pool)
+        if self._kv is not None and not self._step_audited:  # steps write by another way than prefills
+            check_stored(self._kv, pool.written())
+            self._step_audited = True
         pool.advance()
         reasons = self._take(rows, logits)
         made = len(rows)

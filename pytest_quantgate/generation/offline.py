@@ -27,6 +27,7 @@ from pytest_quantgate.generation.recall import DIGITS
 from pytest_quantgate.generation.run import context_length, refuse_unknown_tokens, stop_ids
 from pytest_quantgate.variants.checkpoint import CONFIG, WEIGHTS_INDEX, read_json, weight_files
 from pytest_quantgate.variants.device import members
+from pytest_quantgate.variants.header_audit import audit_headers
 from pytest_quantgate.variants.hush import hushed
 from pytest_quantgate.variants.loading import load_tokenizer, quiet
 from pytest_quantgate.variants.memory import check_memory, release_memory
@@ -52,6 +53,10 @@ class Offline:
 
     Raises:
         ModelError: It does not fit in memory, does not load, or vLLM cannot run it here.
+        AuditError: Its checkpoint is not quantized as its spec says.
+
+    Attributes:
+        audit: What its checkpoint holds; None where nothing is quantized in it.
     """
 
     def __init__(self, variant: Variant, note: Callable[[str], None]) -> None:
@@ -61,7 +66,6 @@ class Offline:
         if placement.device_type == "cpu":
             check_memory(variant.needed_bytes, variant.device, str(variant.spec))
         self._where = where
-        self._files = TemporaryDirectory(prefix="quantgate-vllm-")
         self._tokenizer: PreTrainedTokenizerBase = load_tokenizer(folder)
         with quiet():
             config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
@@ -75,6 +79,8 @@ class Offline:
             first = replace(placement, device="cpu" if placement.device_type == "cpu" else "cuda:0")
             folder = make(variant.spec, folder, first, note)
             release_memory()
+        self.audit = audit_headers(folder, variant.description, str(variant.spec))
+        self._files = TemporaryDirectory(prefix="quantgate-vllm-")
         _link(folder, Path(self._files.name), where)
         options: dict[str, Any] = {}
         if schedule.max_rows is not None:

@@ -54,7 +54,7 @@ def _serve(connection: Connection) -> None:
 
 
 def _serve_offline(job: Job, connection: Connection) -> NoReturn:
-    """The same through vLLM; nothing is audited, for its weights lie in no modules that could be looked at."""
+    """The same through vLLM, whose weights lie in no modules that could be looked at: their files are audited."""
     prepare_environment(job.variant.device, job.variant.needed_bytes, job.processes, os.environ)
     from pytest_quantgate.generation.offline import Offline  # imports vLLM
 
@@ -64,6 +64,8 @@ def _serve_offline(job: Job, connection: Connection) -> NoReturn:
     offline = Offline(job.variant, listener.note)
     try:
         check_unchanged(job.variant)  # vLLM reads the files itself, and takes its time
+        if offline.audit is not None:
+            listener.tell(offline.audit)
         while True:
             listener.tell("ready")
             offline.generate(connection.recv(), listener.keep, listener)

@@ -165,6 +165,12 @@ class SlotPool(Cache):
         """Keys and values of each layer, as allocated."""
         return [(slot.keys, slot.values) for slot in self._slots()]
 
+    def written(self) -> list[Layer]:
+        """What a step wrote, before ``advance``: as ``memory``, each ``(active rows, heads, 1, width)``."""
+        at = slice(self.cursor, self.cursor + 1)
+        rows = slice(self.active)
+        return [(slot.keys[rows, :, at], slot.values[rows, :, at]) for slot in self._slots()]
+
     def _slots(self) -> list[SlotLayer]:
         return [layer for layer in self.layers if isinstance(layer, SlotLayer)]
 

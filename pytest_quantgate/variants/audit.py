@@ -12,7 +12,7 @@ from pytest_quantgate.variants.modules import covers
 if TYPE_CHECKING:
     from torch import nn
 
-_REFERENCE_BYTES = 2  # per weight, as fp16 stores it
+REFERENCE_BYTES = 2  # per weight, as fp16 stores it
 _MIN_SHARE = 0.5  # of the weights that are to be quantized; what the quantizer leaves alone is far less
 
 
@@ -112,7 +112,7 @@ def measure(model: nn.Module, stored_bytes: Callable[[nn.Module], int | None]) -
         modules_replaced=replaced,
         bits_per_weight=bits,
         memory_bytes=quantized_bytes + sum(parameter.nbytes for parameter in others),
-        reference_bytes=_REFERENCE_BYTES * (quantized_weights + sum(parameter.numel() for parameter in others)),
+        reference_bytes=REFERENCE_BYTES * (quantized_weights + sum(parameter.numel() for parameter in others)),
     )
 
 

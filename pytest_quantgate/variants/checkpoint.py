@@ -12,6 +12,7 @@ from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants.headers import PACKED_DTYPES, PLAIN_DTYPES, TensorHeader, read_headers
 from pytest_quantgate.variants.stored_config import KNOWN, QUANTO_MAP, Storage, storage_of
 from pytest_quantgate.variants.stored_layout import layers_of
+from pytest_quantgate.variants.stored_recipe import with_recipe
 
 CONFIG = "config.json"
 GENERATION_CONFIG = "generation_config.json"
@@ -89,7 +90,9 @@ def storage_in(folder: Path) -> Storage | None:
 
 def _storage(folder: Path, config: dict[str, Any]) -> Storage | None:
     quanto_map = read_json(folder / QUANTO_MAP) if (folder / QUANTO_MAP).is_file() else None
-    return storage_of(config, quanto_map, str(folder / CONFIG))
+    storage = storage_of(config, quanto_map, str(folder / CONFIG))
+    # no other quantizer writes one
+    return with_recipe(storage, folder) if storage and storage.method == "compressed-tensors" else storage
 
 
 def weight_files(folder: Path) -> tuple[Path, ...]:

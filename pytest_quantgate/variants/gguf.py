@@ -24,6 +24,7 @@ Convert = Callable[[Path, Path], None]
 _KIND: Final = "models"  # the folder below the cache folder
 _VERSION: Final = 1  # raised when a conversion writes something else than before
 _TYPES: Final = "types"  # how the source stored its tensors; conversions of the first releases do not say
+_LAST: Final = "calibration"  # of what they say, what came last
 _MAGIC: Final = b"GGUF"
 _WAIT_SECONDS: Final = 1800
 
@@ -86,10 +87,10 @@ def types_in(folder: Path) -> GgufTypes | None:
 
 
 def _add_types(source: Path, folder: Path) -> None:
-    """Completes the manifest of a conversion that was made before it had the types."""
-    with suppress(OSError, ValueError, QuantgateError):  # without them it is as good as it was
+    """Completes the manifest of a conversion that was made before it had the types, or all that they say now."""
+    with suppress(OSError, ValueError, TypeError, QuantgateError):  # without them it is as good as it was
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if _TYPES not in manifest:
+        if _LAST not in manifest.get(_TYPES, ()):
             told = {**manifest, _TYPES: read_types(source).to_json()}
             path = folder / MANIFEST
             write_bytes(path, json.dumps(told, indent=2, sort_keys=True).encode(), None, str(path))

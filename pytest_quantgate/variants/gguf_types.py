@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from pytest_quantgate.errors import ModelError
+from pytest_quantgate.printable import visible
+from pytest_quantgate.variants.stored_config import NOT_STATED
+from pytest_quantgate.variants.stored_fields import LONGEST
 
 _EMBEDDING = ("token_embd.weight",)
 _HEAD = ("output.weight",)
 _MATRIX = 2
 _PLAIN = ("F32", "F16", "BF16", "F64")
+_WEIGHED = re.compile(r"Q[2-6]_[01K]|IQ\d_\w+")  # types that llama.cpp makes by an importance matrix, given one
 _AGAIN = "download or copy it again"
+_IMATRIX = "quantize.imatrix."  # what llama.cpp's quantizer writes, and gguf has no names for
+_COUNTED = ("entries", "chunks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,7 @@ class GgufTypes:
         embedding: The embedding.
         head: The output head; no weights where the embedding stands for it.
         whole: All tensors.
+        calibration: What its importance matrix was made of, as the file says; empty where it does not.
     """
 
     name: str
@@ -55,6 +62,7 @@ class GgufTypes:
     embedding: Stored
     head: Stored
     whole: Stored
+    calibration: str = ""
 
     @property
     def quantized(self) -> bool:
@@ -69,9 +77,12 @@ class GgufTypes:
 
     @property
     def summary(self) -> str:
-        """One line for people."""
+        """One line for people, a stranger's words in it made visible."""
         types = ", ".join(f"{count} {name}" for name, count in sorted(self.types.items()))
-        return f"GGUF {self.name or 'mixture'}: {self.whole.bits:.2f} bits per weight ({types} tensors), made elsewhere"
+        told = f"{self.whole.bits:.2f} bits per weight ({types} tensors), made elsewhere"
+        not_stated = NOT_STATED if any(map(_WEIGHED.fullmatch, self.types)) else ""
+        calibrated = f"calibrated with {self.calibration}" if self.calibration else not_stated
+        return visible(f"GGUF {self.name or 'mixture'}: {told}{f'; {calibrated}' if calibrated else ''}")
 
     def to_json(self) -> dict[str, Any]:
         """The facts as a JSON object."""
@@ -79,6 +90,7 @@ class GgufTypes:
         return {
             "name": self.name,
             "types": dict(self.types),
+            "calibration": self.calibration,
             **{part: [each.weights, each.stored_bytes] for part, each in parts.items()},
         }
 
@@ -91,7 +103,8 @@ class GgufTypes:
         """
         parts = {part: Stored(*map(int, value[part])) for part in ("layers", "embedding", "head", "whole")}
         types = {str(name): int(count) for name, count in value["types"].items()}
-        return cls(str(value["name"]), types, **parts)
+        # conversions of the first releases have none, and get it where their folder can be written
+        return cls(str(value["name"]), types, **parts, calibration=str(value.get("calibration", "")))
 
 
 def read_types(source: Path) -> GgufTypes:
@@ -110,6 +123,7 @@ def read_types(source: Path) -> GgufTypes:
         ]
         field = reader.get_field("general.file_type")
         number = None if field is None else int(field.contents())
+        calibration = _calibration(reader)
     except Exception as error:  # noqa: BLE001  (a damaged file fails in many ways)
         raise ModelError(
             f"its headers cannot be read: {type(error).__name__}: {error}", where=str(source), hint=_AGAIN
@@ -126,5 +140,40 @@ def read_types(source: Path) -> GgufTypes:
     title = names.get(number, "") if number is not None else ""
     title = title.removeprefix("MOSTLY_").removeprefix("ALL_")
     return GgufTypes(
-        "" if title == "GUESSED" else title, dict(types), **{part: Stored(*each) for part, each in sums.items()}
+        "" if title == "GUESSED" else title,
+        dict(types),
+        **{part: Stored(*each) for part, each in sums.items()},
+        calibration=calibration,
     )
+
+
+def _calibration(reader: Any) -> str:
+    """What the importance matrix was made of: ``wiki.txt (importance matrix: m.gguf, 224 entries, 80 chunks)``."""
+    dataset, matrix = _file_name(reader, "dataset"), _file_name(reader, "file")
+    counts = [f"{count:,} {what}" for what in _COUNTED if (count := _count(reader, f"{what}_count")) is not None]
+    about = ", ".join([matrix, *counts] if matrix else counts)
+    if not dataset:
+        return f"an importance matrix ({about})" if about else ""
+    return f"{dataset} (importance matrix: {about})" if about else dataset
+
+
+def _file_name(reader: Any, key: str) -> str:
+    """The last part of a path on its maker's machine, shortened from the left; empty where there is none."""
+    field = reader.get_field(f"{_IMATRIX}{key}")
+    if field is None or _kind(field) != "STRING":
+        return ""
+    path = field.parts[-1][-LONGEST:].tobytes().decode(errors="replace")
+    return re.split(r"[\\/]", path)[-1].strip()
+
+
+def _count(reader: Any, key: str) -> int | None:
+    """A number that is not negative; None where there is none."""
+    field = reader.get_field(f"{_IMATRIX}{key}")
+    if field is None or not re.fullmatch(r"U?INT\d+", _kind(field)):
+        return None
+    value = int(field.contents())
+    return value if value >= 0 else None
+
+
+def _kind(field: Any) -> str:
+    return "+".join(each.name for each in field.types)

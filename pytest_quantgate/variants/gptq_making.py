@@ -21,7 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants.checkpoint import CHAT_TEMPLATE, TOKENIZER_FILES
-from pytest_quantgate.variants.gptq_calibration import LENGTH, Message, sequences, sequences_for
+from pytest_quantgate.variants.gptq_calibration import LENGTH, SOURCE, Message, sequences, sequences_for
 from pytest_quantgate.variants.gptq_solver import DAMPING, Hessian, Solution, solve
 from pytest_quantgate.variants.loading import load_pretrained, load_tokenizer, quiet
 from pytest_quantgate.variants.modules import check_skips, covers
@@ -292,7 +292,8 @@ def _write(model: PreTrainedModel, source: Path, target: Path, plan: Plan, left:
         "true_sequential": False,
         "damp_percent": DAMPING,
         "lm_head": False,
-        "meta": {"quantizer": ["pytest-quantgate"]},
+        # as "dataset" transformers would take three names only
+        "meta": {"quantizer": ["pytest-quantgate"], "dataset": SOURCE},
         **({"dynamic": {f"-:^{re.escape(name)}$": {} for name in sorted(left)}} if left else {}),
     }
     with quiet():

@@ -12,6 +12,7 @@ from pytest_quantgate.errors import ModelError, nearest
 from pytest_quantgate.variants.checkpoint import check_folder
 from pytest_quantgate.variants.embedded import EMBEDDED, embedded_file
 from pytest_quantgate.variants.gguf import converted_folder, folder_if_converted
+from pytest_quantgate.variants.stored_recipe import RECIPE
 
 Note = Callable[[str], None]
 """Takes one line for the user about something that takes long or was repaired."""
@@ -19,7 +20,7 @@ Note = Callable[[str], None]
 DEFAULT_MODEL = "smollm2"
 
 _HUB_ID = re.compile(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?", re.ASCII)
-_HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "merges.txt"]
+_HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "*.model", "merges.txt", RECIPE]
 _HUB_SKIPS = ["*/*", "consolidated*"]  # other formats of the same weights
 
 

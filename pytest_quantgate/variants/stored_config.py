@@ -6,11 +6,12 @@ What the configuration says is checked before any library sees it: it is a stran
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pytest_quantgate.errors import ModelError
+from pytest_quantgate.printable import visible
 from pytest_quantgate.variants.stored_fields import AGAIN, KEY, LONGEST, Fields, shown
 
 QUANTO_MAP: Final = "quanto_qmap.json"
@@ -19,6 +20,8 @@ QUANTO_MAP: Final = "quanto_qmap.json"
 KNOWN: Final = (
     "GPTQ, AWQ, compressed-tensors (llm-compressor), bitsandbytes, torchao, quanto, FP8 (fine-grained) and MXFP4"
 )
+NOT_STATED: Final = "calibration not stated"
+"""What is told of a quantizer that looks at data, where the files do not say at which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +32,12 @@ class Storage:
         method: Its name in the configuration, such as ``gptq``.
         title: The method for people, with its kind of numbers.
         bits: Of a weight, without scales; None where layers differ.
+        mixed: The bits of weights where layers differ, ascending; empty where the configuration does not tell.
         group: Weights that share a scale; None where it is a row, or not told.
         activations: Whether activations are quantized too.
-        maker: The program that made it, as the configuration says; empty where it does not.
+        maker: The program that made it, as the files say; empty where they do not.
         calibration: What it was calibrated with, likewise.
+        calibrated: Whether its quantizer looks at data, so that there was a calibration.
         requires: Importable module to installable distribution.
         details: What loading GPTQ needs to know further: how zeros are stored, and whether all are the middle one.
     """
@@ -44,25 +49,29 @@ class Storage:
     activations: bool = False
     maker: str = ""
     calibration: str = ""
+    calibrated: bool = False
+    mixed: tuple[int, ...] = ()
     requires: Mapping[str, str] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
-        """One line for people."""
-        bits = "mixed bits" if self.bits is None else f"{self.bits:g} bits"
+        """One line for people, a stranger's words in it made visible."""
+        among = f" ({', '.join(map(str, self.mixed))})" if self.mixed else ""
+        bits = f"mixed bits{among}" if self.bits is None else f"{self.bits:g} bits"
         group = "" if self.group is None else f" in groups of {self.group}"
         acts = ", activations too" if self.activations else ""
+        not_stated = NOT_STATED if self.calibrated else ""
         made = "; ".join(
             filter(
                 None,
                 [
                     f"made by {self.maker}" if self.maker else "",
-                    f"calibrated with {self.calibration}" if self.calibration else "",
+                    f"calibrated with {self.calibration}" if self.calibration else not_stated,
                 ],
             )
         )
-        return f"{self.title}, {bits}{group}{acts}{f' ({made})' if made else ''}"
+        return visible(f"{self.title}, {bits}{group}{acts}{f' ({made})' if made else ''}")
 
 
 def storage_of(config: Mapping[str, Any], quanto_map: Mapping[str, Any] | None, where: str) -> Storage | None:
@@ -104,17 +113,27 @@ def storage_of(config: Mapping[str, Any], quanto_map: Mapping[str, Any] | None, 
 
 def _maker(fields: Fields) -> str:
     """The program that wrote the checkpoint, where ``meta`` says so."""
-    meta = fields.values.get("meta")
-    named = meta.get("quantizer") if isinstance(meta, dict) else None
+    named = _meta(fields).get("quantizer")
     name = named[0] if isinstance(named, list) and named else named
     return name if isinstance(name, str) and len(name) <= LONGEST else ""
 
 
 def _calibration(fields: Fields) -> str:
-    named = fields.values.get("dataset")
+    named = fields.values.get("dataset") or _meta(fields).get("dataset")
     if isinstance(named, list) and named:
         return f"{len(named)} texts of its maker's"
     return named if isinstance(named, str) and len(named) <= LONGEST else ""
+
+
+def _meta(fields: Fields) -> Mapping[str, Any]:
+    meta = fields.values.get("meta")
+    return meta if isinstance(meta, dict) else {}
+
+
+def _one_or_mixed(bits: Iterable[int]) -> tuple[int | None, tuple[int, ...]]:
+    """The bits that all layers have; where they differ None, and all of them."""
+    found = tuple(sorted(set(bits)))
+    return (found[0], ()) if len(found) == 1 else (None, found)
 
 
 def _gptq(fields: Fields) -> Storage:
@@ -132,6 +151,7 @@ def _gptq(fields: Fields) -> Storage:
         fields.group("group_size"),
         maker=_maker(fields),
         calibration=_calibration(fields),
+        calibrated=True,
         details={"zero_offset": 0 if layout == "gptq_v2" else 1, "symmetric": fields.flag("sym")},
     )
 
@@ -152,6 +172,7 @@ def _awq(fields: Fields) -> Storage:
         fields.group(names[1]),
         maker=_maker(fields),
         calibration=_calibration(fields),
+        calibrated=True,
     )
 
 
@@ -179,21 +200,27 @@ def _compressed_tensors(fields: Fields) -> Storage:
     if groups is None:
         raise fields.wrong("config_groups is missing")
     found: set[tuple[int, int | None]] = set()
-    activations = False
+    activations = static = False
     for group in groups.objects():
         weights = group.object("weights")
         if weights is not None:
             found.add((weights.bits("num_bits"), weights.group("group_size")))
-        activations = activations or group.object("input_activations") is not None
+        inputs = group.object("input_activations")
+        if inputs is not None:
+            activations = True
+            static = static or inputs.values.get("dynamic") is not True  # "local" has a static scale as well
     if not found:
         raise fields.wrong("config_groups quantize no weights")
-    bits, sizes = {each[0] for each in found}, {each[1] for each in found}
+    bits, mixed = _one_or_mixed(each[0] for each in found)
+    sizes = {each[1] for each in found}
     return Storage(
         "compressed-tensors",
         f"compressed-tensors {fields.text('format', 'dense')}",
-        bits.pop() if len(bits) == 1 else None,
+        bits,
         sizes.pop() if len(sizes) == 1 else None,
         activations=activations,
+        calibrated=static,
+        mixed=mixed,
         requires={"compressed_tensors": "compressed-tensors"},
     )
 
@@ -224,11 +251,12 @@ def _quanto(fields: Fields) -> Storage:
         kinds.add(module.text("weights"))
     if not all(re.fullmatch(r"qint[248]|qfloat8(_e4m3fn|_e5m2)?", kind) for kind in kinds):
         raise fields.wrong(f"weights of {shown(sorted(kinds))}")
-    bits = {8 if "8" in kind else int(kind[-1]) for kind in kinds}
+    bits, mixed = _one_or_mixed(8 if "8" in kind else int(kind[-1]) for kind in kinds)
     return Storage(
         "quanto",
         f"quanto {', '.join(sorted(kinds))}",
-        bits.pop() if len(bits) == 1 else None,
+        bits,
+        mixed=mixed,
         requires={"optimum.quanto": "optimum-quanto"},
     )
 
@@ -240,7 +268,9 @@ def _fp8(fields: Fields) -> Storage:
     ):
         raise fields.wrong(f"weight_block_size is {shown(block)}")
     size = f", blocks of {block[0]}x{block[1]}" if block else ""
-    return Storage("fp8", f"FP8{size}", 8)
+    scheme = fields.text("activation_scheme")
+    scales = f", activation scales {scheme}" if scheme else ""
+    return Storage("fp8", f"FP8{size}{scales}", 8, calibrated=scheme == "static")
 
 
 def _mxfp4(fields: Fields) -> Storage:  # noqa: ARG001  (it says nothing more)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from math import inf, nan
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -13,12 +14,14 @@ from typing import Any
 import pytest
 
 from pytest_quantgate.cases.model import Message
+from pytest_quantgate.errors import AuditError
 from pytest_quantgate.generation.completion import Completion, Request
 from pytest_quantgate.generation.offline import Offline
 from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.variants import variant as variants
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import prepare_variant
+from tests.stored_checkpoints import MAKERS
 from tests.tiny_model import CONTEXT, WORDS, build_tiny_model
 
 ROOM = 40
@@ -87,6 +90,7 @@ def test_only_logits_that_are_no_numbers_break_an_answer_off(
     request = Request((Message("user", WORDS[0]),), 4)
     source = resolve_model(str(build_tiny_model(tmp_path / "tiny")))
     offline = Offline(prepare_variant("fp32", source, device="cpu", kernels="vllm"), print)
+    assert offline.audit is None
     kept: dict[str, Completion] = {}
     offline.generate([request], kept.update, SilentProgress())
     offline.close()
@@ -110,3 +114,20 @@ def test_what_it_has_no_memory_for_has_no_answer_and_all_others_have(engine: Eng
         assert (kept[each.digest].finish_reason, kept[each.digest].lasting) == ("unknown", False)
         assert f"vLLM has memory for {ROOM}: spread the model" in str(kept[each.digest].problem)
     assert (kept[too_long.digest].finish_reason, kept[too_long.digest].lasting) == ("context", True)
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_quantized_checkpoint_is_audited_by_its_files_before_vllm_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = build_tiny_model(tmp_path / "tiny")
+    MAKERS["gptq"](plain, tmp_path / "packed")
+    variant = prepare_variant("stored", resolve_model(str(tmp_path / "packed")), device="cpu", kernels="vllm")
+    offline = Offline(variant, print)
+    offline.close()
+    assert offline.audit is not None
+    assert (offline.audit.modules_replaced, offline.audit.modules_total) == (14, 15)
+    assert offline.audit.bits_per_weight == pytest.approx(variant.description.stored_bits)
+    monkeypatch.delattr(sys.modules["vllm"], "LLMEngine")  # asked for, it would be another error
+    with pytest.raises(AuditError, match="variant 'stored': the weights take too many bits, 4 or more: 14 of 15"):
+        Offline(replace(variant, description=replace(variant.description, max_bits=4)), print)

@@ -24,6 +24,7 @@ from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.run import answer
 from pytest_quantgate.generation.shares import Job, Shares, deal
 from pytest_quantgate.variants import device, memory
+from pytest_quantgate.variants.audit import Audit
 from pytest_quantgate.variants.device import Placement, split_devices
 from pytest_quantgate.variants.registry import Entry, entry_of, register, unregister
 from pytest_quantgate.variants.source import resolve_model
@@ -201,6 +202,37 @@ def test_vllm_answers_nothing_from_weights_that_changed(
     with theirs, ours, pytest.raises(ModelError, match="changed since the run began: weights"):
         share._serve(theirs)  # noqa: SLF001  (what a process does)
     assert done == ([] if when == "before" else ["loaded", "closed"])
+
+
+@pytest.mark.parametrize("audit", [Audit(15, 14, 4.5, 400, 1000), None])
+def test_what_vllms_checkpoint_holds_is_told_once_it_is_loaded(
+    audit: Audit | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variant = prepare_variant("fp16", resolve_model(str(build_tiny_model(tmp_path / "tiny"))), device="cpu")
+    variant = replace(variant, placement=replace(variant.placement, kernels="vllm"))
+    found = audit
+
+    class Offline:
+        audit = found
+
+        def __init__(self, *_: object) -> None:
+            """Nothing is loaded."""
+
+        def generate(self, *_: object) -> None:
+            raise EOFError
+
+        def close(self) -> None:
+            """Nothing was started."""
+
+    monkeypatch.setitem(sys.modules, "pytest_quantgate.generation.offline", SimpleNamespace(Offline=Offline))
+    monkeypatch.setattr(share, "prepare_environment", lambda *_: None)
+    ours, theirs = Pipe()
+    ours.send(Job(variant, entry_of("fp16"), 1))
+    ours.send([request("kol")])
+    with theirs, ours:
+        with pytest.raises(EOFError):
+            share._serve(theirs)  # noqa: SLF001  (what a process does)
+        assert [ours.recv() for _ in range(1 + (audit is not None))] == [*([] if audit is None else [audit]), "ready"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ def test_what_the_file_stores_is_described_and_audited(tmp_path: Path) -> None:
     bits = (6 * 4.5 + 6.5625) / 7
     assert variant.summary.startswith("GGUF Q4_K_M: ")
     assert "18 Q4_K, 3 Q6_K tensors" in variant.summary
+    assert variant.summary.endswith(" tensors), made elsewhere; calibration not stated")
     assert variant.description.bits == 4
     assert variant.description.stored_bits == pytest.approx(bits)
     audit = load_variant(variant).audit
@@ -87,6 +89,50 @@ def test_what_the_file_stores_is_described_and_audited(tmp_path: Path) -> None:
     matrices, others = LAYERS * len(MATRICES) * 256 * 256, 2 * 258 * 256
     assert audit.bits_per_weight == pytest.approx((matrices * bits + others * 32) / (matrices + others), rel=1e-4)
     assert audit.memory_bytes == pytest.approx((matrices * bits + others * 32) / 8, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("imatrix", "told"),
+    [
+        (
+            {
+                "file": "/models_out/Small-GGUF/Small.imatrix",
+                "dataset": "/training_dir/calibration_datav3.txt",
+                "entries_count": 224,
+                "chunks_count": 1250,
+            },
+            "calibrated with calibration_datav3.txt (importance matrix: Small.imatrix, 224 entries, 1,250 chunks)",
+        ),
+        ({"dataset": "wiki.train.raw"}, "calibrated with wiki.train.raw"),
+        ({"file": r"C:\out\m.dat"}, "calibrated with an importance matrix (m.dat)"),
+        ({"entries_count": 510}, "calibrated with an importance matrix (510 entries)"),
+        ({"dataset": "a\x1b[2J\u202eb"}, r"calibrated with a\x1b[2J\u202eb"),
+        ({"dataset": f"{'x' * 10_000}.txt"}, f"calibrated with {'x' * 196}.txt"),
+        ({"dataset": "", "file": "/", "entries_count": -1, "chunks_count": "9"}, "calibration not stated"),
+        ({"dataset": 3, "file": 4}, "calibration not stated"),
+        ({}, "calibration not stated"),
+    ],
+)
+def test_what_an_importance_matrix_was_made_of_is_told_and_kept(
+    tmp_path: Path, imatrix: dict[str, str | int], told: str
+) -> None:
+    file = tmp_path / "x.gguf"
+    write_gguf(file, [Kind.Q4_0], gguf.LlamaFileType.MOSTLY_Q4_0, imatrix=imatrix)
+    found = types_in(converted_folder(file, silent, Plain()))
+    assert found is not None
+    assert found.summary == f"GGUF Q4_0: 6.94 bits per weight (9 F32, 21 Q4_0 tensors), made elsewhere; {told}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "stated"),
+    [(Kind.Q8_0, False), (Kind.F16, False), (Kind.Q4_1, True), (Kind.Q6_K, True), (Kind.IQ4_XS, True)],
+)
+def test_what_no_importance_matrix_changes_has_no_calibration_to_state(
+    tmp_path: Path, kind: Kind, *, stated: bool
+) -> None:
+    file = tmp_path / "x.gguf"
+    write_gguf(file, [kind], gguf.LlamaFileType.GUESSED)
+    assert ("calibration not stated" in read_types(file).summary) == stated
 
 
 def test_a_file_of_plain_weights_is_no_quantized_one(tmp_path: Path) -> None:
@@ -131,17 +177,22 @@ class Plain:
         (folder / "weights").write_bytes(source.read_bytes())
 
 
-def test_a_conversion_of_an_earlier_release_gets_the_types_and_is_not_made_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", ["types", "calibration"])
+def test_a_conversion_of_an_earlier_release_gets_the_types_and_is_not_made_again(tmp_path: Path, missing: str) -> None:
     file = tmp_path / "x.gguf"
-    write_gguf(file, [Kind.Q5_0], gguf.LlamaFileType.MOSTLY_Q5_0)
+    write_gguf(file, [Kind.Q5_0], gguf.LlamaFileType.MOSTLY_Q5_0, imatrix={"dataset": "c4"})
     convert = Plain()
     folder = converted_folder(file, silent, convert)
     manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
     expected = types_in(folder)
-    del manifest["types"]
+    assert expected is not None
+    del (manifest if missing == "types" else manifest["types"])[missing]
     (folder / MANIFEST).write_text(json.dumps(manifest))
-    with pytest.raises(ModelError, match="does not say how its tensors were stored"):
-        types_in(folder)
+    if missing == "types":
+        with pytest.raises(ModelError, match="does not say how its tensors were stored"):
+            types_in(folder)
+    else:
+        assert types_in(folder) == replace(expected, calibration="")
     assert converted_folder(file, silent, convert) == folder
     assert convert.count == 1
     assert types_in(folder) == expected

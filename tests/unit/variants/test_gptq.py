@@ -118,6 +118,7 @@ def test_the_checkpoint_is_one_that_is_gated_as_stored_elsewhere(pristine: Path,
     assert config["quant_method"] == "gptq"
     assert (config["bits"], config["group_size"], config["sym"], config["desc_act"]) == (4, 64, True, False)
     stored = loaded(made, "stored")
+    assert "made by pytest-quantgate; calibrated with the Python reference manual" in stored.variant.summary
     assert torch.equal(logits(stored.model), logits(loaded(pristine, SPECS[4]).model))
     assert stored.audit.bits_per_weight == loaded(pristine, SPECS[4]).audit.bits_per_weight
 

@@ -143,3 +143,15 @@ def test_a_hub_model_at_hand_is_found_by_its_commit(pristine: Path, tmp_path: Pa
         check=True,
     )
     assert done.stdout == f"{snapshot} None None\n"
+
+
+def test_a_recipe_comes_with_a_hub_model(pristine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def give(_name: str, *, allow_patterns: list[str], **_: object) -> str:
+        asked.extend(allow_patterns)
+        return str(pristine)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", give)
+    assert resolve_model("org/name").folder == pristine
+    assert "recipe.yaml" in asked

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from pytest_quantgate.errors import ModelError, QuantgateError, SpecError
 from pytest_quantgate.variants import device
+from pytest_quantgate.variants.header_audit import audit_headers
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, prepare_variant
 from tests.stored_checkpoints import MAKERS, mxfp4
@@ -26,14 +27,14 @@ LAYER = "model.layers.0.mlp.down_proj"
 LAYERS = 14
 _GPTQ = "GPTQ, {} bits in groups of 32 (made by gptqmodel:2.2.0; calibrated with c4); as stored"
 SUMMARIES = {
-    "awq": "AWQ, 4 bits in groups of 32; as stored",
+    "awq": "AWQ, 4 bits in groups of 32 (calibration not stated); as stored",
     "bitsandbytes-4bit": "bitsandbytes nf4, 4 bits in groups of 64; as stored",
     "bitsandbytes-8bit": "bitsandbytes LLM.int8(), 8 bits, activations too; as stored",
     "compressed-tensors-W4A16": "compressed-tensors pack-quantized, 4 bits in groups of 32; as stored",
     "compressed-tensors-W8A16": "compressed-tensors pack-quantized, 8 bits in groups of 32; as stored",
     "compressed-tensors-W8A8": "compressed-tensors int-quantized, 8 bits, activations too; as stored",
-    "compressed-tensors-mixed": "compressed-tensors pack-quantized, mixed bits in groups of 32; as stored",
-    "fp8": "FP8, blocks of 32x32, 8 bits; as stored",
+    "compressed-tensors-mixed": "compressed-tensors pack-quantized, mixed bits (4, 8) in groups of 32; as stored",
+    "fp8": "FP8, blocks of 32x32, activation scales dynamic, 8 bits; as stored",
     **dict.fromkeys(("gptq", "gptq-asymmetric", "gptq-named-v2"), _GPTQ.format(4)),
     **{f"gptq-{bits}bit": _GPTQ.format(bits) for bits in (2, 3, 8)},
     **{f"quanto-int{bits}": f"quanto qint{bits}, {bits} bits; as stored" for bits in (2, 4, 8)},
@@ -106,7 +107,7 @@ def edit(folder: Path, **values: Any) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in MAKERS if name != MIXED])
-def test_each_kind_is_described_and_audited_by_what_its_files_hold(loaded: Load, name: str) -> None:
+def test_each_kind_is_described_and_audited_by_what_its_files_hold(made: Make, loaded: Load, name: str) -> None:
     found, bits = loaded(name), BITS[name]
     assert found.variant.summary == SUMMARIES[name]
     assert found.variant.description.bits == bits
@@ -114,6 +115,10 @@ def test_each_kind_is_described_and_audited_by_what_its_files_hold(loaded: Load,
     assert bits < found.audit.bits_per_weight < bits + 1.5
     assert found.audit.bits_per_weight == pytest.approx(found.variant.description.stored_bits)
     assert found.audit.memory_bytes < found.audit.reference_bytes
+    by_headers = audit_headers(made(name), found.variant.description, "stored")
+    assert by_headers is not None
+    if not name.startswith("quanto"):  # its files hold the embedding a second time, as the output head
+        assert by_headers.to_json() == pytest.approx(found.audit.to_json(), rel=1e-3)
 
 
 def test_mixed_bits_are_audited_by_what_each_layer_takes(loaded: Load) -> None:

@@ -17,6 +17,8 @@ GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 128}
 BNB = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
 WEIGHTS = {"num_bits": 4, "group_size": 128, "type": "int"}
 CT = {"quant_method": "compressed-tensors", "config_groups": {"a": {"weights": WEIGHTS, "targets": ["Linear"]}}}
+FP8 = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+UNKNOWN = " (calibration not stated)"
 
 TORCHAO = {"quant_method": "torchao", "quant_type": {"default": {"_type": "Int8DynamicActivationInt4WeightConfig"}}}
 
@@ -25,13 +27,24 @@ def read(value: object, quanto_map: Any = None) -> Any:
     return storage_of({"quantization_config": value}, quanto_map, "m/config.json")
 
 
+def activations(**told: object) -> dict[str, Any]:
+    """A scheme of compressed-tensors that quantizes activations."""
+    return {**CT, "config_groups": {"a": {"weights": WEIGHTS, "input_activations": {"num_bits": 8, **told}}}}
+
+
 @pytest.mark.parametrize(
     ("value", "summary"),
     [
-        (GPTQ, "GPTQ, 4 bits in groups of 128"),
-        ({**GPTQ, "desc_act": True, "group_size": -1}, "GPTQ, act-order, 4 bits"),
+        (GPTQ, f"GPTQ, 4 bits in groups of 128{UNKNOWN}"),
+        ({**GPTQ, "desc_act": True, "group_size": -1}, f"GPTQ, act-order, 4 bits{UNKNOWN}"),
         ({**GPTQ, "dataset": ["x", "y"]}, "GPTQ, 4 bits in groups of 128 (calibrated with 2 texts of its maker's)"),
-        ({"quant_method": "awq", "w_bit": 4, "q_group_size": 64}, "AWQ, 4 bits in groups of 64"),
+        (
+            {**GPTQ, "meta": {"quantizer": ["x:1"], "dataset": "its manual"}},
+            "GPTQ, 4 bits in groups of 128 (made by x:1; calibrated with its manual)",
+        ),
+        ({**GPTQ, "dataset": "c4\x1b[2J\n"}, r"GPTQ, 4 bits in groups of 128 (calibrated with c4\x1b[2J\n)"),
+        ({**GPTQ, "dataset": "x" * 10_000}, f"GPTQ, 4 bits in groups of 128{UNKNOWN}"),
+        ({"quant_method": "awq", "w_bit": 4, "q_group_size": 64}, f"AWQ, 4 bits in groups of 64{UNKNOWN}"),
         (BNB, "bitsandbytes nf4, 4 bits in groups of 64"),
         (
             {**BNB, "bnb_4bit_use_double_quant": True},
@@ -39,7 +52,17 @@ def read(value: object, quanto_map: Any = None) -> Any:
         ),
         ({"load_in_8bit": True}, "bitsandbytes LLM.int8(), 8 bits, activations too"),
         (CT, "compressed-tensors dense, 4 bits in groups of 128"),
-        ({"quant_method": "fp8", "weight_block_size": [128, 128]}, "FP8, blocks of 128x128, 8 bits"),
+        (activations(dynamic=True), "compressed-tensors dense, 4 bits in groups of 128, activations too"),
+        *(
+            (told, f"compressed-tensors dense, 4 bits in groups of 128, activations too{UNKNOWN}")
+            for told in (activations(), activations(dynamic=False), activations(dynamic="local"))
+        ),
+        (FP8, "FP8, blocks of 128x128, 8 bits"),
+        ({**FP8, "activation_scheme": "dynamic"}, "FP8, blocks of 128x128, activation scales dynamic, 8 bits"),
+        (
+            {"quant_method": "fp8", "activation_scheme": "static"},
+            f"FP8, activation scales static, 8 bits{UNKNOWN}",
+        ),
         ({"quant_method": "mxfp4"}, "MXFP4, 4 bits in groups of 32"),
         (TORCHAO, "torchao Int8DynamicActivationInt4Weight, 4 bits, activations too"),
         (
@@ -47,15 +70,24 @@ def read(value: object, quanto_map: Any = None) -> Any:
                 **CT,
                 "config_groups": {
                     "a": {"weights": WEIGHTS},
-                    "b": {"weights": {"num_bits": 8}, "input_activations": {"num_bits": 8}},
+                    "b": {"weights": {"num_bits": 8}, "input_activations": {"num_bits": 8, "dynamic": True}},
                 },
             },
-            "compressed-tensors dense, mixed bits, activations too",
+            "compressed-tensors dense, mixed bits (4, 8), activations too",
+        ),
+        (
+            {**TORCHAO, "quant_type": {"default": {"_type": "ModuleFqnToConfig"}}},
+            "torchao ModuleFqnTo, mixed bits",
         ),
     ],
 )
 def test_quantizer_bits_group_and_calibration_are_told(value: object, summary: str) -> None:
     assert read(value).summary == summary
+
+
+def test_the_bits_of_a_mixture_of_quanto_are_told() -> None:
+    known = {name: {"weights": kind} for name, kind in (("a", "qint8"), ("b", "qint2"), ("c", "qint8"))}
+    assert read(None, known).summary == "quanto qint2, qint8, mixed bits (2, 8)"
 
 
 def test_plain_weights_have_no_storage() -> None:
@@ -94,6 +126,7 @@ def test_plain_weights_have_no_storage() -> None:
         ({**GPTQ, "modules_to_not_convert": ["x" * 1000]}, "more modules, or longer ones"),
         ({"quant_method": "torchao", "quant_type": "int8"}, "quant_type is not an object"),
         ({"quant_method": "fp8", "weight_block_size": "128"}, "weight_block_size"),
+        ({**FP8, "activation_scheme": ["static"]}, "activation_scheme is not a short text"),
     ],
 )
 def test_what_cannot_be_right_is_one_clear_error(value: object, named: str) -> None:
@@ -119,7 +152,17 @@ JSON = st.recursive(
 )
 METHODS = st.sampled_from(["gptq", "awq", "bitsandbytes", "compressed-tensors", "torchao", "fp8", "mxfp4"])
 KEYS = st.sampled_from(
-    ["bits", "group_size", "config_groups", "quant_type", "dataset", "meta", "load_in_8bit", "format"]
+    [
+        "bits",
+        "group_size",
+        "config_groups",
+        "quant_type",
+        "dataset",
+        "meta",
+        "load_in_8bit",
+        "format",
+        "activation_scheme",
+    ]
 )
 
 
