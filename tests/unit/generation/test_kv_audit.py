@@ -88,7 +88,8 @@ def test_a_candidate_that_reads_what_was_not_quantized_is_refused_and_no_answer_
         monkeypatch.setattr(SlotLayer, "write", write_unstored)
     source = resolve_model(str(build_tiny_model(tmp_path / "tiny")))
     variant = prepare_variant(f"fp16+kv:{scheme}", source, device="cpu")
-    asked = [Request((Message("user", " ".join(WORDS[number : number + 4])),), 6) for number in range(3)]
+    tokens = 1 if where == "prompts" else 6  # the first comes of the prompt, without a step
+    asked = [Request((Message("user", " ".join(WORDS[number : number + 4])),), tokens) for number in range(3)]
     with CompletionCache(tmp_path / "cache.sqlite3") as cache:
         with pytest.raises(AuditError, match=rf"^\+kv:{scheme}: the keys that layer 0 reads are not quantized"):
             answer(variant, asked, cache, SilentProgress())
