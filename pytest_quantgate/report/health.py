@@ -86,8 +86,8 @@ def fidelity_words(near: Fidelity) -> str:
 def margin_words(found: Margins) -> str | None:
     """How sure the reference was where the answers part, in words; None without a margin."""
     parted = (("P→F", found.degraded), ("P→P", found.preserved))
-    told = [f"{each.median:.2f} nats in {label}" for label, each in parted if each.median is not None]
-    return f"the reference's median margin where answers part: {' and '.join(told)}" if told else None
+    told = [f"{each.median:.2f} nats ({label})" for label, each in parted if each.median is not None]
+    return f"median margin where answers part {', '.join(told)}" if told else None
 
 
 def health_line(

@@ -95,8 +95,8 @@ def test_the_page_tells_verdicts_intervals_limits_and_reasons() -> None:
 def test_a_gate_says_what_the_answers_look_like_and_how_sure_the_reference_was() -> None:
     told = [text for text in usual().texts["p"] if text.startswith("Answers, ")]
     assert told[0] == (
-        "Answers, fp16→nf4 (no gate judges by these): 4→4 tokens on average, 0→5 cut off, 0→5 do not parse, the "
-        "reference's median margin where answers part: 0.03 nats in P→F."
+        "Answers, fp16→nf4 (no gate judges by these): 4→4 tokens on average, 0→5 cut off, 0→5 do not parse, "
+        "median margin where answers part 0.03 nats (P→F)."
     )
     assert len(told) == 3
     silent = seen(run(("format", [record("format", "one", UNSCORED, UNSCORED)])))

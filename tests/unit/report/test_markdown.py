@@ -191,7 +191,7 @@ def test_floors_controls_and_indicators_are_folded_away() -> None:
     head, _, rest = page.partition("<summary>indicators, and what the verdicts rest on</summary>")
     assert "negative control" in rest
     assert "length ratio" in rest
-    assert "the reference's median margin where answers part: 0.03 nats in P→F" in rest
+    assert "median margin where answers part 0.03 nats" in rest
     assert "noise floor, P→F" not in head
 
 

@@ -228,7 +228,7 @@ def test_the_health_of_the_answers_is_told_beside_the_verdicts() -> None:
     text = plain(run(("format", records)), 200)
     assert (
         "answers, fp16→nf4 (no gate judges by these):\n  format: 4→21 tokens on average, 0→2 cut off, 0→2 loops,"
-        " 0→2 do not parse, the reference's median margin where answers part: 1.50 nats in P→F\n" in text
+        " 0→2 do not parse, median margin where answers part 1.50 nats (P→F)\n" in text
     )
 
 
@@ -238,7 +238,7 @@ def test_how_sure_the_reference_was_where_answers_part_is_told_of_degraded_and_o
     parted = [record("format", "worse", PASSED, FAILED), record("format", "reworded", PASSED, other)]
     text = " ".join(plain(run(("format", [same, *parted]))).split())
 
-    assert "the reference's median margin where answers part: 0.03 nats in P→F and 0.25 nats in P→P" in text
+    assert "median margin where answers part 0.03 nats (P→F), 0.25 nats (P→P)" in text
     assert "median margin" not in plain(run(("format", [same])))
 
 
