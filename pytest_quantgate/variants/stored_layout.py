@@ -33,7 +33,6 @@ _SCALES: Final = {
     "fp8": (".weight_scale_inv|.scale|.qscale_weight",),
     "mxfp4": (".gate_up_proj_scales", ".down_proj_scales"),
 }
-_ANY_BITS = 8  # where layers differ, each tensor tells: packed ones aside, a number of theirs is a byte
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +62,14 @@ def layers_of(storage: Storage, tensors: Iterable[TensorHeader], where: str) -> 
         ModelError: There are none, or one has no scales.
     """
     tensors = tuple(tensors)
-    names = {tensor.name for tensor in tensors}
+    by_name = {tensor.name: tensor for tensor in tensors}
     data = re.compile(_DATA[storage.method])
     weights: dict[str, int] = {}
     for tensor in tensors:
         found = data.fullmatch(tensor.name)
         if found and tensor.dtype not in PLAIN_DTYPES and tensor.nbytes:
-            bits = _ANY_BITS if storage.bits is None else storage.bits
-            weights[found[1]] = weights.get(found[1], 0) + int(tensor.nbytes * 8 / bits)
+            count = _weights_in(tensor, storage, by_name.get(f"{found[1]}.weight_scale"))
+            weights[found[1]] = weights.get(found[1], 0) + count
     stored = dict.fromkeys(weights, 0)
     for tensor in tensors:
         owner = _owner(tensor.name, stored)
@@ -84,13 +83,24 @@ def layers_of(storage: Storage, tensors: Iterable[TensorHeader], where: str) -> 
         )
     for layer in weights:
         for scales in _SCALES[storage.method]:
-            if not any(f"{layer}{each}" in names for each in scales.split("|")):
+            if not any(f"{layer}{each}" in by_name for each in scales.split("|")):
                 raise ModelError(
                     f"weights are missing from the files: {layer}{scales.partition('|')[0]}",
                     where=where,
                     hint="check that no file is left out, or download or copy it again",
                 )
     return tuple(Layer(name, weights[name], stored[name]) for name in sorted(weights))
+
+
+def _weights_in(tensor: TensorHeader, storage: Storage, scales: TensorHeader | None) -> int:
+    """How many weights a tensor holds: by its bits, or where layers differ in these, by their groups."""
+    if storage.bits is not None:
+        return int(tensor.nbytes * 8 / storage.bits)
+    if not tensor.name.endswith("_packed"):
+        return tensor.nbytes  # a number is a byte
+    if storage.group is not None and scales is not None:
+        return scales.count * storage.group
+    return tensor.nbytes * 8 // min(storage.mixed, default=8)  # as many as there can be
 
 
 def _owner(tensor: str, layers: dict[str, int]) -> str | None:

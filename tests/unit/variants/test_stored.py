@@ -127,6 +127,7 @@ def test_mixed_bits_are_audited_by_what_each_layer_takes(loaded: Load) -> None:
     assert found.variant.description.bits is None
     assert found.audit.modules_replaced == LAYERS
     attention, mlp = 64 * (64 + 32 + 32 + 64), 3 * 64 * 128
+    assert found.audit.bits_per_weight == pytest.approx(found.variant.description.stored_bits)
     assert found.audit.bits_per_weight == pytest.approx((8.5 * attention + 4.5 * mlp) / (attention + mlp), rel=0.01)
 
 
