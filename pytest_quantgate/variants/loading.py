@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants.hush import hushed
@@ -130,6 +131,21 @@ def modules_to_skip(spec: VariantSpec, folder: Path) -> list[str] | None:
     covered = {name for name, module in modules.items() if module is head or any(covers(skip, name) for skip in skips)}
     # whole names: not every quantizer of transformers looks for what a layer's name ends in
     return sorted(name for name in covered if name.rpartition(".")[0] not in covered)
+
+
+def layers_to_quantize(model: PreTrainedModel, skips: Collection[str]) -> dict[str, nn.Linear]:
+    """The linear layers of a model but for the output head and what is skipped, by name.
+
+    Args:
+        model: The model; one without weights will do.
+        skips: Names given to ``skip=``.
+    """
+    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module is not head and not any(covers(skip, name) for skip in skips)
+    }
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -12,8 +12,8 @@ from transformers import PreTrainedModel
 from pytest_quantgate.errors import SpecError
 from pytest_quantgate.variants.dense import spread
 from pytest_quantgate.variants.device import Placement
-from pytest_quantgate.variants.loading import cast_parameters, dtype_of
-from pytest_quantgate.variants.modules import check_skips, covers
+from pytest_quantgate.variants.loading import cast_parameters, dtype_of, layers_to_quantize
+from pytest_quantgate.variants.modules import check_skips
 from pytest_quantgate.variants.rounding import Rounded, store_rounded
 from pytest_quantgate.variants.rtn import check_groups
 from pytest_quantgate.variants.spec import VariantSpec
@@ -42,14 +42,8 @@ def round_layers(model: PreTrainedModel, spec: VariantSpec) -> None:
     """
     skips = spec.names("skip")
     bits, group = spec.bits_and_group
-    head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    modules = {name: module for name, module in model.named_modules() if name}
-    check_skips(skips, modules, str(spec))
-    layers = {
-        name: module
-        for name, module in modules.items()
-        if isinstance(module, nn.Linear) and module is not head and not any(covers(skip, name) for skip in skips)
-    }
+    check_skips(skips, [name for name, _ in model.named_modules() if name], str(spec))
+    layers = layers_to_quantize(model, skips)
     check_groups(spec, {name: layer.in_features for name, layer in layers.items()})
     for name, layer in layers.items():
         try:

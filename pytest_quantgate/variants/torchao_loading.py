@@ -15,12 +15,12 @@ from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.loading import (
     cast_parameters,
     dtype_of,
+    layers_to_quantize,
     load_pretrained,
     load_skeleton,
     modules_to_skip,
     quiet,
 )
-from pytest_quantgate.variants.modules import covers
 from pytest_quantgate.variants.spec import VariantSpec
 from pytest_quantgate.variants.torchao import INT4_GROUP, KINDS, check_columns
 from pytest_quantgate.variants.wrapped import inner_bytes
@@ -39,7 +39,8 @@ def load(spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedMod
     """See ``TorchaoBackend.load``."""
     kind = KINDS[spec.scheme or ""]
     if kind.columns > 1:  # the files do not tell the shapes of every model
-        check_columns(spec, _columns(spec, folder))
+        layers = layers_to_quantize(load_skeleton(folder), spec.names("skip"))
+        check_columns(spec, {name: layer.in_features for name, layer in layers.items()})
     config = _CONFIG(_recipe(spec.scheme or ""), modules_to_not_convert=modules_to_skip(spec, folder))
     return load_pretrained(folder, dtype=dtype_of(kind.source), device=placement.device, quantization=config)
 
@@ -58,18 +59,6 @@ def _recipe(scheme: str) -> Any:
         "int8-dynamic": ao.Int8DynamicActivationInt8WeightConfig,
         "float8-dynamic": partial(ao.Float8DynamicActivationFloat8WeightConfig, granularity=ao.PerRow()),
     }[scheme]()
-
-
-def _columns(spec: VariantSpec, folder: Path) -> dict[str, int]:
-    """Columns of each layer that is to be quantized, by name."""
-    skips = spec.names("skip")
-    skeleton: Any = load_skeleton(folder)
-    head = skeleton.get_output_embeddings()
-    return {
-        name: module.in_features
-        for name, module in skeleton.named_modules()
-        if isinstance(module, nn.Linear) and module is not head and not any(covers(skip, name) for skip in skips)
-    }
 
 
 def stored_bytes(module: nn.Module) -> int | None:

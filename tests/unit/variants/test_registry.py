@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from pytest_quantgate.variants.registry import (
     unregister,
     variant_names,
 )
-from pytest_quantgate.variants.spec import parse_spec, split_specs
+from pytest_quantgate.variants.spec import VariantSpec, parse_spec, split_specs
 
 OWN = Entry("pytest_quantgate.variants.plain:BACKEND", {"bits": OptionKind.NAMES})
 
@@ -149,6 +149,17 @@ class Faulty:
 FAULTY = Faulty()
 
 
+def refusal_of(name: str, ask: Callable[[VariantSpec], object]) -> str:
+    """What asking that backend under a name raises."""
+    register(name, Entry(f"{__name__}:FAULTY"))
+    try:
+        with pytest.raises(SpecError) as caught:
+            ask(parse_spec(name))
+    finally:
+        unregister(name)
+    return str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("name", "part"),
     [
@@ -158,13 +169,7 @@ FAULTY = Faulty()
     ],
 )
 def test_a_backend_that_fails_to_describe_is_one_clear_error(name: str, part: str) -> None:
-    register(name, Entry(f"{__name__}:FAULTY"))
-    try:
-        with pytest.raises(SpecError) as caught:
-            describe(parse_spec(name))
-    finally:
-        unregister(name)
-    assert part in str(caught.value)
+    assert part in refusal_of(name, describe)
 
 
 @pytest.mark.parametrize(
@@ -175,10 +180,5 @@ def test_a_backend_that_fails_to_describe_is_one_clear_error(name: str, part: st
     ],
 )
 def test_a_backend_may_refuse_and_when_it_fails_at_that_it_is_one_clear_error(name: str, reason: str) -> None:
-    register(name, Entry(f"{__name__}:FAULTY"))
-    try:
-        with pytest.raises(SpecError) as caught:
-            check_here(parse_spec(name), Path(), Placement("cpu", "float32", "dense"))
-    finally:
-        unregister(name)
-    assert str(caught.value).startswith(reason)
+    told = refusal_of(name, lambda spec: check_here(spec, Path(), Placement("cpu", "float32", "dense")))
+    assert told.startswith(reason)
