@@ -33,12 +33,11 @@ def own_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def run_code(own_tmp: Path) -> Iterator[Run]:
-    """Run code against ``assert True``, with half a second of each; afterwards nothing runs and nothing is left."""
+    """Run code against ``assert True``; afterwards nothing runs and nothing is left."""
     before = set(psutil.Process().children(recursive=True))
 
     def run_one(answer: str, tests: str = "assert True", **more: object) -> Finding:
-        fields: dict[str, object] = {"seconds": 0.5, **more}
-        return run(Job(answer=answer, tests=tests, **fields))  # type: ignore[arg-type]
+        return run(Job(answer=answer, tests=tests, **more))  # type: ignore[arg-type]
 
     yield run_one
     assert set(psutil.Process().children(recursive=True)) <= before

@@ -45,6 +45,18 @@ def test_right_code_passes(run_code: Run) -> None:
         pytest.param(
             "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)", "waited for more than 0.5 s", id="stops itself"
         ),
+    ],
+)
+def test_who_takes_too_long_is_stopped(run_code: Run, answer: str, reason: str) -> None:
+    found = run_code(answer, seconds=0.5)
+    assert found.followed is False
+    assert reason in found.reason
+    assert run_code(ADD, SUM).followed is True
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
         pytest.param("kept = []\nwhile True:\n    kept.append('x' * 10**6)", "more than 256 MB of memory", id="memory"),
         pytest.param("x = 'x' * 10**11", "needed more than 256 MB of memory", id="memory at once"),
         pytest.param("def f():\n    return f()\nf()", "RecursionError: ", id="deep recursion"),
@@ -243,7 +255,7 @@ while True:
     ],
 )
 def test_files_without_a_name_count_as_well(run_code: Run, keep: str, times: int) -> None:
-    found = run_code(REMOVED_AND_KEPT.format(keep=keep, times=times), seconds=2)
+    found = run_code(REMOVED_AND_KEPT.format(keep=keep, times=times))
     assert "wrote more than 16 MB" in found.reason or "no Landlock" in found.reason
 
 
