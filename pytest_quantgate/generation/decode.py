@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 PREFILL_TOKENS = 2048  # tokens of one prefill, padding included; a longer prompt is prefilled alone
+PREFILL_SHARE = 1 / 8  # of the memory for keys and values; where that is little, prefills are shorter
 ADMIT_SHARE = 1 / 8  # share of rows that must be free before decoding is interrupted for a prefill
 WIDE = 1024  # columns from which on attending to them costs more than the linear layers do
 
@@ -72,7 +73,8 @@ class Decoder:
     Args:
         model: A decoder-only model in evaluation mode that keeps keys and values and nothing else.
         stops: Token ids that end an answer.
-        kv_bytes: Memory that keys and values may take; decides how many rows run at a time.
+        kv_bytes: Memory that keys and values may take, those of prompts that are being read included; decides how many
+            rows run at a time.
         note: Told, in one line, what the user should know (memory ran out, the batch was halved).
         schedule: How prompts are batched; its attention is the model's matter.
         kv: How keys and values are quantized, one of ``variants.kv.SCHEMES``; None where they are not.
@@ -156,12 +158,14 @@ class Decoder:
     def _attempt(self, prompts: Sequence[Prompt]) -> Iterator[Step]:
         waiting = queue_of(prompts, self._schedule)
         longest_of_last = list(accumulate((item.prompt.total for item in reversed(waiting)), max))
+        read_of_last = list(accumulate((len(item.prompt.token_ids) + item.shared for item in reversed(waiting)), max))
         prefiller = Prefiller(self._model, self._schedule, self._store)
         rows: list[_Row] = []
         pool: SlotPool | None = None
         while waiting or rows:
             if waiting and pool is not None and len(rows) == pool.rows:
-                self._make_pool_wider(pool, rows, len(waiting), longest_of_last[len(waiting) - 1])
+                last = len(waiting) - 1
+                self._make_pool_wider(pool, rows, len(waiting), longest_of_last[last], read_of_last[last])
             self._rows_in_use = 1 if pool is None else pool.rows
             if pool is not None and rows and not (waiting and _worth_a_prefill(pool, waiting)):
                 yield self._step(pool, rows)
@@ -175,8 +179,7 @@ class Decoder:
             if pool is None:
                 if self._kv is not None:
                     check_stored(self._kv, prefilled.layers[0])
-                longest = max(item.prompt.total for item in (*batch, *waiting))
-                shape = self._shape(prefilled.layers[0], longest, 1, 1 + len(waiting))
+                shape = self._shape(prefilled.layers[0], longest_of_last[-1], read_of_last[-1], 1, 1 + len(waiting))
                 self._rows_in_use = shape[0]
                 pool = SlotPool(prefilled.layers[0], *shape, self._store)
             yield self._admit(pool, rows, batch, prefilled)
@@ -267,24 +270,34 @@ class Decoder:
         ended = self._decided is not None and self._decided(row.prompt.digest, row.token_ids)
         return "decided" if ended else None
 
-    def _shape(self, layers: Sequence[Layer], longest: int, least: int, most: int) -> tuple[int, int]:
-        """Rows and columns of a pool that fits the memory budget."""
+    def _shape(self, layers: Sequence[Layer], longest: int, read: int, least: int, most: int) -> tuple[int, int]:
+        """Rows and columns of a pool that fits the memory budget beside a prefill.
+
+        Args:
+            layers: Keys and values that tell what a column takes.
+            longest: Positions of the longest row.
+            read: Columns of the longest prompt that is still to be read, and of what it shares with others.
+            least: Fewest rows.
+            most: Most rows.
+        """
         capacity = capacity_for(longest)
         per_column = sum(
             (keys.shape[1] * keys.shape[3] + values.shape[1] * values.shape[3]) * keys.element_size()
             for keys, values in layers
         )
-        rows = self._kv_bytes // (per_column * capacity)
+        columns = self._kv_bytes // per_column
+        self._prefill_tokens = max(1, min(self._prefill_tokens, int(columns * PREFILL_SHARE)))
+        rows = (columns - max(self._prefill_tokens, read)) // capacity
         if self._max_rows is not None:
             rows = min(rows, self._max_rows)
         return max(least, min(rows, most)), capacity
 
-    def _make_pool_wider(self, pool: SlotPool, rows: Sequence[_Row], waiting: int, longest: int) -> None:
-        """Once the long prompts are through, their columns serve more rows; ``longest`` of the waiting ones."""
+    def _make_pool_wider(self, pool: SlotPool, rows: Sequence[_Row], waiting: int, longest: int, read: int) -> None:
+        """Once the long prompts are through, their columns serve more rows; ``longest`` and ``read`` of the waiting."""
         longest = max(longest, *(row.prompt.total for row in rows))
         if capacity_for(longest) * 2 <= pool.capacity:
             wanted = len(rows) + waiting
-            shape = self._shape(pool.memory(), longest, pool.rows, max(wanted, pool.rows))
+            shape = self._shape(pool.memory(), longest, read, pool.rows, max(wanted, pool.rows))
             if shape[0] > pool.rows:
                 self._rows_in_use = shape[0]
                 pool.resize(*shape)

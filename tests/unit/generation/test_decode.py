@@ -153,6 +153,34 @@ def test_key_value_memory_keeps_to_its_budget(model: PreTrainedModel, monkeypatc
     assert max(held) * layers_and_sides <= 1 << 21
 
 
+def test_keys_and_values_of_what_is_being_read_are_within_the_budget(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools: weakref.WeakSet[SlotPool] = weakref.WeakSet()
+    held: list[int] = []
+    make, prefill = SlotPool.__init__, Prefiller.prefill
+
+    def made(pool: SlotPool, *arguments: Any) -> None:
+        make(pool, *arguments)
+        pools.add(pool)
+
+    def counted(prefiller: Prefiller, batch: Sequence[Waiting]) -> Prefilled:
+        read = batch[0].shared + sum(len(item.prompt.token_ids) for item in batch)
+        held.append(read + sum(pool.rows * pool.capacity for pool in pools))
+        return prefill(prefiller, batch)
+
+    monkeypatch.setattr(SlotPool, "__init__", made)
+    monkeypatch.setattr(Prefiller, "prefill", counted)
+    begun = tuple(4 + n % 50 for n in range(200))
+    prompts = [Prompt(f"about one text {n}", (*begun, 4 + n, 9), 2 + n % 3) for n in range(12)]
+    prompts += [Prompt(str(n), tuple(range(4, 20 + n % 3)), 2) for n in range(60)]
+    budget = 2048
+    a_column = 2 * model.config.num_hidden_layers * model.config.num_key_value_heads * model.config.head_dim * 4
+    decode(model, prompts, kv_bytes=budget * a_column)
+    assert max(held) <= budget
+    assert max(held) > budget / 2  # it is made use of
+
+
 def test_memory_of_keys_and_values_goes_with_the_last_answer(
     model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
