@@ -12,6 +12,7 @@ import pytest
 from pytest_quantgate.cases.load import load_slice
 from pytest_quantgate.errors import Problem, SliceError
 from pytest_quantgate.plugin.files import seen_from
+from pytest_quantgate.report.reading import no_cycle_search
 
 if TYPE_CHECKING:
     from pytest_quantgate.cases.model import Case, Slice
@@ -119,13 +120,14 @@ class SliceBook:
         except (OSError, RuntimeError, ValueError):  # no path, or links in a circle; reading it tells
             key = path
         if key not in self._by_file:
-            loaded = load_slice(
-                path,
-                self.registry,
-                shown=shown or seen_from(self._config.invocation_params.dir, path),
-                count_tokens=self._count_tokens,
-                sources=self.sources,
-            )
+            with no_cycle_search():
+                loaded = load_slice(
+                    path,
+                    self.registry,
+                    shown=shown or seen_from(self._config.invocation_params.dir, path),
+                    count_tokens=self._count_tokens,
+                    sources=self.sources,
+                )
             self._refuse_duplicate(loaded, key)
             self._by_file[key] = loaded
             self._by_name[loaded.name] = (key, loaded)

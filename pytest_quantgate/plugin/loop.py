@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,6 +39,7 @@ class Loop:
         if not run.tally.wanted:
             return (yield)
         session.testscollected += run.answer()  # a gate is one more result; progress ends at 100%
+        _keep_for_good()
         try:
             result = yield
         except (session.Failed, session.Interrupted):  # -x and the like; Ctrl-C passes by
@@ -44,3 +47,12 @@ class Loop:
             raise
         run.conclude()
         return result
+
+
+def _keep_for_good() -> None:
+    """Take cases and answers out of the search for garbage: they stay until the end, and searching them takes long.
+
+    Not where a model was loaded: its memory must come back, and such a run has not a second to lose.
+    """
+    if "torch" not in sys.modules:
+        gc.freeze()

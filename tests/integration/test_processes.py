@@ -56,6 +56,15 @@ def test_a_process_that_ends_looks_for_no_more_garbage(lab: Lab) -> None:
     assert done.stdout.splitlines()[-1] == "frozen True", done.stdout + done.stderr
 
 
+@pytest.mark.usefixtures("empty_cache")
+def test_what_stays_is_not_searched_for_garbage_unless_a_model_was_loaded(lab: Lab) -> None:
+    lab.write("words", lab.many(2))
+    lab.pytester.makeconftest("import gc\ndef pytest_runtest_setup(): print('frozen', gc.get_freeze_count() > 0)")
+    first, cached = run(lab, "-s"), run(lab, "-s")
+    assert ("frozen False" in first.stdout, "frozen True" in first.stdout) == (True, False), first.stdout + first.stderr
+    assert ("frozen False" in cached.stdout, "frozen True" in cached.stdout) == (False, True), cached.stdout
+
+
 def test_a_killed_run_loses_at_most_what_was_in_flight(lab: Lab, empty_cache: Path) -> None:
     lab.write("words", lab.of_many_lengths(40))
     conftest = lab.pytester.makeconftest(KILL)
