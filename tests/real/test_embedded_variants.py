@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_quantgate.variants.source import resolve_model
-from pytest_quantgate.variants.variant import load_variant, prepare_variant
+from pytest_quantgate.variants.variant import LoadedModel, load_variant, prepare_variant
 
 pytestmark = pytest.mark.embedded
 
@@ -37,13 +38,19 @@ def divergence() -> Divergence:
 
 
 def _distributions(spec: str) -> tuple[Any, float]:
+    loaded = _loaded(spec)
+    return _distribution(loaded.model, loaded.tokenizer), loaded.audit.bits_per_weight
+
+
+def _loaded(spec: str) -> LoadedModel:
+    return load_variant(prepare_variant(spec, resolve_model("smollm2"), device="cpu"))
+
+
+def _distribution(model: Any, tokenizer: Any) -> Any:
     import torch
 
-    loaded = load_variant(prepare_variant(spec, resolve_model("smollm2"), device="cpu"))
-    model: Any = loaded.model
     with torch.inference_mode():
-        logits = model(**loaded.tokenizer(TEXT, return_tensors="pt")).logits[0]
-    return logits.log_softmax(-1), loaded.audit.bits_per_weight
+        return model(**tokenizer(TEXT, return_tensors="pt")).logits[0].log_softmax(-1)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +59,7 @@ def _distributions(spec: str) -> tuple[Any, float]:
         ("rtn:8bit", "rtn:4bit", "rtn:2bit"),
         ("quanto:int8", "quanto:int2"),
         ("torchao:int8", "torchao:float8"),
+        ("rtn:8bit", "mix:mlp=rtn:8bit;*=rtn:4bit", "rtn:4bit"),
     ],
     ids=lambda family: str(family[0]),
 )
@@ -67,3 +75,21 @@ def test_fewer_bits_are_farther_from_the_reference(divergence: Divergence, famil
 def test_the_grid_that_the_weights_lie_on_is_found_again(divergence: Divergence) -> None:
     """The package carries them as 4-bit integers with a step and a least value for 32 of them."""
     assert divergence("rtn:4bit-g32")[0] < 1e-4 < divergence("rtn:4bit")[0]
+
+
+def test_an_adapter_is_what_peft_makes_of_it(divergence: Divergence, tmp_path: Path) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(0)
+    plain = _loaded("fp16")
+    adapted = get_peft_model(plain.model, LoraConfig(target_modules=["q_proj", "down_proj"], task_type="CAUSAL_LM"))
+    for name, parameter in adapted.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(parameter, std=0.02)
+    adapted.save_pretrained(str(tmp_path))
+    expected = _distribution(adapted.eval(), plain.tokenizer)
+    found, bits = _distributions(f"fp16+lora:{tmp_path}")
+    assert bits == 16
+    assert torch.allclose(found, expected, atol=2e-3)
+    assert divergence(f"fp16+lora:{tmp_path}")[0] > 0.01
