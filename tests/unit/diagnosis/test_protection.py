@@ -123,6 +123,16 @@ def test_a_long_mix_is_a_file_where_a_spec_can_name_it(tmp_path: Path) -> None:
     assert file_of(short, folder) == (short, None)
 
 
+def test_layers_of_another_model_stay_those_of_that_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "made").mkdir()
+    mix = spec_of("mix:v_proj=int8;*=(stored@made)", of("layers.0"), FP16)
+    assert mix == "mix:layers.0=fp16;v_proj=int8;*=(stored@made)"
+    path = tmp_path / "repairs" / "mix.json"
+    write_mix(mix, path)
+    assert map_of(parse_spec(f"mix:{path}")).models == (str(tmp_path / "made"),)
+
+
 def test_what_was_quantized_elsewhere_cannot_be_protected() -> None:
     assert "elsewhere" in (why_not(parse_spec("stored@model.gguf")) or "")
     assert "server" in (why_not(parse_spec("http://localhost:8000/v1#name")) or "")
