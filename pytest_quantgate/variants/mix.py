@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.errors import ModelError, SpecError
-from pytest_quantgate.variants.checkpoint import read_tensors
+from pytest_quantgate.variants.checkpoint import check_folder, read_tensors
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.headers import TensorHeader
 from pytest_quantgate.variants.identity import contents, third_party
@@ -67,7 +67,7 @@ class MixBackend:
 
         Raises:
             SpecError: One of them does, or its own model is not of the same architecture and shapes.
-            ModelError: A checkpoint cannot be read.
+            ModelError: A checkpoint cannot be read, or is refused.
         """
         rules = map_of(spec)
         layers = _layers_of(read_tensors(folder), rules, f"variant {str(spec)!r}")
@@ -75,6 +75,7 @@ class MixBackend:
             own = folder_of(each, folder)
             with blamed(each, spec):
                 if each.model is not None:
+                    check_folder(own)
                     refuse_quantized(each, own)
                     check_files(each, own, folder, [] if layers is None else layers.names(each))
                 check_here(each, own, placement_of(describe(each, own), placement))

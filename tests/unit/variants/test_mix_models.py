@@ -233,6 +233,12 @@ def test_what_is_quantized_already_is_not_quantized_again(pristine: Path, made: 
         prepared(folder, "mix:layers.0=fp16")
 
 
+def test_the_folder_of_a_part_is_checked_as_any(pristine: Path, folder: Path) -> None:
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match="this folder also holds an adapter"):
+        prepared(pristine, f"mix:down_proj=(nf4@{folder})")
+
+
 def test_a_model_in_the_middle_of_a_map_is_told(pristine: Path) -> None:
     error = refused(pristine, "mix:down_proj=nf4@other;*=int8")
     assert error.what == "the model of the whole stands behind the whole map, and not in the middle of it"
