@@ -10,6 +10,7 @@ from typing import Any
 import gguf
 import pytest
 from gguf import GGMLQuantizationType as Kind
+from safetensors.torch import load_file, save_file
 
 from pytest_quantgate.cli import main
 from pytest_quantgate.commands import rerun
@@ -72,8 +73,9 @@ def test_layers_of_a_checkpoint_made_elsewhere_stand_among_plain_ones(lab: Lab, 
     assert "stored@maps/made: GPTQ, 4 bits in groups of 32" in filed["summary"]
     assert filed["identity"] == spelled["identity"]
     assert (filed["generated"], spelled["generated"]) == (4, 0)
-    weights = made / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
+    tensors = load_file(made / "model.safetensors")
+    tensors["model.layers.1.mlp.down_proj.scales"] *= 2
+    save_file(tensors, made / "model.safetensors", {"format": "pt"})
     again = lab.run("--quant-report-json=run.json", candidates=("mix:maps/mix.json", inline))
     assert again.ret == pytest.ExitCode.OK
     assert [each["generated"] for each in written(lab)["candidates"]] == [4, 0]
