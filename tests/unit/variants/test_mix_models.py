@@ -187,6 +187,17 @@ def test_a_part_is_known_by_what_its_model_holds_and_not_by_its_name(
         load_variant(variant)
 
 
+def test_a_part_of_the_hub_is_known_by_its_commit(
+    pristine: Path, made: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshot = tmp_path / ("12ab" * 10)
+    snapshot.symlink_to(made("gptq"))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, local_files_only, **__: str(snapshot))
+    variant = prepared(pristine, "mix:*=(stored@org/name)")
+    assert variant.identity.fields["stored@1 weights"] == f"org/name@{snapshot.name}"
+    assert load_variant(variant).audit.modules_replaced == LAYERS
+
+
 def test_models_of_parts_are_not_taken_for_one_another(pristine: Path, made: Make) -> None:
     four, eight = (f"(stored@{made(kind)})" for kind in ("gptq", "gptq-8bit"))
     one, two = (prepared(pristine, f"mix:mlp={a};*={b}").identity for a, b in ((four, eight), (eight, four)))
