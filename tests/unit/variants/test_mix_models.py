@@ -192,7 +192,12 @@ def test_a_part_of_the_hub_is_known_by_its_commit(
 ) -> None:
     snapshot = tmp_path / ("12ab" * 10)
     snapshot.symlink_to(made("gptq"))
-    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, local_files_only, **__: str(snapshot))
+
+    def give(_name: str, *, local_files_only: bool, **_: object) -> str:
+        assert local_files_only  # nothing is downloaded to describe or to load
+        return str(snapshot)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", give)
     variant = prepared(pristine, "mix:*=(stored@org/name)")
     assert variant.identity.fields["stored@1 weights"] == f"org/name@{snapshot.name}"
     assert load_variant(variant).audit.modules_replaced == LAYERS
