@@ -157,12 +157,16 @@ def variant_of(report: RunReport, spec: str, note: Callable[[str], None]) -> Var
         QuantgateError: The variant cannot be had here.
     """
     from pytest_quantgate.variants.device import VLLM
+    from pytest_quantgate.variants.mix import models_in
+    from pytest_quantgate.variants.spec import parse_spec
     from pytest_quantgate.variants.variant import prepare_variant
 
     record = record_of(report, spec)
     # what vLLM ran is looked into as transformers runs it
     known = {} if record.identity.get("kernels") == VLLM else record.identity
     source = _source(record.model or report.model, None if record.model else report.revision, note)
+    for part in models_in(parse_spec(spec)):
+        _source(part, None, note)
     return prepare_variant(
         spec,
         source,

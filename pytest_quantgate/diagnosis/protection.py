@@ -15,10 +15,11 @@ from typing import Final
 
 from pytest_quantgate.files import write_bytes
 from pytest_quantgate.variants.audit import Audit
-from pytest_quantgate.variants.mix import FP16, map_of
+from pytest_quantgate.variants.mix import FP16, map_of, own_model
 from pytest_quantgate.variants.mix_map import MixMap
 from pytest_quantgate.variants.modules import covers, matches
 from pytest_quantgate.variants.registry import OptionKind, backend_of, describe, entry_of
+from pytest_quantgate.variants.source import from_anywhere
 from pytest_quantgate.variants.spec import MIX, VariantSpec, parse_spec
 from pytest_quantgate.variants.stored import NAME as STORED
 
@@ -89,7 +90,8 @@ def stored_of(spec: VariantSpec, weights: Mapping[str, int], head: str, audit: A
         audit: What was found when the candidate was loaded.
     """
     specs = _specs(_rules(spec), weights, head)
-    described = {each: describe(each) for each in set(specs.values())}
+    own = {each: own_model(each) for each in set(specs.values())}
+    described = {each: describe(each, None if model is None else model.folder) for each, model in own.items()}
     quantized = {name for name, each in specs.items() if each.name == STORED or described[each].max_bits is not None}
     nominal = {name: described[each].stored_bits for name, each in specs.items()}
     said = sum(weights[name] * nominal[name] for name in quantized)
@@ -244,5 +246,10 @@ def _skips_alike(spec: VariantSpec) -> bool:
 
 
 def _text(spec: VariantSpec) -> bytes:
-    """A mix as a file says it."""
-    return (json.dumps({pattern: str(each) for pattern, each in map_of(spec).rules}, indent=1) + "\n").encode()
+    """A mix as a file says it, which may be read from any folder."""
+    rules = {pattern: str(_from_anywhere(each)) for pattern, each in map_of(spec).rules}
+    return (json.dumps(rules, indent=1) + "\n").encode()
+
+
+def _from_anywhere(part: VariantSpec) -> VariantSpec:
+    return part if part.model is None else replace(part, model=from_anywhere(part.model))

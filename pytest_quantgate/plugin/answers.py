@@ -103,6 +103,7 @@ class AnswerBook:
         self._cases: dict[str, dict[tuple[str, str], Case]] = {}
         self._outcomes: dict[tuple[str, str, str], Outcome] = {}
         self._sources: dict[str, ModelSource] = {}
+        self._asked_models: set[str] = set()
         self._of_this_run: dict[str, RunCache] = {}
         self.variants: dict[str, Variant | ServedVariant] = {}
         self.answers: dict[str, Answers] = {}
@@ -197,6 +198,7 @@ class AnswerBook:
                     return  # nobody can be compared
 
     def _prepared(self, spec: str, device: str, note: Callable[[str], None]) -> Variant | ServedVariant:
+        from pytest_quantgate.variants.mix import models_in
         from pytest_quantgate.variants.served import ServedVariant, prepare_served, serve_another_way
         from pytest_quantgate.variants.spec import parse_spec
         from pytest_quantgate.variants.variant import prepare_variant, run_another_way
@@ -211,19 +213,28 @@ class AnswerBook:
         if parsed.served:
             return prepare_served(spec)
         source = self._source(parsed.model or options.model, note)
+        for part in models_in(parsed):
+            self._found(part, note)
         return prepare_variant(
             spec, source, device=device, compute_dtype=options.compute_dtype, kernels=options.kernels
         )
 
     def _source(self, model: str, note: Callable[[str], None]) -> ModelSource:
-        """A model, found once."""
+        """A model that is asked; of one without a chat template that is told once."""
         from pytest_quantgate.variants.checkpoint import chat_template_text
+
+        source = self._found(model, note)
+        if model not in self._asked_models and not chat_template_text(source.folder):
+            note(f"{model} {NO_TEMPLATE}")
+        self._asked_models.add(model)
+        return source
+
+    def _found(self, model: str, note: Callable[[str], None]) -> ModelSource:
+        """A model, found once."""
         from pytest_quantgate.variants.source import resolve_model
 
         if model not in self._sources:
             self._sources[model] = resolve_model(model, note=note)
-            if not chat_template_text(self._sources[model].folder):
-                note(f"{model} {NO_TEMPLATE}")
         return self._sources[model]
 
     def _cache(self, spec: str, cache: CompletionCache) -> CompletionCache | RunCache:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 
 from pytest_quantgate.golden.model import REFERENCE
 from pytest_quantgate.plugin import values
-from pytest_quantgate.plugin.files import is_there
 from pytest_quantgate.plugin.options import Inconclusive, Only, Options
 from pytest_quantgate.plugin.settings import SETTINGS
 
@@ -233,17 +231,13 @@ def _controls(config: pytest.Config, reference: str, candidates: tuple[str, ...]
 
 def _model(config: pytest.Config, key: str) -> str | None:
     """The model that an option names; a relative path in the ini file is seen from the ini file."""
-    from pytest_quantgate.variants.embedded import EMBEDDED
-
     text = values.text(config, key)
-    if text is None or config.getoption(key) is not None or config.inipath is None or text in EMBEDDED:
+    if text is None or config.getoption(key) is not None or config.inipath is None:
         return text
+    from pytest_quantgate.variants.source import seen_from
+
     folder = config.inipath.parent
-    if folder == config.invocation_params.dir or text.startswith("~"):
-        return text
-    path = folder / text
-    is_path = text.startswith(".") or text.lower().endswith(".gguf") or is_there(path)
-    return os.path.normpath(path) if is_path else text
+    return text if folder == config.invocation_params.dir else seen_from(folder, text)
 
 
 def _reanchor(config: pytest.Config) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -86,19 +86,27 @@ def _cuda_of(folder: Path) -> int:
     return 0
 
 
+def _driver_tells(ask: Callable[[ctypes.CDLL], object]) -> bool:
+    """Whether there is a driver, and all that it is asked succeeds.
+
+    Args:
+        ask: Calls it, and gives what its calls do: 0 for success.
+    """
+    try:
+        driver = ctypes.CDLL(_DRIVER)
+        return not (driver.cuInit(0) or ask(driver))
+    except (OSError, AttributeError):  # no driver, or something else under its name
+        return False
+
+
 def _driver_facts() -> tuple[int, int]:
     """Devices that the driver reports, and the newest major version of CUDA that it runs; zeros without a driver."""
     count, version = ctypes.c_int(0), ctypes.c_int(0)
-    try:
-        driver = ctypes.CDLL(_DRIVER)
-        failed = (
-            driver.cuInit(0)
-            or driver.cuDeviceGetCount(ctypes.byref(count))
-            or driver.cuDriverGetVersion(ctypes.byref(version))
-        )
-    except (OSError, AttributeError):  # no driver, or something else under its name
-        return 0, 0
-    return (0, 0) if failed else (count.value, version.value // 1000)
+
+    def ask(driver: ctypes.CDLL) -> object:
+        return driver.cuDeviceGetCount(ctypes.byref(count)) or driver.cuDriverGetVersion(ctypes.byref(version))
+
+    return (count.value, version.value // 1000) if _driver_tells(ask) else (0, 0)
 
 
 def hardware_of(placement: Placement) -> str:
@@ -117,16 +125,11 @@ def _gpu_name(index: int) -> str:
     """The name that the driver gives a device, such as ``NVIDIA H100 80GB HBM3``."""
     device = ctypes.c_int(0)
     name = ctypes.create_string_buffer(_NAME_BYTES)
-    try:
-        driver = ctypes.CDLL(_DRIVER)
-        failed = (
-            driver.cuInit(0)
-            or driver.cuDeviceGet(ctypes.byref(device), index)
-            or driver.cuDeviceGetName(name, _NAME_BYTES, device)
-        )
-    except (OSError, AttributeError):  # as above
-        return _UNKNOWN
-    return _UNKNOWN if failed else name.value.decode(errors="replace")
+
+    def ask(driver: ctypes.CDLL) -> object:
+        return driver.cuDeviceGet(ctypes.byref(device), index) or driver.cuDeviceGetName(name, _NAME_BYTES, device)
+
+    return name.value.decode(errors="replace") if _driver_tells(ask) else _UNKNOWN
 
 
 def compute_capability(device: str) -> tuple[int, int] | None:
@@ -135,17 +138,16 @@ def compute_capability(device: str) -> tuple[int, int] | None:
     Args:
         device: ``cuda:N``.
     """
-    handle, value = ctypes.c_int(0), ctypes.c_int(0)
-    found = []
-    try:
-        driver = ctypes.CDLL(_DRIVER)
-        failed = driver.cuInit(0) or driver.cuDeviceGet(ctypes.byref(handle), int(device.partition(":")[2]))
-        for attribute in _CAPABILITY:
-            failed = failed or driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, handle)
-            found.append(value.value)
-    except (OSError, AttributeError):  # as above
-        return None
-    return None if failed else (found[0], found[1])
+    handle, major, minor = ctypes.c_int(0), ctypes.c_int(0), ctypes.c_int(0)
+    index = int(device.partition(":")[2])
+
+    def ask(driver: ctypes.CDLL) -> object:
+        return driver.cuDeviceGet(ctypes.byref(handle), index) or any(
+            driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, handle)
+            for value, attribute in zip((major, minor), _CAPABILITY, strict=True)
+        )
+
+    return (major.value, minor.value) if _driver_tells(ask) else None
 
 
 def _processor_name() -> str:

@@ -1,26 +1,32 @@
 """``mix:FILE`` and ``mix:PATTERN=SPEC;PATTERN=SPEC``: each linear layer at the precision of the spec that names it.
 
 The model is loaded as ``fp16``; then each spec's backend loads its own, from which the layers that the map gives to it
-are moved over. Every layer is so exactly what its spec alone would make of it, whatever the backend.
+are moved over. Every layer is so exactly what its spec alone would make of it, whatever the backend. A spec may name a
+model of its own, which is then loaded; whatever is no linear layer, and the tokenizer, are those of the whole.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pytest_quantgate.errors import SpecError
-from pytest_quantgate.variants.checkpoint import read_tensors
+from pytest_quantgate.errors import ModelError, SpecError
+from pytest_quantgate.variants.checkpoint import check_folder, read_tensors
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.headers import TensorHeader
-from pytest_quantgate.variants.identity import third_party
+from pytest_quantgate.variants.identity import contents, third_party
+from pytest_quantgate.variants.mix_fit import check_files
 from pytest_quantgate.variants.mix_map import MixMap, read_map
 from pytest_quantgate.variants.modules import EMBEDDING, HEAD, modules_of
 from pytest_quantgate.variants.registry import Description, backend_of, check_here, describe, entry_of
+from pytest_quantgate.variants.source import ModelSource, model_at_hand
 from pytest_quantgate.variants.spec import MIX, VariantSpec
+from pytest_quantgate.variants.stored import NAME as STORED
+from pytest_quantgate.variants.stored import refuse_quantized
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,29 +58,35 @@ class MixBackend:
         Raises:
             SpecError: As for ``describe``; or a pattern matches no linear layer.
             FileError: As for ``describe``.
-            ModelError: The checkpoint cannot be read.
+            ModelError: The checkpoint, or that of a part, cannot be read or is not on this machine.
         """
         return _describe(spec, folder)
 
     def check(self, spec: VariantSpec, folder: Path, placement: Placement) -> None:
-        """Has each part refuse what it cannot load here; each loads the whole model.
+        """Has each part refuse what it cannot load here; each loads the whole model, or its own.
 
         Raises:
-            SpecError: One of them does.
-            ModelError: The checkpoint cannot be read.
+            SpecError: One of them does, or its own model is not of the same architecture and shapes.
+            ModelError: A checkpoint cannot be read, or is refused.
         """
-        for each in map_of(spec).specs:
-            try:
-                check_here(each, folder, placement_of(describe(each, folder), placement))
-            except SpecError as error:
-                raise SpecError(f"{each}: {error.what}", where=f"variant {str(spec)!r}", hint=error.hint) from error
+        rules = map_of(spec)
+        layers = _layers_of(read_tensors(folder), rules, f"variant {str(spec)!r}")
+        for each in rules.specs:
+            own = folder_of(each, folder)
+            with blamed(each, spec):
+                if each.model is not None:
+                    check_folder(own)
+                    refuse_quantized(each, own)
+                    check_files(each, own, folder, [] if layers is None else layers.names(each))
+                check_here(each, own, placement_of(describe(each, own), placement))
 
     def make(self, spec: VariantSpec, folder: Path, placement: Placement, note: Callable[[str], None]) -> None:
         """Has the parts made that are made once."""
         for each in map_of(spec).specs:
             make = getattr(backend_of(each.name), "make", None)
             if make is not None:
-                make(each, folder, placement_of(describe(each, folder), placement), note)
+                own = folder_of(each, folder)
+                make(each, own, placement_of(describe(each, own), placement), note)
 
     def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
         """Loads the fp16 weights and moves the layers of each spec over.
@@ -119,9 +131,70 @@ def map_of(spec: VariantSpec) -> MixMap:
     """
     if spec.model is not None and ";" in spec.model:
         raise SpecError(
-            "another model cannot be part of a mix", where=f"variant {str(spec)!r}", hint="@MODEL stands behind it"
+            "the model of the whole stands behind the whole map, and not in the middle of it",
+            where=f"variant {str(spec)!r}",
+            hint="write a part that has a model of its own between parentheses, down_proj=(stored@MODEL), or the map "
+            "into a file",
         )
     return read_map(spec.scheme or "")
+
+
+def models_in(spec: VariantSpec) -> tuple[str, ...]:
+    """The models that parts of a mix name as their own; none of another variant.
+
+    Whoever finds the model of a variant finds these too, with ``resolve_model``: they are looked for here, and neither
+    downloaded nor converted.
+
+    Raises:
+        SpecError: As for ``map_of``.
+        FileError: As for ``map_of``.
+    """
+    return map_of(spec).models if spec.name == MIX else ()
+
+
+def own_model(part: VariantSpec) -> ModelSource | None:
+    """The model of its own that a part is made of; None where it has none.
+
+    Raises:
+        ModelError: It is not on this machine, or damaged.
+    """
+    if part.model is None:
+        return None
+    found = model_at_hand(part.model)
+    if found is None:
+        raise ModelError(
+            f"the model of a part of a mix, {part}, is not on this machine",
+            where=part.model,
+            hint="check the name; a run with pytest downloads or converts it first",
+        )
+    return found
+
+
+def folder_of(part: VariantSpec, folder: Path) -> Path:
+    """The checkpoint that a part is made of.
+
+    Args:
+        part: A spec of a map.
+        folder: The checkpoint of the whole.
+
+    Raises:
+        ModelError: As for ``own_model``.
+    """
+    own = own_model(part)
+    return folder if own is None else own.folder
+
+
+@contextmanager
+def blamed(part: VariantSpec, spec: VariantSpec) -> Iterator[None]:
+    """Has an error that a part gives name the part, and the mix.
+
+    Raises:
+        SpecError: The same.
+    """
+    try:
+        yield
+    except SpecError as error:
+        raise SpecError(f"{part}: {error.what}", where=f"variant {str(spec)!r}", hint=error.hint) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +211,10 @@ class _Layers:
     specs: Mapping[str, VariantSpec]
     others: int
 
+    def names(self, spec: VariantSpec) -> list[str]:
+        """The layers of a spec."""
+        return [name for name, each in self.specs.items() if each == spec]
+
     def of(self, *specs: VariantSpec) -> int:
         """Number of weights in the layers of some specs."""
         return sum(weights for name, weights in self.weights.items() if self.specs[name] in specs)
@@ -151,18 +228,21 @@ class _Layers:
 
 def _describe(spec: VariantSpec, folder: Path | None) -> Description:
     rules = map_of(spec)
-    parts = {each: describe(each, folder) for each in dict.fromkeys((*rules.specs, FP16))}
+    every = dict.fromkeys((*rules.specs, FP16))
+    parts = {each: describe(each, None if folder is None else folder_of(each, folder)) for each in every}
     quantizing = {each: part for each, part in parts.items() if part.max_bits is not None}
     dtypes = {part.cuda_dtype for part in quantizing.values()}
+    elsewhere = [f"{each}: {part.summary}" for each, part in parts.items() if each.name == STORED and each.model]
+    patterns = ", ".join(f"{pattern} {each}" for pattern, each in rules.rules)
     general = Description(
-        summary=f"mixed: {', '.join(f'{pattern} {each}' for pattern, each in rules.rules)}, all else fp16",
+        summary="; ".join([f"mixed: {patterns}, all else fp16", *elsewhere]),
         stored_bits=max((part.stored_bits for part in quantizing.values()), default=_FP16_BITS),
         max_bits=max((part.max_bits or 0 for part in quantizing.values()), default=None),
         cuda_dtype=dtypes.pop() if len(dtypes) == 1 else parts[FP16].cuda_dtype,
         dense=any(part.dense for part in quantizing.values()),
         native=any(part.native for part in quantizing.values()) or not quantizing,
         skipped=_UNKNOWN,
-        identity=_identity(spec, rules, parts),
+        identity=_identity(spec, rules, parts, found=folder is not None),
         requires=_requires(parts),
         native_requires={module: name for part in parts.values() for module, name in part.native_requires.items()},
     )
@@ -172,13 +252,14 @@ def _describe(spec: VariantSpec, folder: Path | None) -> Description:
     counts = Counter(layers.specs.values())
     told = ", ".join(f"{count:,} {each}" for each, count in counts.items())
     bits = layers.mean({each: part.bits for each, part in parts.items()})
+    unknown = any(part.bits is None for part in quantizing.values())  # a checkpoint of mixed bits
     return replace(
         general,
-        summary=f"mixed: of {len(layers.weights):,} linear layers {told}",
+        summary="; ".join([f"mixed: of {len(layers.weights):,} linear layers {told}", *elsewhere]),
         stored_bits=layers.mean({each: part.stored_bits for each, part in quantizing.items()}) or general.stored_bits,
         max_bits=layers.mean({each: part.max_bits for each, part in quantizing.items()}),
         skipped=tuple(name for name, each in layers.specs.items() if each not in quantizing),
-        bits=None if bits is None else round(bits, 2),
+        bits=None if bits is None or unknown else round(bits, 2),
         loading_bytes=_loading_bytes(layers, parts),
     )
 
@@ -210,12 +291,26 @@ def _loading_bytes(layers: _Layers, parts: Mapping[VariantSpec, Description]) ->
     return int(most)
 
 
-def _identity(spec: VariantSpec, rules: MixMap, parts: Mapping[VariantSpec, Description]) -> dict[str, str]:
-    """The map, and what each spec in it depends on; where the map was read is all one."""
-    fields = {"spec": str(VariantSpec(MIX, kv=spec.kv)), "mix": str(rules)}
+def _identity(
+    spec: VariantSpec, rules: MixMap, parts: Mapping[VariantSpec, Description], *, found: bool
+) -> dict[str, str]:
+    """The map, and what each spec in it depends on; where the map was read, and where models lie, is all one.
+
+    Models of parts are numbered in the order of the map, and known by their files as that of the whole is; tokenizers
+    too, for what is calibrated reads them.
+    """
+    models = rules.models
+    named = {
+        each: each if each.model is None else replace(each, model=str(1 + models.index(each.model))) for each in parts
+    }
+    fields = {
+        "spec": str(VariantSpec(MIX, kv=spec.kv)),
+        "mix": str(MixMap(tuple((pattern, named[each]) for pattern, each in rules.rules))),
+    }
     for each, part in parts.items():
-        own = dict(part.identity) | third_party(entry_of(each.name).target)
-        fields |= {f"{each} {name}": value for name, value in own.items()}
+        entry, model = entry_of(each.name), own_model(each) if found else None
+        own = dict(part.identity) | third_party(entry.target) if model is None else contents(model, entry, part)
+        fields |= {f"{named[each]} {name}": value for name, value in own.items()}
     return fields
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +11,8 @@ from torch import nn
 
 from pytest_quantgate.errors import SpecError
 from pytest_quantgate.variants.device import Placement
-from pytest_quantgate.variants.mix import FP16, map_of, placement_of
+from pytest_quantgate.variants.mix import FP16, blamed, folder_of, map_of, placement_of
+from pytest_quantgate.variants.mix_fit import ABOVE, check_loaded, some
 from pytest_quantgate.variants.plain import BACKEND as PLAIN
 from pytest_quantgate.variants.registry import Backend, backend_of, describe
 from pytest_quantgate.variants.spec import VariantSpec
@@ -41,18 +43,17 @@ class _Graft:
 
 def load(spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
     """See ``MixBackend.load``."""
-    where = f"variant {str(spec)!r}"
     model = PLAIN.load(FP16, folder, placement)
-    names = {module: name for name, module in model.named_modules()}
-    linear = [name for module, name in names.items() if isinstance(module, nn.Linear)]
-    head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    resolved = map_of(spec).resolve(linear, names.get(head, ""), where)
+    shapes, head = _linear_layers(model)
+    resolved = map_of(spec).resolve(shapes, head, f"variant {str(spec)!r}")
     moved = {name: each for name, each in resolved.items() if each != FP16}
     for name in moved:
         model.set_submodule(name, nn.Identity())  # its memory is given back
     grafts = []
     for each in dict.fromkeys(moved.values()):
-        graft = _graft(each, folder, placement, tuple(name for name, its in moved.items() if its == each), where)
+        own = {name: shapes[name] for name, its in moved.items() if its == each}
+        with blamed(each, spec):
+            graft = _graft(each, folder, placement, model, own)
         for name in graft.names:
             layer = graft.donor.get_submodule(name)
             setattr(layer, _BACKEND, graft.backend)
@@ -62,30 +63,45 @@ def load(spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedMod
     return model
 
 
-def _graft(spec: VariantSpec, folder: Path, placement: Placement, names: tuple[str, ...], where: str) -> _Graft:
+def _linear_layers(model: PreTrainedModel) -> tuple[dict[str, tuple[int, ...]], str]:
+    """The shape of each linear layer by its name, and the name of the output head; empty where that is none."""
+    head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    linear = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    shapes = {name: tuple(module.weight.shape) for name, module in linear.items()}
+    return shapes, next((name for name, module in linear.items() if module is head), "")
+
+
+def _graft(
+    spec: VariantSpec,
+    folder: Path,
+    placement: Placement,
+    model: PreTrainedModel,
+    shapes: Mapping[str, tuple[int, ...]],
+) -> _Graft:
     """Layers as a spec makes them.
 
+    Args:
+        spec: Of some layers.
+        folder: The checkpoint of the whole.
+        placement: Where the whole goes.
+        model: The whole, without the layers that are moved to it.
+        shapes: The shape that it has of each of these layers, by their names.
+
     Raises:
-        SpecError: It leaves one of them as it is.
+        SpecError: The spec leaves one of them as it is, or has a model of its own whose layers do not fit.
     """
-    backend = backend_of(spec.name)
-    part = describe(spec, folder)
+    backend, own, names = backend_of(spec.name), folder_of(spec, folder), tuple(shapes)
+    part = describe(spec, own)
     placement = placement_of(part, placement)
-    donor = backend.load(spec, folder, placement)
+    donor = backend.load(spec, own, placement)
+    if spec.model is not None:
+        check_loaded(donor, model, shapes)
     if part.max_bits is not None:
         left = [name for name in names if backend.stored_bytes(donor.get_submodule(name)) is None]
         if left:
-            raise SpecError(
-                f"{spec} leaves {left[0]} as it is{_more(left)}, and the map gives it to {spec}",
-                where=where,
-                hint="give it another spec, or fp16, in a pattern of its own above",
-            )
+            raise SpecError(f"it leaves {some(left)} as it is, and the map gives it to {spec}", hint=ABOVE)
     _strip(donor, backend, names)
     return _Graft(backend, placement, donor, names)
-
-
-def _more(left: list[str]) -> str:
-    return f" (and {len(left) - 1} more)" if len(left) > 1 else ""
 
 
 def _strip(donor: PreTrainedModel, backend: Backend, names: tuple[str, ...]) -> None:

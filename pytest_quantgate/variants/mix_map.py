@@ -3,13 +3,16 @@
 Patterns are names as ``skip=`` takes them, in which ``*`` stands for any part of one name. The first pattern that
 matches a module decides; what none matches stays as ``fp16`` has it. A pattern without a letter means all layers but
 the output head, as quantizers do: to quantize that, name it.
+
+A spec may name a model of its own, ``stored@FOLDER``. In a file a relative path is seen from the folder of that file. A
+spec in a spec that names one stands between parentheses: what stands behind the whole map is the model of all of it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +23,7 @@ from pytest_quantgate.cases.problems import Problems, quoted
 from pytest_quantgate.cases.yaml_nodes import read_yaml
 from pytest_quantgate.errors import FileError, SpecError, nearest
 from pytest_quantgate.variants.modules import matches
+from pytest_quantgate.variants.source import seen_from
 from pytest_quantgate.variants.spec import MIX, VariantSpec, parse_spec
 
 MOST_RULES: Final = 1000
@@ -41,12 +45,19 @@ class MixMap:
 
     def __str__(self) -> str:
         """The canonical text, as it can stand in a spec."""
-        return ";".join(f"{pattern}={spec}" for pattern, spec in self.rules)
+        return ";".join(
+            f"{pattern}={spec}" if spec.model is None else f"{pattern}=({spec})" for pattern, spec in self.rules
+        )
 
     @property
     def specs(self) -> tuple[VariantSpec, ...]:
         """The different specs, in order."""
         return tuple(dict.fromkeys(spec for _, spec in self.rules))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The different models that specs name as their own, in order."""
+        return tuple(dict.fromkeys(spec.model for spec in self.specs if spec.model is not None))
 
     def resolve(self, modules: Iterable[str], head: str, where: str) -> Mapping[str, VariantSpec]:
         """The spec of each module that some pattern matches, in the order of the modules.
@@ -85,8 +96,8 @@ def read_map(text: str) -> MixMap:
     """Reads what stands behind ``mix:``.
 
     Args:
-        text: ``PATTERN=SPEC;PATTERN=SPEC``; or, without an equals sign, the path of a YAML or JSON file that maps
-            patterns to specs.
+        text: ``PATTERN=SPEC;PATTERN=(SPEC@MODEL)``; or, without an equals sign, the path of a YAML or JSON file that
+            maps patterns to specs.
 
     Raises:
         SpecError: A rule in the text that is none.
@@ -117,7 +128,12 @@ def _from_file(path: str) -> MixMap:
         problems.add(text.count("\n", 0, star.end()) + 1, "a pattern that begins with '*' must be quoted in YAML")
     if problems:
         raise FileError(problems.found())
-    return MixMap(tuple(rules.items()))
+    folder = Path(path).expanduser().parent
+    return MixMap(tuple((pattern, _seen_from(folder, spec)) for pattern, spec in rules.items()))
+
+
+def _seen_from(folder: Path, spec: VariantSpec) -> VariantSpec:
+    return spec if spec.model is None else replace(spec, model=seen_from(folder, spec.model))
 
 
 def _rules(document: Node, problems: Problems) -> dict[str, VariantSpec]:
@@ -147,6 +163,8 @@ def _rule(pattern: str, text: str, where: str) -> VariantSpec:
     """
     if not _PATTERN.fullmatch(pattern) or len(pattern) > fields.LONGEST_NAME:
         raise SpecError(f"{quoted(pattern)} is no pattern of module names", where=where, hint=_EXAMPLE)
+    if text.startswith("(") and text.endswith(")"):
+        text = text[1:-1]
     try:
         spec = parse_spec(text)
     except SpecError as error:
@@ -154,13 +172,12 @@ def _rule(pattern: str, text: str, where: str) -> VariantSpec:
     refused = {
         "a mix": spec.name == MIX,
         "a served model": spec.served,
-        "another model": spec.model is not None,
         "an adapter": spec.lora is not None,
         "quantized keys and values": spec.kv is not None,
     }
     for what, found in refused.items():
         if found:
-            hint = "@MODEL, +kv: and +lora: stand behind the whole mix"
+            hint = "+kv: and +lora: stand behind the whole mix"
             raise SpecError(f"{pattern}: {what} cannot be part of a mix ({quoted(text)})", where=where, hint=hint)
     if skipped := spec.names("skip"):
         hint = f"give what stays as it is a pattern of its own above this one: {skipped[0]}=fp16"

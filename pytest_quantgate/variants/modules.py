@@ -78,7 +78,12 @@ def modules_of(tensors: Iterable[TensorHeader]) -> frozenset[str]:
 
 
 def columns_of(tensors: Iterable[TensorHeader], skipped: Iterable[str]) -> dict[str, int]:
-    """Columns of the linear layers that a quantizer replaces, by name; empty where ``modules_of`` knows nothing.
+    """Columns of the linear layers that a quantizer replaces, as ``shapes_of`` has them."""
+    return {name: columns for name, (_, columns) in shapes_of(tensors, skipped).items()}
+
+
+def shapes_of(tensors: Iterable[TensorHeader], skipped: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Rows and columns of the linear layers that a quantizer replaces, by name; empty where ``modules_of`` is.
 
     Args:
         tensors: All tensors of a plain checkpoint.
@@ -94,5 +99,5 @@ def columns_of(tensors: Iterable[TensorHeader], skipped: Iterable[str]) -> dict[
         if kind != "weight" or len(tensor.shape) != _MATRIX or own == EMBEDDING or "norm" in own:
             continue  # some models have a norm for each head, in one matrix
         if not any(covers(skip, module) for skip in left):
-            found[module] = tensor.shape[-1]
+            found[module] = (tensor.shape[0], tensor.shape[1])
     return found

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_quantgate.errors import SpecError
 from pytest_quantgate.variants.checkpoint import read_tensors
 from pytest_quantgate.variants.device import Placement
-from pytest_quantgate.variants.modules import columns_of, quantized_layers
+from pytest_quantgate.variants.modules import quantized_layers, shapes_of
 from pytest_quantgate.variants.plain import BACKEND as PLAIN
 from pytest_quantgate.variants.registry import Description
 from pytest_quantgate.variants.spec import VariantSpec
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _GROUP_BITS: Final = 16 + 16  # step and least value of a group
+_WORD_BITS: Final = 32  # levels are packed into words, a layer at a time
 _SLACK: Final = 0.1
 _LEAST_GROUP: Final = 10  # that a scheme can say
 _WHOLE: Final = VariantSpec("fp16")  # what is rounded
@@ -51,19 +52,19 @@ class RtnBackend:
         )
 
     def check(self, spec: VariantSpec, folder: Path, placement: Placement) -> None:  # noqa: ARG002  (the protocol's)
-        """Refuses groups that the rows of a layer cannot be cut into, where the files tell its shape.
+        """Refuses layers that cannot be stored so, where the files tell their shapes.
 
         Raises:
-            SpecError: With groups that fit.
+            SpecError: With what fits.
             ModelError: The checkpoint cannot be read.
         """
-        check_groups(spec, columns_of(read_tensors(folder), spec.names("skip")))
+        check_shapes(spec, shapes_of(read_tensors(folder), spec.names("skip")))
 
     def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
         """Loads the fp16 weights and rounds them, one layer after another.
 
         Raises:
-            SpecError: A layer's rows cannot be cut into groups, or ``skip=`` names a module that is not there.
+            SpecError: As for ``check``, or ``skip=`` names a module that is not there.
         """
         from pytest_quantgate.variants.rtn_loading import round_layers  # imports torch
 
@@ -87,23 +88,30 @@ class RtnBackend:
 BACKEND: Final = RtnBackend()
 
 
-def check_groups(spec: VariantSpec, columns: Mapping[str, int]) -> None:
-    """Refuses groups that rows cannot be cut into.
+def check_shapes(spec: VariantSpec, shapes: Mapping[str, tuple[int, int]]) -> None:
+    """Refuses layers whose rows cannot be cut into groups, or whose levels do not fill words.
 
     Args:
         spec: A spec of this backend.
-        columns: Columns of each layer that it is to round, by name.
+        shapes: Rows and columns of each layer that it is to round, by name.
 
     Raises:
-        SpecError: With the first layer that does not fit, and groups that fit all.
+        SpecError: With the first layer that does not fit, and what does.
     """
-    _, group = spec.bits_and_group
-    for name, count in columns.items():
-        if count % group:
+    bits, group = spec.bits_and_group
+    where = f"variant {str(spec)!r}"
+    for name, (rows, columns) in shapes.items():
+        if columns % group:
             raise SpecError(
-                f"{name} does not fit: {count} columns cannot be cut into groups of {group}",
-                where=f"variant {str(spec)!r}",
-                hint=_fitting(gcd(*columns.values())),
+                f"{name} does not fit: {columns} columns cannot be cut into groups of {group}",
+                where=where,
+                hint=_fitting(gcd(*(each for _, each in shapes.values()))),
+            )
+        if rows * columns * bits % _WORD_BITS:
+            raise SpecError(
+                f"{name} does not fit: {rows * columns} weights of {bits} bits do not fill whole words",
+                where=where,
+                hint=f"outside of a mix leave it out with skip={name.rpartition('.')[2]}, or use nf4 or quanto:",
             )
 
 

@@ -9,13 +9,12 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from pytest_quantgate.errors import SpecError
 from pytest_quantgate.variants.dense import spread
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.loading import cast_parameters, dtype_of, layers_to_quantize
 from pytest_quantgate.variants.modules import check_skips
 from pytest_quantgate.variants.rounding import Rounded, store_rounded
-from pytest_quantgate.variants.rtn import check_groups
+from pytest_quantgate.variants.rtn import check_shapes
 from pytest_quantgate.variants.spec import VariantSpec
 
 
@@ -44,17 +43,9 @@ def round_layers(model: PreTrainedModel, spec: VariantSpec) -> None:
     bits, group = spec.bits_and_group
     check_skips(skips, [name for name, _ in model.named_modules() if name], str(spec))
     layers = layers_to_quantize(model, skips)
-    check_groups(spec, {name: layer.in_features for name, layer in layers.items()})
+    check_shapes(spec, {name: (layer.out_features, layer.in_features) for name, layer in layers.items()})
     for name, layer in layers.items():
-        try:
-            rounded = store_rounded(layer.weight, bits, group)
-        except ValueError as error:
-            raise SpecError(
-                f"{name} does not fit: {error}",
-                where=f"variant {str(spec)!r}",
-                hint=f"outside of a mix leave it out with skip={name.rpartition('.')[2]}, or use nf4 or quanto:",
-            ) from error
-        model.set_submodule(name, RoundedLinear(layer, rounded))
+        model.set_submodule(name, RoundedLinear(layer, store_rounded(layer.weight, bits, group)))
 
 
 def stored_bytes(module: nn.Module) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -95,6 +96,51 @@ def folder_at_hand(text: str, revision: str | None = None) -> Path | None:
         return Path(snapshot_download(text, revision=revision, allow_patterns=_HUB_FILES, local_files_only=True))
     except Exception:  # noqa: BLE001  (HTTP, network, cache and validation errors share no base)
         return None
+
+
+def model_at_hand(text: str) -> ModelSource | None:
+    """A model that is on this machine already, as ``folder_at_hand`` finds it; whether it is whole is not checked.
+
+    Args:
+        text: As ``resolve_model`` takes it.
+
+    Returns:
+        None when the model is not here.
+
+    Raises:
+        QuantgateError: As for ``folder_at_hand``.
+    """
+    folder = folder_at_hand(text)
+    if folder is None:
+        return None
+    from_hub = text not in EMBEDDED and _existing_path(text) is None
+    return ModelSource(text, folder, revision=folder.name if from_hub else None)
+
+
+def seen_from(folder: Path, text: str) -> str:
+    """What to call here what a file calls a model: a relative path in it is seen from the file's folder.
+
+    Args:
+        folder: That of the file.
+        text: As ``resolve_model`` takes it.
+    """
+    if text in EMBEDDED or text.startswith("~"):
+        return text
+    path = os.path.normpath(folder / text)
+    there = _existing_path(path) is not None
+    if not (there or _looks_like_a_path(text)):
+        return text
+    return path if there or _looks_like_a_path(path) else f"./{path}"  # without the dot it would be a hub id
+
+
+def from_anywhere(text: str) -> str:
+    """What a model can be called in any folder: of a relative path, the absolute one.
+
+    Args:
+        text: As ``resolve_model`` takes it.
+    """
+    path = None if text in EMBEDDED else _existing_path(text)
+    return text if path is None else str(path)
 
 
 _KINDS = f"a model is an alias ({', '.join(EMBEDDED)}), a folder, a .gguf file, or a hub id like org/name"

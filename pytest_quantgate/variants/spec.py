@@ -6,7 +6,8 @@ The base is a name, and after a colon its scheme and options, separated by comma
 stands first and alone, as does a flag; an option that takes module names lists them after ``=``, separated by ``+``. A
 module name stands for the module and all below it, or, like ``down_proj``, for every module whose name ends in it and
 all below those. ``@`` names another model for this variant alone, ``+kv:`` quantizes its keys and values, ``+lora:``
-puts an adapter on it. A server is written as its address: ``http://localhost:8000/v1#MODEL``.
+puts an adapter on it. In the map of a mix a part that has a model of its own stands between parentheses:
+``mix:lm_head=fp16;*=(stored@my-model.gguf)``. A server is written as its address: ``http://localhost:8000/v1#MODEL``.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ MIX = "mix"
 # transformers reads such names as regular expressions, so nothing else may get through
 _MODULE_NAME = re.compile(r"\w+(\.\w+)*", re.ASCII)
 _ADDITION = re.compile(r"\+(kv|lora):")
+# a part of a map that has a model of its own; a path in it may hold parentheses, and no semicolon
+_PART = re.compile(r"=\s*\([^;]*?\)\s*(?=[;@]|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ def parse_spec(text: str) -> VariantSpec:
         return VariantSpec(text.partition(":")[0], scheme=str(parse_address(text)))
     where = f"variant {text!r}"
     base, kv, lora = _additions(text, where)
-    base, at, model = (piece.strip() for piece in base.partition("@"))
+    base, at, model = _at_model(base)
     if at and not model:
         raise SpecError("a model is missing after '@'", where=where, hint=f"for example {base or 'nf4'}@org/name")
     name, colon, rest = (piece.strip() for piece in base.partition(":"))
@@ -126,6 +129,14 @@ def parse_spec(text: str) -> VariantSpec:
             scheme = f"{scheme}-g{entry.scheme.group}"
     options = _options(name, entry, parts, where)
     return VariantSpec(name, options, scheme, model or None, kv, lora)
+
+
+def _at_model(base: str) -> tuple[str, str, str]:
+    """What stands before the ``@``, it, and the model behind it; those of the parts of a map are passed over."""
+    place = _PART.sub(lambda part: "_" * len(part[0]), base).find("@")
+    if place < 0:
+        return base.strip(), "", ""
+    return base[:place].strip(), "@", base[place + 1 :].strip()
 
 
 def _additions(text: str, where: str) -> tuple[str, str | None, str | None]:

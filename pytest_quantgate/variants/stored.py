@@ -20,7 +20,7 @@ from pytest_quantgate.variants.gguf import types_in
 from pytest_quantgate.variants.gguf_types import GgufTypes
 from pytest_quantgate.variants.headers import PLAIN_DTYPES, TensorHeader
 from pytest_quantgate.variants.registry import Description
-from pytest_quantgate.variants.spec import VariantSpec
+from pytest_quantgate.variants.spec import MIX, VariantSpec
 from pytest_quantgate.variants.stored_config import QUANTO_MAP, Storage
 from pytest_quantgate.variants.stored_layout import as_plain, layers_of
 
@@ -111,10 +111,12 @@ def refuse_quantized(spec: VariantSpec, folder: Path) -> None:
         return
     storage = storage_in(folder)
     if storage is not None:
+        stored = f"{NAME}@{spec.model or folder}"
+        hint = f"write {stored}, or name the unquantized model that it was made from"
+        if spec.name == MIX:
+            hint = f"name the unquantized model that it was made from, and this one in the map: *=({stored})"
         raise SpecError(
-            f"its model is already quantized with {storage.summary}",
-            where=f"variant {str(spec)!r}",
-            hint=f"write {NAME}@{spec.model or folder}, or name the unquantized model that it was made from",
+            f"its model is already quantized with {storage.summary}", where=f"variant {str(spec)!r}", hint=hint
         )
 
 

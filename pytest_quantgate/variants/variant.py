@@ -95,7 +95,7 @@ def prepare_variant(
 
     Args:
         spec: Spec text, see ``variants.spec``.
-        model: A model that ``resolve_model`` found.
+        model: A model that ``resolve_model`` found, as it did those that parts of a mix name (``mix.models_in``).
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; see ``parse_device``.
         compute_dtype: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
         kernels: ``auto``, ``native``, ``dense`` or ``vllm``, see ``place``.

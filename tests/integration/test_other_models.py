@@ -10,6 +10,7 @@ from typing import Any
 import gguf
 import pytest
 from gguf import GGMLQuantizationType as Kind
+from safetensors.torch import load_file, save_file
 
 from pytest_quantgate.cli import main
 from pytest_quantgate.commands import rerun
@@ -56,6 +57,28 @@ def test_a_checkpoint_made_elsewhere_is_gated(lab: Lab, quantized: Path) -> None
     again = lab.run("--quant-report-json=run.json", candidates=(f"stored@{quantized}",))
     assert again.ret == pytest.ExitCode.OK
     assert written(lab)["candidates"][0]["generated"] == 0
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_layers_of_a_checkpoint_made_elsewhere_stand_among_plain_ones(lab: Lab, quantized: Path) -> None:
+    lab.write("words", lab.of_many_lengths(4))
+    maps = lab.pytester.mkdir("maps")
+    made = Path(shutil.copytree(quantized, maps / "made"))
+    (maps / "mix.json").write_text(json.dumps({"layers.0": "fp16", "*": "stored@made"}))
+    inline = f"mix:layers.0=fp16;*=(stored@{quantized})"
+    result = lab.run("--quant-report-json=run.json", candidates=("mix:maps/mix.json", inline))
+    assert result.ret == pytest.ExitCode.OK
+    filed, spelled = written(lab)["candidates"]
+    assert filed["audit"]["modules_replaced"] == 7
+    assert "stored@maps/made: GPTQ, 4 bits in groups of 32" in filed["summary"]
+    assert filed["identity"] == spelled["identity"]
+    assert (filed["generated"], spelled["generated"]) == (4, 0)
+    tensors = load_file(made / "model.safetensors")
+    tensors["model.layers.1.mlp.down_proj.scales"] *= 2
+    save_file(tensors, made / "model.safetensors", {"format": "pt"})
+    again = lab.run("--quant-report-json=run.json", candidates=("mix:maps/mix.json", inline))
+    assert again.ret == pytest.ExitCode.OK
+    assert [each["generated"] for each in written(lab)["candidates"]] == [4, 0]
 
 
 def test_another_model_alone_is_the_candidate_as_it_is_stored(lab: Lab, other: Path) -> None:
@@ -132,15 +155,18 @@ def test_a_run_of_another_model_runs_again(
 
 def test_a_model_that_is_not_there_is_one_candidates_trouble(lab: Lab, quantized: Path) -> None:
     lab.write("words", lab.of_many_lengths(2))
-    result = lab.run("-v", candidates=("stored@gone.gguf", f"stored@{quantized}", f"nf4@{quantized}"))
+    candidates = ("stored@gone.gguf", f"stored@{quantized}", f"nf4@{quantized}", "mix:*=(stored@lost.gguf)")
+    result = lab.run("-v", candidates=candidates)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [
             "*gate[[]stored@gone.gguf[]] FAILED*",
             f"*gate[[]stored@{quantized}[]] PASSED*",
             f"*gate[[]nf4@{quantized}[]] FAILED*",
+            "*gate[[]mix:[*]=(stored@lost.gguf)[]] FAILED*",
             "*gone.gguf: no such model*",
             "*its model is already quantized with GPTQ, 4 bits in groups of 32*",
+            "*lost.gguf: no such model*",
         ]
     )
     result.stdout.no_fnmatch_line("*Traceback*")

@@ -274,6 +274,17 @@ def test_a_variant_is_looked_into_as_it_ran_and_one_of_vllm_as_transformers_runs
     assert found.placement.compute_dtype == ("float32" if kernels == "vllm" else "bfloat16")
 
 
+def test_models_of_parts_are_looked_for_and_not_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str | None]] = []
+    monkeypatch.setattr(source, "folder_at_hand", lambda name, revision=None: asked.append((name, revision)))
+    report = replace(several(), model=str(TINY), device="cpu")
+    spec = "mix:layers.0=fp16;*=(stored@somebody/has-it)"
+    report = replace(report, candidates=tuple(replace(each, spec=spec) for each in report.candidates[:1]))
+    with pytest.raises(ModelError, match="somebody/has-it: the model is not on this machine\n  nothing is downloaded"):
+        broken.variant_of(report, spec, lambda _: None)
+    assert asked == [("somebody/has-it", None)]
+
+
 def test_a_folder_that_is_no_model_is_told_as_such(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         broken.variant_of(replace(several(), model=str(tmp_path)), "nf4", lambda _: None)

@@ -24,6 +24,7 @@ from pytest_quantgate.variants.modules import matches
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.spec import VariantSpec, parse_spec
 from pytest_quantgate.variants.variant import LoadedModel, load_variant, prepare_variant
+from tests.stored_checkpoints import fp8
 from tests.tiny_model import build_tiny_model
 
 HEAD = "lm_head"
@@ -123,6 +124,16 @@ def test_a_long_mix_is_a_file_where_a_spec_can_name_it(tmp_path: Path) -> None:
     assert file_of(short, folder) == (short, None)
 
 
+def test_layers_of_another_model_stay_those_of_that_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "made").mkdir()
+    mix = spec_of("mix:v_proj=int8;*=(stored@made)", of("layers.0"), FP16)
+    assert mix == "mix:layers.0=fp16;v_proj=int8;*=(stored@made)"
+    path = tmp_path / "repairs" / "mix.json"
+    write_mix(mix, path)
+    assert map_of(parse_spec(f"mix:{path}")).models == (str(tmp_path / "made"),)
+
+
 def test_what_was_quantized_elsewhere_cannot_be_protected() -> None:
     assert "elsewhere" in (why_not(parse_spec("stored@model.gguf")) or "")
     assert "server" in (why_not(parse_spec("http://localhost:8000/v1#name")) or "")
@@ -149,6 +160,14 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_tiny_model(tmp_path_factory.mktemp("tiny"))
 
 
+@pytest.fixture(scope="module")
+def made(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model as a checkpoint that was quantized elsewhere, to 8 bits."""
+    folder = tmp_path_factory.mktemp("made")
+    fp8(tiny, folder)
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
@@ -166,12 +185,13 @@ def loaded(folder: Path, spec: str) -> LoadedModel:
         "nf4:skip=layers.1.self_attn",
         "int8",  # a scale for each row: its description knows that only about
         "mix:down_proj=rtn:4bit-g32;layers.1.self_attn=fp16;*=rtn:2bit-g64",
+        "mix:down_proj=rtn:2bit-g32;*=(stored@MADE)",
     ],
 )
 def test_bits_and_bytes_are_what_the_audit_of_the_protected_variant_finds(
-    tiny: Path, spec: str, at: VariantSpec
+    tiny: Path, made: Path, spec: str, at: VariantSpec
 ) -> None:
-    plain, candidate = loaded(tiny, "fp16"), loaded(tiny, spec)
+    plain, candidate = loaded(tiny, "fp16"), loaded(tiny, spec.replace("MADE", str(made)))
     weights = {
         name: module.in_features * module.out_features
         for name, module in plain.model.named_modules()

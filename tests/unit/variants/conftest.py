@@ -58,6 +58,23 @@ def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def made(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The checkpoint of each kind of ``tests.stored_checkpoints``, made once: tests must leave it as it is."""
+    from tests.stored_checkpoints import MAKERS
+
+    above = tmp_path_factory.mktemp("stored")
+
+    def make(name: str) -> Path:
+        folder = above / name
+        if not folder.exists():
+            folder.mkdir()
+            MAKERS[name](pristine, folder)
+        return folder
+
+    return make
+
+
 @pytest.fixture
 def folder(pristine: Path, tmp_path: Path) -> Path:
     """A whole checkpoint that the test may break."""

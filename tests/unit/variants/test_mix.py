@@ -162,18 +162,13 @@ def test_a_mix_that_quantizes_nothing_has_no_limit_of_bits(pristine: Path) -> No
 
 @pytest.mark.parametrize("spec", ["nf4", "int8"])
 def test_a_layer_that_its_spec_leaves_alone_is_an_error(pristine: Path, spec: str) -> None:
-    with pytest.raises(SpecError, match=f"{spec} leaves lm_head as it is, and the map gives it to {spec}"):
+    with pytest.raises(SpecError, match=f"{spec}: it leaves lm_head as it is, and the map gives it to {spec}"):
         loaded(pristine, f"mix:lm_head={spec};*=nf4")
 
 
 def test_a_pattern_that_matches_nothing_is_found_before_loading(pristine: Path) -> None:
     with pytest.raises(SpecError, match=r"no linear layer 'downproj'\n.*did you mean 'down_proj'"):
         prepared(pristine, "mix:downproj=nf4")
-
-
-def test_another_model_in_the_middle_of_a_map_is_told(pristine: Path) -> None:
-    with pytest.raises(SpecError, match="another model cannot be part of a mix"):
-        prepared(pristine, "mix:down_proj=nf4@other;*=int8")
 
 
 def test_the_map_is_the_identity_and_not_where_it_was_read(pristine: Path, tmp_path: Path) -> None:
@@ -235,7 +230,7 @@ def renamed() -> Iterator[str]:
 
 
 def test_backends_of_other_plugins_can_be_part_and_are_part_of_the_identity(
-    pristine: Path, renamed: str, monkeypatch: pytest.MonkeyPatch
+    pristine: Path, folder: Path, renamed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(identity, "packages_distributions", dict)  # it reads all that is installed
     variant = prepared(pristine, f"mix:down_proj={renamed}")
@@ -245,6 +240,8 @@ def test_backends_of_other_plugins_can_be_part_and_are_part_of_the_identity(
     model = load_variant(variant, notes.append)
     assert notes == [f"making {renamed} of {pristine.name}, dense"]
     assert torch.equal(answers_of(model), answers_of(loaded(pristine, "mix:down_proj=nf4")))
+    load_variant(prepared(pristine, f"mix:down_proj=({renamed}@{folder})"), notes.append)
+    assert notes[1:] == [f"making {renamed}@{folder} of {folder.name}, dense"]
 
 
 def test_a_layout_that_the_files_do_not_tell_is_resolved_when_it_is_loaded(folder: Path) -> None:

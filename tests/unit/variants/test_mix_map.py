@@ -75,24 +75,52 @@ def test_a_file_says_the_same_as_the_spec(tmp_path: Path, suffix: str) -> None:
     assert str(read_map(str(path))) == str(read_map(inline)) == inline
 
 
+def test_a_part_that_has_a_model_stands_between_parentheses_in_a_spec_and_may_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "map.yaml"
+    path.write_text("lm_head: fp16\nlayers.0: (nf4@org/other)\n'*': stored@org/name\n")
+    inline = "lm_head=fp16;layers.0=(nf4@org/other);*=(stored@org/name)"
+    assert str(read_map(str(path))) == str(read_map(inline)) == inline
+    assert read_map(inline).models == ("org/other", "org/name")
+    assert resolved(inline)[LAYERS[3]] == "stored@org/name"
+    assert read_map("*=(nf4)") == read_map("*=nf4")
+
+
+def test_a_model_in_a_file_is_seen_from_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "maps" / "made").mkdir(parents=True)
+    named = ["made", "./made", "../up", "./gone", "x.gguf", "org/name", "smollm2", "/gone", "~/x"]
+    Path("maps/map.json").write_text(json.dumps({f"a{number}": f"stored@{name}" for number, name in enumerate(named)}))
+    assert read_map("maps/map.json").models == (
+        "maps/made",
+        "./up",
+        "./maps/gone",
+        "maps/x.gguf",
+        "org/name",
+        "smollm2",
+        "/gone",
+        "~/x",
+    )
+    assert read_map("a=(stored@made)").models == ("made",)
+
+
 def test_everything_wrong_with_a_file_is_told_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "map.yaml"
     path.write_text(
-        "down_proj: nf5\nup_proj: 4\nq proj: nf4\nk_proj: nf4:skip=v_proj\nv_proj: nf4@other\nv_proj: nf4\n"
+        "down_proj: nf5\nup_proj: 4\nq proj: nf4\nk_proj: nf4:skip=v_proj\nv_proj: nf4@\nv_proj: nf4\n"
         "o_proj: mix:a=nf4\ngate: fp16+kv:int8\nhead: http://localhost:1/v1#m\nlast: nf4+lora:x\n"
     )
     with pytest.raises(FileError) as caught:
         read_map(str(path))
     problems = {problem.line: problem.message for problem in caught.value.problems}
     assert str(path) in str(caught.value)
-    behind = "; @MODEL, +kv: and +lora: stand behind the whole mix"
+    behind = "; +kv: and +lora: stand behind the whole mix"
     above = "; give what stays as it is a pattern of its own above this one: v_proj=fp16"
     assert problems == {
         1: "down_proj: is not a known variant ('nf5'); did you mean 'nf4'?",
         2: "the spec of 'up_proj' must be text, not the number 4: quote it",
         3: "'q proj' is no pattern of module names; for example down_proj=int8;*=nf4",
         4: f"k_proj: skip= has no place in a mix ('nf4:skip=v_proj'){above}",
-        5: f"v_proj: another model cannot be part of a mix ('nf4@other'){behind}",
+        5: "v_proj: a model is missing after '@' ('nf4@'); for example nf4@org/name",
         6: "duplicate key 'v_proj' (first on line 5)",
         7: f"o_proj: a mix cannot be part of a mix ('mix:a=nf4'){behind}",
         8: f"gate: quantized keys and values cannot be part of a mix ('fp16+kv:int8'){behind}",
@@ -139,6 +167,9 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         ("=nf4", "'' is no pattern"),
         ("a[0]=nf4", r"'a\[0\]' is no pattern"),
         ("a=", "a variant is missing"),
+        ("a=()", "a variant is missing"),
+        ("a=(mix:b=nf4)", "a mix cannot be part of a mix"),
+        ("a=(stored@)", "a model is missing after '@'"),
         (f"{'a' * 201}=nf4", "is no pattern"),
     ],
 )

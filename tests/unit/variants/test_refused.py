@@ -17,7 +17,7 @@ from transformers.quantizers.quantizer_hqq import HqqHfQuantizer
 from pytest_quantgate.errors import ModelError, SpecError
 from pytest_quantgate.variants import device, hqq, loading, modules, registry, torchao, torchao_loading, variant
 from pytest_quantgate.variants.device import Placement
-from pytest_quantgate.variants.rtn import check_groups
+from pytest_quantgate.variants.rtn import check_shapes
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.spec import parse_spec
 from pytest_quantgate.variants.variant import Variant, load_variant, prepare_variant
@@ -46,6 +46,19 @@ def test_a_group_is_checked_when_loading_where_the_files_do_not_tell(
         load_variant(prepared(pristine, "rtn:4bit-g48"))
 
 
+def test_the_levels_of_a_layer_must_fill_words(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = {"hidden_size": 20, "intermediate_size": 20, "head_dim": 10}
+    network: Any = LlamaForCausalLM(LlamaConfig(**json.loads((folder / "config.json").read_text()) | changes))
+    network.half().save_pretrained(folder)
+    error = r"_proj does not fit: \d+ weights of 3 bits do not fill whole words\n.*skip=\w+_proj"
+    with pytest.raises(SpecError, match=error):
+        prepared(folder, "rtn:3bit-g10")
+    assert prepared(folder, "rtn:8bit-g10")
+    monkeypatch.setattr(modules, "modules_of", lambda _: frozenset())  # where the files do not tell
+    with pytest.raises(SpecError, match=error):
+        load_variant(prepared(folder, "rtn:3bit-g10"))
+
+
 @pytest.mark.parametrize(
     ("columns", "hint"),
     [
@@ -57,7 +70,7 @@ def test_a_group_is_checked_when_loading_where_the_files_do_not_tell(
 )
 def test_a_group_that_is_named_fits_every_layer(columns: tuple[int, ...], hint: str) -> None:
     with pytest.raises(SpecError, match=hint):
-        check_groups(parse_spec("rtn:4bit-g77"), {f"layer{number}": each for number, each in enumerate(columns)})
+        check_shapes(parse_spec("rtn:4bit-g77"), {f"layer{number}": (64, each) for number, each in enumerate(columns)})
 
 
 @pytest.mark.parametrize("spec", ["torchao:int4", "torchao:float8-dynamic"])

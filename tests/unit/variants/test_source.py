@@ -11,7 +11,14 @@ import pytest
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants import embedded
-from pytest_quantgate.variants.source import ModelSource, folder_at_hand, resolve_model
+from pytest_quantgate.variants.source import (
+    ModelSource,
+    folder_at_hand,
+    from_anywhere,
+    model_at_hand,
+    resolve_model,
+    seen_from,
+)
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -143,6 +150,29 @@ def test_a_hub_model_at_hand_is_found_by_its_commit(pristine: Path, tmp_path: Pa
         check=True,
     )
     assert done.stdout == f"{snapshot} None None\n"
+
+
+def test_a_model_at_hand_has_its_commit_where_it_is_of_the_hub(
+    pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(tmp_path / COMMIT))
+    assert model_at_hand("org/name") == ModelSource("org/name", tmp_path / COMMIT, COMMIT)
+    assert model_at_hand(str(pristine)) == ModelSource(str(pristine), pristine)
+    assert model_at_hand("./gone") is None
+
+
+def test_a_model_that_a_file_names_is_looked_for_beside_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "made").mkdir()
+    (tmp_path / "smollm2").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert seen_from(tmp_path, "made") == str(tmp_path / "made")
+    assert seen_from(Path(), "made") == "made"
+    assert seen_from(Path("sub"), "../gone") == "./gone"  # as "gone" it would be looked for on the hub
+    assert [seen_from(Path("sub"), text) for text in ("smollm2", "org/name", "a\0b")] == ["smollm2", "org/name", "a\0b"]
+    assert from_anywhere("made") == str(tmp_path / "made")
+    assert [from_anywhere(text) for text in ("smollm2", "org/name", "./gone")] == ["smollm2", "org/name", "./gone"]
 
 
 def test_a_recipe_comes_with_a_hub_model(pristine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

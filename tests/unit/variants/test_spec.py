@@ -33,6 +33,8 @@ def test_a_name_alone_is_a_spec(name: str) -> None:
         ("fp16 +kv: int4", "fp16+kv:int4"),
         ("mix:map.yaml@org/name", "mix:map.yaml@org/name"),
         ("mix:lm_head=int8;*=nf4+kv:int8", "mix:lm_head=int8;*=nf4+kv:int8"),
+        ("mix:lm_head=fp16;*=(stored@a/b.gguf)", "mix:lm_head=fp16;*=(stored@a/b.gguf)"),
+        ("mix: *=( stored@x ) @ org/name +kv:int8", "mix:*=( stored@x )@org/name+kv:int8"),
         ("http://localhost:8000/v1#org/name", "http://localhost:8000/v1#org/name"),
     ],
 )
@@ -59,6 +61,21 @@ def test_what_is_added_to_a_name_is_read() -> None:
 def test_a_path_may_hold_what_options_are_made_of() -> None:
     assert parse_spec("stored@a+b/c,d:e.gguf").model == "a+b/c,d:e.gguf"
     assert parse_spec("nf4+lora:a@b/c+d").lora == "a@b/c+d"
+
+
+@pytest.mark.parametrize(
+    ("text", "model"),
+    [
+        ("mix:down_proj=int8;*=nf4@org/name", "org/name"),
+        ("mix:*=(stored@org/name)", None),
+        ("mix:*=(stored@models (1)/a)", None),
+        ("mix:down_proj=(stored@a);*=nf4", None),
+        ("mix:down_proj=(stored@a);*=(nf4@b) @org/name", "org/name"),
+        ("stored@a=(b@c)", "a=(b@c)"),
+    ],
+)
+def test_a_model_between_parentheses_is_that_of_a_part_and_not_of_the_whole(text: str, model: str | None) -> None:
+    assert parse_spec(text).model == model
 
 
 def test_a_server_is_its_address() -> None:
@@ -116,7 +133,7 @@ def test_what_is_wrong_is_said_with_the_nearest_spec(text: str, part: str) -> No
 
 
 WORDS = ("nf4", "rtn:", "4bit", "-g64", "quanto:int4", "mix:", "stored", "skip=", "double", "kv:int8", "lora:", "org/a")
-PIECES = st.sampled_from((*WORDS, *",+@:;=a ."))
+PIECES = st.sampled_from((*WORDS, *",+@:;=a .()"))
 WRITTEN = st.text(alphabet="nf4p8int:=,+.double skip_", max_size=30) | st.lists(PIECES, max_size=9).map("".join)
 
 
@@ -150,6 +167,7 @@ def test_any_text_is_a_spec_or_an_error_and_specs_survive_their_text(text: str) 
         ("int8@a/b,stored@c.gguf+kv:int8", ["int8@a/b", "stored@c.gguf+kv:int8"]),
         ("nf4,http://localhost:8000/v1#org/name", ["nf4", "http://localhost:8000/v1#org/name"]),
         ("mix:a=nf4:double,skip=b;c=int8,fp16", ["mix:a=nf4:double,skip=b;c=int8", "fp16"]),
+        ("mix:lm_head=fp16;*=(stored@a,b/c),stored@d", ["mix:lm_head=fp16;*=(stored@a,b/c)", "stored@d"]),
         ("nf4:skip=a,double+kv:int8,int8+kv:fp8", ["nf4:skip=a,double+kv:int8", "int8+kv:fp8"]),
         ("stored@a,b+lora:p,rtn:4bit", ["stored@a,b+lora:p", "rtn:4bit"]),
     ],
@@ -173,6 +191,7 @@ CANONICAL = st.sampled_from(
         "torchao:int8-dynamic+kv:int8",
         "stored@model-Q4_K_M.gguf+lora:adapter",
         "mix:a=nf4:double,skip=b;c=int8",
+        "mix:lm_head=fp16;*=(stored@org/name)",
         "http://localhost:8000/v1#org/name",
     ]
 )

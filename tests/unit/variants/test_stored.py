@@ -54,21 +54,6 @@ Make = Callable[[str], Path]
 Load = Callable[..., LoadedModel]
 
 
-@pytest.fixture(scope="session")
-def made(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """The checkpoint of each kind, made once."""
-    above = tmp_path_factory.mktemp("stored")
-
-    def make(name: str) -> Path:
-        folder = above / name
-        if not folder.exists():
-            folder.mkdir()
-            MAKERS[name](pristine, folder)
-        return folder
-
-    return make
-
-
 @pytest.fixture(scope="module")
 def loaded(made: Make, pristine: Path) -> Load:
     """The checkpoint of a kind, or the plain one that all are made of, loaded once: tests must leave it as it is."""
