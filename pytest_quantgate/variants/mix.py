@@ -121,7 +121,7 @@ def map_of(spec: VariantSpec) -> MixMap:
         raise SpecError(
             "another model cannot be part of a mix", where=f"variant {str(spec)!r}", hint="@MODEL stands behind it"
         )
-    return read_map(spec.scheme or "")
+    return read_map(spec.here.scheme or "")
 
 
 @dataclass(frozen=True, slots=True)

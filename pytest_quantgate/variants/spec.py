@@ -12,12 +12,14 @@ puts an adapter on it. A server is written as its address: ``http://localhost:80
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from pytest_quantgate.errors import SpecError, nearest
 from pytest_quantgate.variants.address import parse_address
 from pytest_quantgate.variants.kv import SCHEMES as KV_SCHEMES
 from pytest_quantgate.variants.registry import Entry, OptionKind, entry_of, variant_names
+from pytest_quantgate.variants.seen import model_from, path_from
 
 SERVED = ("http", "https")
 """Names of variants that a server answers for."""
@@ -43,6 +45,8 @@ class VariantSpec:
         model: The model that this variant is made of, as the user named it; None for that of the run.
         kv: How keys and values are quantized, one of ``kv.SCHEMES``; None where they are not.
         lora: The folder of an adapter, as the user named it; None for none.
+        folder: Where its relative paths are seen from; None for the current folder. It is no part of the spec:
+            equal specs may differ in it.
     """
 
     name: str
@@ -51,6 +55,7 @@ class VariantSpec:
     model: str | None = None
     kv: str | None = None
     lora: str | None = None
+    folder: Path | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         """The canonical text: equal for equal specs, and parsed back to an equal one."""
@@ -67,6 +72,22 @@ class VariantSpec:
     def served(self) -> bool:
         """Whether a server answers."""
         return self.name in SERVED
+
+    @property
+    def here(self) -> VariantSpec:
+        """The same spec as it is written in the current folder: its paths can be opened."""
+        if self.folder is None:
+            return self
+        scheme = self.scheme
+        if scheme is not None and self.name == MIX and not is_inline(scheme):
+            scheme = path_from(self.folder, scheme)
+        return replace(
+            self,
+            scheme=scheme,
+            model=None if self.model is None else model_from(self.folder, self.model),
+            lora=None if self.lora is None else path_from(self.folder, self.lora),
+            folder=None,
+        )
 
     @property
     def bits_and_group(self) -> tuple[int, int]:
@@ -168,6 +189,11 @@ def _options(name: str, entry: Entry, parts: list[str], where: str) -> tuple[tup
 
 def _example(name: str, entry: Entry) -> str:
     return name if entry.scheme is None else f"{name}:{entry.scheme.example}"
+
+
+def is_inline(mix: str) -> bool:
+    """Whether what stands behind ``mix:`` is the map itself, and not the file that holds it."""
+    return "=" in mix and not Path(mix).is_absolute()
 
 
 def split_specs(text: str) -> list[str]:

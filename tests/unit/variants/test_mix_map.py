@@ -75,6 +75,13 @@ def test_a_file_says_the_same_as_the_spec(tmp_path: Path, suffix: str) -> None:
     assert str(read_map(str(path))) == str(read_map(inline)) == inline
 
 
+def test_an_absolute_path_may_have_an_equals_sign(tmp_path: Path) -> None:
+    path = tmp_path / "build=1" / "map.json"
+    path.parent.mkdir()
+    path.write_text('{"down_proj": "int8"}')
+    assert str(read_map(str(path))) == "down_proj=int8"
+
+
 def test_everything_wrong_with_a_file_is_told_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "map.yaml"
     path.write_text(

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,6 +62,32 @@ def test_what_is_added_to_a_name_is_read() -> None:
 def test_a_path_may_hold_what_options_are_made_of() -> None:
     assert parse_spec("stored@a+b/c,d:e.gguf").model == "a+b/c,d:e.gguf"
     assert parse_spec("nf4+lora:a@b/c+d").lora == "a@b/c+d"
+
+
+@pytest.mark.parametrize(
+    ("text", "here"),
+    [
+        ("mix:map.yaml+kv:int8", "mix:{folder}/map.yaml+kv:int8"),
+        ("mix:*=nf4", "mix:*=nf4"),
+        ("nf4@models/tiny", "nf4@{folder}/models/tiny"),
+        ("nf4@org/name", "nf4@org/name"),
+        ("nf4@smollm2", "nf4@smollm2"),
+        ("stored@../gone.GGUF", "stored@{above}/gone.GGUF"),
+        ("stored@./gone", "stored@{folder}/gone"),
+        ("stored@/models/tiny", "stored@/models/tiny"),
+        ("nf4@models/tiny+lora:adapter", "nf4@{folder}/models/tiny+lora:{folder}/adapter"),
+        ("fp16+lora:/adapter", "fp16+lora:/adapter"),
+        ("fp16+lora:~/adapter", "fp16+lora:~/adapter"),
+        ("http://127.0.0.1:8000/v1#models/tiny", "http://127.0.0.1:8000/v1#models/tiny"),
+    ],
+)
+def test_paths_are_seen_from_a_folder_and_the_text_stays(tmp_path: Path, text: str, here: str) -> None:
+    for name in ("models/tiny", "smollm2"):
+        (tmp_path / name).mkdir(parents=True)
+    spec = replace(parse_spec(text), folder=tmp_path)
+    assert str(spec) == text
+    assert spec == parse_spec(text) == parse_spec(text).here
+    assert str(spec.here) == here.format(folder=tmp_path, above=tmp_path.parent)
 
 
 def test_a_server_is_its_address() -> None:
