@@ -217,7 +217,7 @@ def test_what_is_known_before_the_end(
     assert registry.foretell(spec_of(registry, name, raw), so_far) is known
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(answer=ANSWERS)
 def test_a_whole_answer_is_what_each_of_its_beginnings_foretold(
     registry: CheckRegistry, grade: Grade, answer: str
