@@ -128,8 +128,15 @@ def word_count_decided(
 def line_count_decided(
     so_far: str, *, min_: int | None = None, max_: int | None = None, exactly: int | None = None
 ) -> bool | None:
-    """As for words. Sentences may become fewer: what looks like an end may turn out to be none."""
+    """As for words."""
     return count_decided(count_lines(so_far), min_, max_, exactly)
+
+
+def sentence_count_decided(
+    so_far: str, *, min_: int | None = None, max_: int | None = None, exactly: int | None = None
+) -> bool | None:
+    """As for words, by the sentences that are certain: what looks like an end at the end may turn out to be none."""
+    return count_decided(count_certain_sentences(so_far), min_, max_, exactly)
 
 
 def count_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
@@ -165,6 +172,18 @@ def lines(text: str) -> list[str]:
 def count_sentences(text: str) -> int:
     """Number of sentences; see sentence_count."""
     return sum(1 for _ in sentence_spans(text))
+
+
+def count_certain_sentences(so_far: str) -> int:
+    """The fewest sentences of any text that begins so; see sentence_count."""
+    count = start = 0
+    for stop in _STOP.finditer(so_far):
+        if stop["mark"] and not so_far[stop.end() :].strip():
+            break  # what follows it decides
+        if _ends_sentence(so_far, stop):
+            count += _says_something(so_far, start, stop.start())
+            start = stop.end()
+    return count + _says_something(so_far, start, len(so_far))
 
 
 def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
@@ -237,7 +256,7 @@ def register(registry: CheckRegistry, _settings: GradingSettings) -> None:
     """Add this family's checks."""
     for name, function, decided in (
         ("word_count", word_count, word_count_decided),
-        ("sentence_count", sentence_count, None),
+        ("sentence_count", sentence_count, sentence_count_decided),
         ("line_count", line_count, line_count_decided),
     ):
         registry.register(name, function, validate=count_problems, decided=decided)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_quantgate.checks.fences import NoStructureError, structured_text
+from pytest_quantgate.checks.fences import NoStructureError, block_decided, structured_text
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
 from pytest_quantgate.csv_text import CsvError, csv_rows
 from pytest_quantgate.errors import nearest
@@ -73,6 +74,11 @@ def csv_table(
     if fault:
         return violated(fault)
     return followed(f"a table of {width} columns and {len(found) - 1} rows below its header")
+
+
+def csv_decided(so_far: str, **arguments: Any) -> bool | None:
+    """False once there is a fence too many or of another format, or a closed block that is not the table."""
+    return block_decided(so_far, _MARKS, partial(csv_table, **arguments))
 
 
 def csv_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
@@ -151,4 +157,4 @@ def _table_fault(found: Sequence[Sequence[str]], wanted: Sequence[Sequence[str]]
 
 def register(registry: CheckRegistry, _settings: GradingSettings) -> None:
     """Add this family's checks."""
-    registry.register("csv", csv_table, shorthand="table", validate=csv_problems)
+    registry.register("csv", csv_table, shorthand="table", validate=csv_problems, decided=csv_decided)

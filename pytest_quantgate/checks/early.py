@@ -11,6 +11,7 @@ from typing import Final
 _ATOM: Final = r"(?:[^\\.^$*+?{}\[\]|()]|\\[dDwWsS]|\\[^\w\s]|\.|\[\^?(?:[^\[\]\\&|~]|\\[dDwWsS]|\\[^\w\s])+\])"
 _ITEM: Final = rf"(?:{_ATOM}|\\[bB]|[\^|)]|\((?:\?:|(?!\?)))"
 _REPEATED: Final = rf"(?:{_ATOM}(?:[*+?]|\{{\d+(?:,\d*)?\}})\??(?![*+?{{]))"
+_ESCAPE: Final = re.compile(r"\\.", re.DOTALL)
 _PLAIN: Final = re.compile(rf"{_ITEM}*{_REPEATED}?{_ITEM}*")
 """Texts, classes, groups, alternatives, the answer's start, word boundaries, and one repeat of one character.
 
@@ -27,6 +28,15 @@ def settled(so_far: str) -> str:
     """
     end = next((at for at in range(len(so_far), 0, -1) if so_far[at - 1].isspace()), 0)
     return so_far[:end]
+
+
+def complete_lines(so_far: str) -> str:
+    """An answer's beginning up to its last line break.
+
+    Args:
+        so_far: The beginning, whose last line may go on.
+    """
+    return so_far[: so_far.rfind("\n") + 1]
 
 
 def once(found: bool, *, means: bool) -> bool | None:  # noqa: FBT001  (what is asked reads as a sentence)
@@ -52,6 +62,15 @@ def count_decided(count: int, low: int | None, high: int | None, exactly: int | 
     if most is not None:
         return once(count > most, means=False)
     return once(low is not None and count >= low, means=True)
+
+
+def without_boundaries(pattern: str) -> str:
+    """A plain pattern without its word boundaries: it matches wherever the pattern does, and elsewhere.
+
+    Args:
+        pattern: One that `is_plain` accepts.
+    """
+    return _ESCAPE.sub(lambda escape: "" if escape[0] in {r"\b", r"\B"} else escape[0], pattern)
 
 
 def is_plain(pattern: str) -> bool:

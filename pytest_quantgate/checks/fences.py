@@ -9,10 +9,11 @@ cannot guess either.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from itertools import islice
 
-from pytest_quantgate.checks.finding import quoted
+from pytest_quantgate.checks.early import complete_lines, once
+from pytest_quantgate.checks.finding import Finding, quoted
 
 _FENCE = re.compile(r"^ {0,3}```(?P<mark>[^`\n]*)$", re.MULTILINE)
 
@@ -63,14 +64,17 @@ def structured_text(answer: str, marks: Collection[str]) -> str:
     return text
 
 
-def first_block(so_far: str) -> str | None:
-    """The beginning of an answer up to the end of its first fenced block; None when no block is closed yet.
-
-    Another fence behind it makes any answer that begins so a violation; without one, the block is its structured text.
+def block_decided(so_far: str, marks: Collection[str], judge: Callable[[str], Finding]) -> bool | None:
+    """False once an answer's fences are certainly not those of one good block; bare text may be followed by one.
 
     Args:
         so_far: The beginning. Its last line may go on, and is not looked at.
+        marks: As for `structured_text`.
+        judge: What a check says of an answer; of a closed block it must go by the block alone.
     """
-    lines = so_far[: so_far.rfind("\n") + 1].lstrip()
-    fences = list(islice(_FENCE.finditer(lines), 2))
-    return lines[: fences[1].end()] if len(fences) > 1 else None
+    lines = complete_lines(so_far).lstrip()
+    fences = list(islice(_FENCE.finditer(lines), 3))
+    mark = fences[0]["mark"].strip().lower() if fences else ""
+    if len(fences) > 2 or (mark and mark not in marks):  # noqa: PLR2004  (one opens, one closes)
+        return False
+    return once(len(fences) > 1 and judge(lines[: fences[1].end()]).followed is False, means=False)

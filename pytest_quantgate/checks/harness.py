@@ -46,9 +46,7 @@ def lm_eval_exact_match(
     import regex as engine
 
     left_over = _clock()
-    found = answer
-    for stop in until:
-        found = found.partition(stop)[0]
+    found = _cut(answer, until)
     try:
         for step in filters:
             found = _filtered(found, step, left_over)
@@ -71,6 +69,20 @@ def lm_eval_exact_match(
         return followed(f"{quoted(found)} is {quoted(equal)}")
     wanted = " or ".join(quoted(target) for target in targets[:3])
     return violated(f"{quoted(found)} is not {wanted}" if answer.strip() else "the answer is empty")
+
+
+def lm_eval_decided(so_far: str, *, until: Sequence[str] = (), **arguments: Any) -> bool | None:
+    """Both ways once the answer is cut, and so much stands behind that no other text of ``until`` can move the cut."""
+    cut = _cut(so_far, until)
+    if not until or len(cut) + sum(map(len, until)) > len(so_far):
+        return None
+    return lm_eval_exact_match(cut, **arguments).followed
+
+
+def _cut(answer: str, until: Sequence[str]) -> str:
+    for stop in until:
+        answer = answer.partition(stop)[0]
+    return answer
 
 
 def lm_eval_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
@@ -149,5 +161,5 @@ def ungradable_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
 
 def register(registry: CheckRegistry, _settings: GradingSettings) -> None:
     """Add this family's checks."""
-    registry.register("lm_eval_exact_match", lm_eval_exact_match, validate=lm_eval_problems)
+    registry.register("lm_eval_exact_match", lm_eval_exact_match, validate=lm_eval_problems, decided=lm_eval_decided)
     registry.register("ungradable", ungradable, shorthand="reason", validate=ungradable_problems)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pytest_quantgate.checks import csv_answer, tool_call, xml_answer, yaml_answer
-from pytest_quantgate.checks.fences import NoStructureError, first_block, structured_text
+from pytest_quantgate.checks.fences import NoStructureError, block_decided, structured_text
 from pytest_quantgate.checks.finding import Finding, followed, violated
 from pytest_quantgate.checks.json_text import read_json
 from pytest_quantgate.checks.schemas import grade_by_schema, schema_problems
@@ -37,9 +37,8 @@ def json_value(answer: str) -> Finding:
 
 
 def json_decided(so_far: str) -> bool | None:
-    """False once a fenced block is closed that holds no JSON. Bare text is not: a block may still follow it."""
-    block = first_block(so_far)
-    return False if block is not None and not json_value(block).followed else None
+    """False once there is a fence too many or of another format, or a closed block that holds no JSON."""
+    return block_decided(so_far, _MARKS, json_value)
 
 
 def json_schema(answer: str, *, schema: Mapping[str, Any]) -> Finding:

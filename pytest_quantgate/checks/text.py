@@ -128,14 +128,23 @@ def regex(answer: str, *, pattern: str, full: bool = False, ignore_case: bool = 
 
 
 def regex_decided(so_far: str, *, pattern: str, full: bool = False, ignore_case: bool = False) -> bool | None:
-    """True as soon as a plain pattern is found, and another character behind it; never with ``full``."""
+    """True as soon as a plain pattern is found, and more behind it; False as soon as no further text can make it match.
+
+    With ``full`` it is never True: more may always come. A word boundary at the end may be none later.
+    """
     import regex as engine
 
-    if full or not early.is_plain(pattern):
+    if not early.is_plain(pattern):
         return None
-    compiled = engine.compile(pattern, engine.IGNORECASE if ignore_case else 0, cache_pattern=False)
-    match = compiled.search(so_far, timeout=REGEX_SECONDS)
-    return early.once(match is not None and match.end() < len(so_far), means=True)
+    flags = engine.IGNORECASE if ignore_case else 0
+    loose = engine.compile(early.without_boundaries(pattern), flags, cache_pattern=False)
+    if full:
+        possible = loose.fullmatch(so_far.strip(), partial=True, timeout=REGEX_SECONDS)
+        return early.once(possible is None, means=False)
+    match = engine.compile(pattern, flags, cache_pattern=False).search(so_far, timeout=REGEX_SECONDS)
+    if match:
+        return early.once(match.end() < len(so_far), means=True)
+    return early.once(loose.search(so_far, partial=True, timeout=REGEX_SECONDS) is None, means=False)
 
 
 def regex_problems(arguments: Mapping[str, Any]) -> Iterator[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
-from pytest_quantgate.checks.fences import NoStructureError, structured_text
+from pytest_quantgate.checks.fences import NoStructureError, block_decided, structured_text
 from pytest_quantgate.checks.finding import Finding, followed, quoted, unscored, violated
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ def xml_document(
     if fault is not None:
         return violated(fault)
     return followed("the answer is XML" if not (root or elements or counts or attributes or texts) else "all is there")
+
+
+def xml_decided(so_far: str, **arguments: Any) -> bool | None:
+    """False once there is a fence too many or of another format, or a closed block that lacks what is wanted."""
+    return block_decided(so_far, _MARKS, partial(xml_document, **arguments))
 
 
 def xml_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
@@ -187,4 +193,4 @@ def _text_faults(document: Element, texts: Mapping[str, str | Sequence[str]]) ->
 
 def register(registry: CheckRegistry, _settings: GradingSettings) -> None:
     """Add this family's checks."""
-    registry.register("xml", xml_document, validate=xml_problems)
+    registry.register("xml", xml_document, validate=xml_problems, decided=xml_decided)

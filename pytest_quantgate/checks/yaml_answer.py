@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pytest_quantgate.checks.fences import NoStructureError, structured_text
+from pytest_quantgate.checks.fences import NoStructureError, block_decided, structured_text
 from pytest_quantgate.checks.finding import Finding, followed, unscored, violated
 from pytest_quantgate.checks.schemas import grade_by_schema, schema_problems
 
@@ -52,6 +52,11 @@ def yaml_document(answer: str, *, schema: Mapping[str, Any] | None = None) -> Fi
     return violated(f"line {first.line}: {first.message}")
 
 
+def yaml_decided(so_far: str, **_: Any) -> bool | None:
+    """False once there is a fence too many or of another format, or a closed block that holds no YAML."""
+    return block_decided(so_far, _MARKS, yaml_document)
+
+
 def yaml_problems(arguments: Mapping[str, Any]) -> Iterable[str]:
     """The schema, if any, can judge answers."""
     return schema_problems(arguments["schema"]) if "schema" in arguments else ()
@@ -59,4 +64,4 @@ def yaml_problems(arguments: Mapping[str, Any]) -> Iterable[str]:
 
 def register(registry: CheckRegistry, _settings: GradingSettings) -> None:
     """Add this family's checks."""
-    registry.register("yaml", yaml_document, shorthand="schema", validate=yaml_problems)
+    registry.register("yaml", yaml_document, shorthand="schema", validate=yaml_problems, decided=yaml_decided)

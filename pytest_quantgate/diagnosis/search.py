@@ -277,7 +277,7 @@ def _objection(
     spec, bits = subject.spec, subject.stored.mean_bits()
     if (why := why_not(spec)) is not None:
         return f"no layer can be kept in higher precision: {why}"
-    if spec.lora != reference.variant.spec.lora:
+    if spec.here.lora != reference.variant.spec.here.lora:
         return "no layer can be kept as the reference has it: only one of the two has this adapter"
     if bits >= limits.max_bits:
         allowed = f"{limits.max_bits:g} are allowed"

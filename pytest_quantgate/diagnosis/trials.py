@@ -248,5 +248,5 @@ class Trials:
     def _told(self, names: Collection[str], keeping: Keeping) -> tuple[str, tuple[str, ...], float, int]:
         """Spec, names in it, bits and bytes of a protection."""
         subject, stored = self._subject, self._subject.stored
-        spec, kept = protect(subject.spec, names, keeping.at, linear=subject.linear, head=subject.head)
+        spec, kept = protect(subject.spec.here, names, keeping.at, linear=subject.linear, head=subject.head)
         return str(spec), kept, stored.mean_bits(names, keeping.bits), stored.memory(names, keeping.bits)

@@ -120,16 +120,6 @@ class CompletionCache:
             rows.append((identity, request, payload, _seal(identity, request, payload)))
         self._write("INSERT OR REPLACE INTO completions VALUES (?, ?, ?, ?)", rows)
 
-    def forget(self, identity: str, requests: Iterable[str]) -> None:
-        """Store answers of one variant no longer.
-
-        Args:
-            identity: Digest of the variant's identity.
-            requests: Request digests; those that are not stored do no harm.
-        """
-        rows = [(identity, request) for request in requests]
-        self._write("DELETE FROM completions WHERE identity = ? AND request = ?", rows)
-
     def get_audit(self, identity: str) -> dict[str, Any] | None:
         """The audit that was stored when this variant was last loaded, as plain JSON; None when there is none."""
         for payload, seal in self._read("SELECT payload, seal FROM audits WHERE identity = ?", (identity,)):

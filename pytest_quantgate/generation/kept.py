@@ -34,16 +34,6 @@ class RunCache:
         for request, completion in completions.items():
             self._completions[identity, request] = completion
 
-    def forget(self, identity: str, requests: Iterable[str]) -> None:
-        """Keep answers of one variant no longer.
-
-        Args:
-            identity: Digest of the variant's identity.
-            requests: Request digests; those that are not kept do no harm.
-        """
-        for request in requests:
-            self._completions.pop((identity, request), None)
-
     def get_audit(self, _identity: str) -> dict[str, Any] | None:
         """None: only a model that was loaded here has an audit."""
         return None

@@ -16,7 +16,7 @@ from pytest_quantgate.generation.kept import RunCache
 from pytest_quantgate.generation.progress import Progress
 from pytest_quantgate.variants.audit import Audit
 from pytest_quantgate.variants.memory import release_memory
-from pytest_quantgate.variants.served import ServedVariant, check_server_unchanged
+from pytest_quantgate.variants.served import ServedVariant
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant
 
 if TYPE_CHECKING:
@@ -64,8 +64,9 @@ def answer(
     """Answer every request, loading the model only when an answer is missing, and only once.
 
     Each answer is in the cache as soon as it is finished, so that an interrupted or killed run loses only
-    what was in flight. The model is freed before this returns. What a server could not answer, what did not fit in
-    memory, and where logits were not numbers, is not kept: the next run asks again.
+    what was in flight; answers of a server are, once it told again what it serves. The model is freed before this
+    returns. What a server could not answer, what did not fit in memory, and where logits were not numbers, is not
+    kept: the next run asks again.
 
     Args:
         variant: Who answers, and under which schedule.
@@ -81,7 +82,7 @@ def answer(
 
     Raises:
         QuantgateError: The model cannot be loaded, is not what its spec says, or does not fit in memory; or a server
-            tells other facts of itself than before it was asked, and what it answered is forgotten.
+            tells other facts of itself than before it was asked.
     """
     identity = variant.identity.digest
     completions: dict[str, Completion] = {}
@@ -91,13 +92,11 @@ def answer(
 
     engine = _engine(variant, elsewhere, audited, registry)
     wanted = {request.digest: request for request in requests}
-    made: set[str] = set()  # what is kept of this call, by digest
     turn = generated = 0
 
     def keep(fresh: Mapping[str, Completion]) -> None:
         lasting = {_key(wanted[digest], digest, each): each for digest, each in fresh.items() if each.lasting}
         cache.put(identity, lasting)
-        made.update(lasting)
         completions.update(fresh)
 
     try:
@@ -114,12 +113,6 @@ def answer(
                 progress.finish()
             generated += len(missing)
             wanted = {request.digest: request for request in more(completions) if request.digest not in completions}
-        if isinstance(variant, ServedVariant) and made:
-            try:
-                check_server_unchanged(variant)
-            except ModelError:
-                cache.forget(identity, made)
-                raise
         if then is not None and isinstance(variant, Variant) and not variant.offline:
             if not isinstance(engine, _Here):
                 engine.close()

@@ -1,4 +1,4 @@
-"""The engine behind a served variant: several requests at a time, each answer kept as soon as it is there.
+"""The engine behind a served variant: several requests at a time, kept when it still tells the same of itself.
 
 A request that cannot be answered leaves its case unscored with the reason, and never ends the run.
 """
@@ -23,9 +23,12 @@ from pytest_quantgate.generation.served_client import (
     UnansweredError,
 )
 from pytest_quantgate.generation.served_protocol import Dialect, body_of, dialects
-from pytest_quantgate.variants.served import ServedVariant
+from pytest_quantgate.variants.served import ServedVariant, check_server_unchanged
 
 Keep = Callable[[Mapping[str, Completion]], None]
+
+CONFIRMED_EVERY: Final = 10.0
+"""Seconds after which a server is asked again what it serves, so that what it answered before can be kept."""
 
 _NOT_GREEDY: Final = -0.01  # nats below another token; a tie is none
 _PROBE: Final = Request((Message("user", HARMLESS),), 1)
@@ -68,6 +71,7 @@ class Served:
         self._variant = variant
         self._address = variant.address
         self._client = ServedClient(variant.address, variant.concurrency, wait, limits, clock)
+        self._clock = clock
         self._dialect: Dialect | None = None
         self._continuing: _Continuing | None = None
 
@@ -76,8 +80,12 @@ class Served:
 
         Args:
             requests: What is asked, each once.
-            keep: Called with each answer as soon as it is there, by digest; also with what says why there is none.
+            keep: Called with answers, by digest, once the server told behind them what it told before; also with what
+                says why there is none.
             progress: Told how far it has come.
+
+        Raises:
+            ModelError: The server tells something else than before.
         """
         asyncio.run(self._generate(requests, keep, progress))
 
@@ -86,22 +94,31 @@ class Served:
 
     async def _generate(self, requests: Sequence[Request], keep: Keep, progress: Progress) -> None:
         left = iter(self._in_order(requests))
+        fresh: dict[str, Completion] = {}
+        confirmed = self._clock()
         missing = odd = 0
 
         async def work() -> None:
-            nonlocal missing, odd
+            nonlocal confirmed, missing, odd
             for request in left:
                 completion = await self._answer(request)
-                keep({request.digest: completion})
+                fresh[request.digest] = completion
                 progress.advance(1, completion.counted or 0)
                 missing += completion.problem is not None
                 odd += min(completion.margins, default=0.0) < _NOT_GREEDY
+                if not self._variant.told or self._clock() - confirmed >= CONFIRMED_EVERY:
+                    confirmed = self._clock()
+                    await self._confirm(fresh, keep)
 
         async with self._client.connected():
             await self._learn(requests)
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._variant.concurrency, len(requests))):
-                    group.create_task(work())
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(min(self._variant.concurrency, len(requests))):
+                        group.create_task(work())
+            except ExceptionGroup as errors:
+                raise errors.exceptions[0] from None
+            await self._confirm(fresh, keep, last=True)
         if missing:
             why = f": {self._client.given_up}" if self._client.given_up else ""
             progress.note(f"{self._variant.label}: {missing} of {len(requests)} requests have no answer{why}")
@@ -110,6 +127,15 @@ class Served:
                 f"{self._variant.label}: {odd} of {len(requests)} answers hold a token that was not the most probable "
                 "one: the server decodes with penalties of its own"
             )
+
+    async def _confirm(self, fresh: dict[str, Completion], keep: Keep, *, last: bool = False) -> None:
+        """Keep what was answered, unless the server cannot be asked again now; at the end it is believed then."""
+        answered = dict(fresh)  # others come while it is asked
+        lasting = any(each.lasting for each in answered.values())
+        if not lasting or await asyncio.to_thread(check_server_unchanged, self._variant) or last:
+            keep(answered)
+            for digest in answered:
+                fresh.pop(digest, None)
 
     def _in_order(self, requests: Sequence[Request]) -> list[Request]:
         """Longest prompts first, so that none is left over at the end; the other way round where it is asked for."""

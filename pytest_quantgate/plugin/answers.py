@@ -15,6 +15,7 @@ from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.turns import answered, look_up, next_requests
 from pytest_quantgate.outcomes.grading import outcome_of_turns
 from pytest_quantgate.outcomes.model import Comparison
+from pytest_quantgate.plugin.backends import spec_of
 from pytest_quantgate.plugin.nearness import nearness
 from pytest_quantgate.printable import visible
 from pytest_quantgate.variants.schedule import another_schedule, name_of
@@ -200,7 +201,6 @@ class AnswerBook:
     def _prepared(self, spec: str, device: str, note: Callable[[str], None]) -> Variant | ServedVariant:
         from pytest_quantgate.variants.mix import models_in
         from pytest_quantgate.variants.served import ServedVariant, prepare_served, serve_another_way
-        from pytest_quantgate.variants.spec import parse_spec
         from pytest_quantgate.variants.variant import prepare_variant, run_another_way
 
         options = self._options
@@ -209,14 +209,19 @@ class AnswerBook:
             if isinstance(usual, ServedVariant):
                 return serve_another_way(usual, kernels=options.noise_kernels)
             return run_another_way(usual, kernels=options.noise_kernels)
-        parsed = parse_spec(spec)
+        parsed = spec_of(options, spec)
         if parsed.served:
             return prepare_served(spec)
-        source = self._source(parsed.model or options.model, note)
+        source = self._source(parsed.here.model or options.model, note)
         for part in models_in(parsed):
             self._found(part, note)
         return prepare_variant(
-            spec, source, device=device, compute_dtype=options.compute_dtype, kernels=options.kernels
+            spec,
+            source,
+            folder=parsed.folder,
+            device=device,
+            compute_dtype=options.compute_dtype,
+            kernels=options.kernels,
         )
 
     def _source(self, model: str, note: Callable[[str], None]) -> ModelSource:

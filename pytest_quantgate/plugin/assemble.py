@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_quantgate.errors import QuantgateError
-from pytest_quantgate.plugin.backends import model_of, model_of_run
+from pytest_quantgate.plugin.backends import model_of, model_of_run, spec_of
 from pytest_quantgate.plugin.files import is_there
 from pytest_quantgate.plugin.gates import case_nodeid
 from pytest_quantgate.plugin.options import SEED
@@ -25,13 +25,13 @@ from pytest_quantgate.report.model import (
     tool_version,
 )
 from pytest_quantgate.variants.registry import describe
-from pytest_quantgate.variants.spec import parse_spec
 from pytest_quantgate.variants.variant import Variant
 
 if TYPE_CHECKING:
     from pytest_quantgate.outcomes.model import Outcome
     from pytest_quantgate.plugin.book import CaseRef
     from pytest_quantgate.plugin.session import QuantRun
+    from pytest_quantgate.variants.spec import VariantSpec
 
 NOT_REPEATED = {
     "quant_slice",
@@ -114,7 +114,7 @@ def _variant(run: QuantRun, spec: str) -> VariantRecord:
     trouble = run.answers.troubles.get(spec)
     audit = None if answers is None else answers.audit
     if run.options.anchored is not None and spec == run.options.reference:
-        return _anchored(run, spec, run.options.anchored)
+        return _anchored(run, spec)
     return VariantRecord(
         spec=spec,
         digest="" if prepared is None else prepared.identity.digest,
@@ -135,7 +135,7 @@ def _other_model(run: QuantRun, spec: str) -> str | None:
     return None if model == model_of_run(run.options, run.places) else model
 
 
-def _anchored(run: QuantRun, spec: str, variant: str) -> VariantRecord:
+def _anchored(run: QuantRun, spec: str) -> VariantRecord:
     """A reference that was not run: what its newest golden says of it."""
     anchor, trouble = run.goldens.reference_anchor(), run.answers.troubles.get(spec)
     return VariantRecord(
@@ -143,14 +143,13 @@ def _anchored(run: QuantRun, spec: str, variant: str) -> VariantRecord:
         digest="" if anchor is None else anchor.digest,
         identity={} if anchor is None else dict(anchor.identity),
         problem=None if trouble is None else trouble.reason,
-        bits=_bits(variant),
+        bits=_bits(spec_of(run.options, spec)),
         model=_other_model(run, spec),
     )
 
 
-def _bits(variant: str) -> float | None:
+def _bits(spec: VariantSpec) -> float | None:
     """Bits by a spec's own name; None where it names none, or a file that is gone: nothing of it is run."""
-    spec = parse_spec(variant)
     with suppress(QuantgateError):
         return None if spec.served else describe(spec).bits
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_quantgate.plugin import hooks
@@ -43,15 +44,21 @@ def register_backends(config: pytest.Config) -> None:
     hooks.call(config, "pytest_quantgate_register_backends", BackendRegistry())
 
 
+def spec_of(options: Options, text: str) -> VariantSpec:
+    """A variant of the run, or the one whose golden is its reference, read; it knows where its paths are seen from."""
+    from pytest_quantgate.variants.spec import parse_spec
+
+    if options.anchored is not None and text == options.reference:
+        text = options.anchored
+    return replace(parse_spec(text), folder=options.folders.get(text))
+
+
 def model_of(options: Options, spec: str) -> str:
     """What a variant's model is called: by the user, or by the server that answers for it."""
     from pytest_quantgate.variants.address import parse_address
-    from pytest_quantgate.variants.spec import parse_spec
 
-    if options.anchored is not None and spec == options.reference:
-        spec = options.anchored
-    parsed = parse_spec(spec)
-    return parse_address(str(parsed)).model if parsed.served else parsed.model or options.model
+    parsed = spec_of(options, spec)
+    return parse_address(str(parsed)).model if parsed.served else parsed.here.model or options.model
 
 
 def model_of_run(options: Options, places: Mapping[str, Placement]) -> str:
@@ -66,18 +73,17 @@ def placements(options: Options) -> dict[str, Placement]:
         QuantgateError: A device or a dtype that is unknown or not there.
     """
     from pytest_quantgate.variants.device import place, split_devices
-    from pytest_quantgate.variants.spec import parse_spec
     from pytest_quantgate.variants.vllm import check_runs
 
     found = {}
     device = split_devices(options.device)[0]
     reference = () if options.anchored else (options.reference,)
     for text in (*reference, *options.candidates, *options.controls):
-        spec = parse_spec(text)
+        spec = spec_of(options, text)
         if spec.served:
             continue
         check_runs(spec, options.kernels)
-        description = _described(spec, spec.model or options.model)
+        description = _described(spec, spec.here.model or options.model)
         found[text] = place(description, device, options.compute_dtype, options.kernels)
     return found
 

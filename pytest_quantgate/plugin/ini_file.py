@@ -37,12 +37,24 @@ def refuse_hidden(config: pytest.Config) -> None:
 
 def place_of(config: pytest.Config, key: str) -> str:
     """Where an ini key is set, for an error: ``pytest.ini:3: quant_alpha``, or ``-o quant_alpha``."""
-    if any(each.startswith(f"{key}=") for each in config.option.override_ini or ()) or config.inipath is None:
+    if _overridden(config, key) or config.inipath is None:
         return f"-o {key}"
     line = re.compile(rf"""\s*["']?{re.escape(key)}["']?\s*[=:]""")
     written = config.inipath.read_text(encoding="utf-8", errors="replace").splitlines()
     number = next((number for number, text in enumerate(written, start=1) if line.match(text)), 1)
     return f"{seen_from(config.invocation_params.dir, config.inipath)}:{number}: {key}"
+
+
+def folder_of(config: pytest.Config, key: str) -> Path | None:
+    """The folder that relative paths of an ini key are seen from: that of the file; None where pytest was started."""
+    if _overridden(config, key) or config.inipath is None or config.inipath.parent == config.invocation_params.dir:
+        return None
+    return config.inipath.parent
+
+
+def _overridden(config: pytest.Config, key: str) -> bool:
+    """Whether ``-o`` says another value."""
+    return any(each.startswith(f"{key}=") for each in config.option.override_ini or ())
 
 
 def _ini_files(folder: Path) -> Iterator[Path]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from pytest_quantgate.golden.model import REFERENCE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pytest_quantgate.cases.model import PolicySettings
@@ -28,6 +29,7 @@ class Options:
         reference: Spec of the reference, canonical; ``golden:SPEC`` for one that is not run.
         candidates: Specs of the candidates, canonical, each once.
         explicit: The candidates were named on the command line.
+        folders: Where the paths of a spec are seen from; the current folder for those that are not here.
         model: The model as the user named it; that of a spec that names its own is in the spec.
         suites: Names of packaged suites, each once.
         suites_only: The suites were asked for on the command line without paths beside it.
@@ -62,6 +64,7 @@ class Options:
     reference: str
     candidates: tuple[str, ...]
     explicit: bool
+    folders: Mapping[str, Path]
     model: str
     suites: tuple[str, ...]
     suites_only: bool

@@ -37,6 +37,8 @@ def resolve(config: pytest.Config) -> Options:
     suites = tuple(dict.fromkeys(values.texts(config, "quant_suite")))
     reference = _reference(config)
     candidates = _candidates(config)
+    controls = _controls(config, reference, candidates)
+    folders = _folders(config, reference, candidates, controls)
     noise_kernels = values.flag(config, "quant_noise_kernels")
     try:
         command_line = _policy(config, values.on_command_line)
@@ -51,7 +53,8 @@ def resolve(config: pytest.Config) -> Options:
         reference=reference,
         candidates=candidates,
         explicit=bool(config.getoption("quant_cand") or config.getoption("quant_cand_model")),
-        model=_model(config, "quant_model") or "smollm2",
+        folders=folders,
+        model=_model(config),
         suites=suites,
         suites_only=bool(config.getoption("quant_suite")) and not given_paths,
         slices=tuple(dict.fromkeys(values.texts(config, "quant_slice"))),
@@ -67,7 +70,7 @@ def resolve(config: pytest.Config) -> Options:
         noise_kernels=noise_kernels,
         fidelity=values.flag(config, "quant_fidelity"),
         stop_early=_stop_early(config),
-        controls=_controls(config, reference, candidates),
+        controls=controls,
         sequential=values.flag(config, "quant_sequential"),
         strict=values.flag(config, "quant_strict"),
         dry_run=values.flag(config, "quant_dry_run"),
@@ -139,12 +142,16 @@ def _inconclusive(config: pytest.Config) -> Inconclusive:
 
 def _candidates(config: pytest.Config) -> tuple[str, ...]:
     """The candidates, each with the model that it is made of where that is not the run's."""
+    from pytest_quantgate.variants.seen import model_from
     from pytest_quantgate.variants.spec import parse_spec
 
     specs = _specs(config, "quant_cand")
-    model = _model(config, "quant_cand_model")
-    if model is None:
+    found = values.given(config, "quant_cand_model")
+    if found is None:
         return specs
+    model, named = found.text(), values.given(config, "quant_cand")
+    if named is not None and named.folder != found.folder:  # one spec is seen from one folder
+        model = model_from(found.folder or config.invocation_params.dir, model)
     parsed = [parse_spec(spec) for spec in specs or ("stored",)]
     full = tuple(str(spec if spec.served or spec.model else replace(spec, model=model)) for spec in parsed)
     _refuse_twice(full, SETTINGS["quant_cand"].option)
@@ -229,15 +236,43 @@ def _controls(config: pytest.Config, reference: str, candidates: tuple[str, ...]
     return controls
 
 
-def _model(config: pytest.Config, key: str) -> str | None:
-    """The model that an option names; a relative path in the ini file is seen from the ini file."""
-    text = values.text(config, key)
-    if text is None or config.getoption(key) is not None or config.inipath is None:
-        return text
-    from pytest_quantgate.variants.source import seen_from
+def _model(config: pytest.Config) -> str:
+    """The run's model; a relative path in the ini file is seen from the ini file."""
+    from pytest_quantgate.variants.seen import model_from
 
-    folder = config.inipath.parent
-    return text if folder == config.invocation_params.dir else seen_from(folder, text)
+    found = values.given(config, "quant_model")
+    if found is None:
+        return "smollm2"
+    return found.text() if found.folder is None else model_from(found.folder, found.text())
+
+
+def _folders(
+    config: pytest.Config, reference: str, candidates: tuple[str, ...], controls: tuple[str, ...]
+) -> dict[str, Path]:
+    """The folder that the paths of a spec are seen from, of those that an ini file of another folder names.
+
+    Raises:
+        pytest.UsageError: The command line names one of them too, and means other files.
+    """
+    from pytest_quantgate.variants.spec import parse_spec
+
+    asked = values.given(config, "quant_cand") or values.given(config, "quant_cand_model")
+    named = (
+        (values.given(config, "quant_ref"), (reference.removeprefix(REFERENCE),)),
+        (asked, candidates),
+        (values.given(config, "quant_control"), controls),
+    )
+    known: dict[str, Given] = {}
+    for found, specs in named:
+        if found is None:
+            continue
+        for text in specs:
+            spec, first = parse_spec(text), known.setdefault(text, found)
+            if replace(spec, folder=found.folder).here != replace(spec, folder=first.folder).here:
+                where = f"{found.where} and {first.where}"
+                msg = f"{where}: {text} is seen from two folders and names two things: write its paths absolute"
+                raise pytest.UsageError(msg)
+    return {text: found.folder for text, found in known.items() if found.folder is not None}
 
 
 def _reanchor(config: pytest.Config) -> tuple[str, ...]:

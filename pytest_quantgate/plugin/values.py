@@ -11,6 +11,7 @@ from pytest_quantgate.plugin.settings import SETTINGS, ini_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 _DAY = 24 * 60  # minutes
 
@@ -22,10 +23,12 @@ class Given:
     Attributes:
         value: As pytest read it: text on the command line, of the key's type in the ini file.
         where: ``--quant-alpha``, ``pytest.ini:3: quant_alpha`` or ``-o quant_alpha``.
+        folder: Where relative paths in it are seen from; None for the folder where pytest was started.
     """
 
     value: Any
     where: str
+    folder: Path | None = None
 
     def text(self) -> str:
         """A text without spaces around it.
@@ -116,9 +119,9 @@ def in_ini_file(config: pytest.Config, key: str) -> Given | None:
     value = ini_value(config, key) if SETTINGS[key].ini else None
     if value is None:
         return None
-    from pytest_quantgate.plugin.ini_file import place_of
+    from pytest_quantgate.plugin.ini_file import folder_of, place_of
 
-    return Given(value, place_of(config, key))
+    return Given(value, place_of(config, key), folder_of(config, key))
 
 
 def given(config: pytest.Config, key: str) -> Given | None:

@@ -27,8 +27,8 @@ def describe_all(spec: VariantSpec, folder: Path) -> tuple[Description, Adapter 
     if spec.kv is not None:
         parts.append(kv.described(spec.kv, folder))
         identity["kv"] = kv.fact(spec.kv, folder)
-    if spec.lora is not None:
-        adapter = read_adapter(spec.lora)
+    if spec.here.lora is not None:
+        adapter = read_adapter(spec.here.lora)
         parts.append(adapter.summary)
         identity["adapter"] = adapter.digest
         requires |= REQUIRES

@@ -136,7 +136,7 @@ def map_of(spec: VariantSpec) -> MixMap:
             hint="write a part that has a model of its own between parentheses, down_proj=(stored@MODEL), or the map "
             "into a file",
         )
-    return read_map(spec.scheme or "")
+    return read_map(spec.here.scheme or "")
 
 
 def models_in(spec: VariantSpec) -> tuple[str, ...]:

@@ -23,8 +23,8 @@ from pytest_quantgate.cases.problems import Problems, quoted
 from pytest_quantgate.cases.yaml_nodes import read_yaml
 from pytest_quantgate.errors import FileError, SpecError, nearest
 from pytest_quantgate.variants.modules import matches
-from pytest_quantgate.variants.source import seen_from
-from pytest_quantgate.variants.spec import MIX, VariantSpec, parse_spec
+from pytest_quantgate.variants.seen import model_from
+from pytest_quantgate.variants.spec import MIX, VariantSpec, is_inline, parse_spec
 
 MOST_RULES: Final = 1000
 
@@ -96,14 +96,14 @@ def read_map(text: str) -> MixMap:
     """Reads what stands behind ``mix:``.
 
     Args:
-        text: ``PATTERN=SPEC;PATTERN=(SPEC@MODEL)``; or, without an equals sign, the path of a YAML or JSON file that
-            maps patterns to specs.
+        text: ``PATTERN=SPEC;PATTERN=(SPEC@MODEL)``; or the path of a YAML or JSON file that maps patterns to specs,
+            which is absolute or has no equals sign.
 
     Raises:
         SpecError: A rule in the text that is none.
         FileError: The file cannot be read, or is not such a map; every problem as FILE:LINE.
     """
-    return _inline(text) if "=" in text else _from_file(text)
+    return _inline(text) if is_inline(text) else _from_file(text)
 
 
 def _inline(text: str) -> MixMap:
@@ -133,7 +133,7 @@ def _from_file(path: str) -> MixMap:
 
 
 def _seen_from(folder: Path, spec: VariantSpec) -> VariantSpec:
-    return spec if spec.model is None else replace(spec, model=seen_from(folder, spec.model))
+    return spec if spec.model is None else replace(spec, model=model_from(folder, spec.model))
 
 
 def _rules(document: Node, problems: Problems) -> dict[str, VariantSpec]:

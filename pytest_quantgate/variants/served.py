@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -42,6 +43,12 @@ class ServedVariant:
     schedule: Schedule = USUAL
 
     @property
+    def told(self) -> Mapping[str, str]:
+        """What the server told of itself, by name."""
+        fields = self.identity.fields
+        return {name.removeprefix(_TOLD): value for name, value in fields.items() if name.startswith(_TOLD)}
+
+    @property
     def label(self) -> str:
         """Its name for people: the address, and that it is run another way when it is."""
         return name_of(str(self.spec), self.schedule)
@@ -55,8 +62,8 @@ class ServedVariant:
     @property
     def summary(self) -> str:
         """One line for people: who serves it, and how it is asked."""
-        server = self.identity.fields.get(f"{_TOLD}server", "a server that does not say its name")
-        version = self.identity.fields.get(f"{_TOLD}version")
+        server = self.told.get("server", "a server that does not say its name")
+        version = self.told.get("version")
         how = "text completions" if self.address.kind == "completions" else "chat completions"
         return f"served by {server}{f' {version}' if version else ''}, {how}, {self.concurrency} at a time"
 
@@ -104,7 +111,7 @@ def _enough(address: ServedAddress, facts: Facts) -> bool:
     return facts.whole and (bool(address.stated) or facts.told.keys() >= ENOUGH)
 
 
-def check_server_unchanged(variant: ServedVariant) -> None:
+def check_server_unchanged(variant: ServedVariant) -> bool:
     """Refuses what a server answered that tells other facts of itself by now: nobody knows who gave which answer.
 
     One that cannot be asked any more is not refused, nor one that tells more than it did: some load a model late.
@@ -112,15 +119,17 @@ def check_server_unchanged(variant: ServedVariant) -> None:
     Args:
         variant: What was asked.
 
+    Returns:
+        Whether it could be asked.
+
     Raises:
         ModelError: What it told before has another value now, or is told no more; the message says what.
     """
-    fields = variant.identity.fields
-    before = {name.removeprefix(_TOLD): value for name, value in fields.items() if name.startswith(_TOLD)}
+    before = variant.told
     try:
         now = ask(variant.address).told if before else {}
     except ModelError:
-        return
+        return False
     changed = {name for name, value in before.items() if now.get(name, value) != value}
     if "version" in now:  # then it tells all of these that it has: a commit may have become a branch, which is no fact
         changed |= ENOUGH & before.keys() - now.keys()
@@ -128,8 +137,9 @@ def check_server_unchanged(variant: ServedVariant) -> None:
         raise ModelError(
             f"what the server tells of itself changed since the run began: {', '.join(sorted(changed))}",
             where=f"variant {str(variant.spec)!r}",
-            hint="run again: what it answered in this run is not kept",
+            hint="run again: what it answered since it last told the same is not kept",
         )
+    return True
 
 
 def serve_another_way(variant: ServedVariant, *, kernels: bool) -> ServedVariant:

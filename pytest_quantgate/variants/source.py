@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pytest_quantgate.errors import ModelError, nearest
 from pytest_quantgate.variants.checkpoint import check_folder
 from pytest_quantgate.variants.embedded import EMBEDDED, embedded_file
 from pytest_quantgate.variants.gguf import converted_folder, folder_if_converted
+from pytest_quantgate.variants.seen import looks_like_a_path
 from pytest_quantgate.variants.stored_recipe import RECIPE
 
 Note = Callable[[str], None]
@@ -59,7 +59,7 @@ def resolve_model(text: str, *, note: Note | None = None) -> ModelSource:
         source = ModelSource(text, converted_folder(embedded_file(text), note))
     elif path := _existing_path(text):
         source = ModelSource(text, path if path.is_dir() else _from_file(path, note))
-    elif _looks_like_a_path(text) or not _HUB_ID.fullmatch(text):
+    elif looks_like_a_path(text) or not _HUB_ID.fullmatch(text):
         raise ModelError(
             "no such model: not a folder, a .gguf file or a hub id", where=text or "--quant-model", hint=_KINDS
         )
@@ -88,7 +88,7 @@ def folder_at_hand(text: str, revision: str | None = None) -> Path | None:
         if path.is_file():  # a pipe would be waited for
             return folder_if_converted(path)
         return path if path.is_dir() else None
-    if _looks_like_a_path(text) or not _HUB_ID.fullmatch(text):
+    if looks_like_a_path(text) or not _HUB_ID.fullmatch(text):
         return None
     from huggingface_hub import snapshot_download  # see below
 
@@ -115,22 +115,6 @@ def model_at_hand(text: str) -> ModelSource | None:
         return None
     from_hub = text not in EMBEDDED and _existing_path(text) is None
     return ModelSource(text, folder, revision=folder.name if from_hub else None)
-
-
-def seen_from(folder: Path, text: str) -> str:
-    """What to call here what a file calls a model: a relative path in it is seen from the file's folder.
-
-    Args:
-        folder: That of the file.
-        text: As ``resolve_model`` takes it.
-    """
-    if text in EMBEDDED or text.startswith("~"):
-        return text
-    path = os.path.normpath(folder / text)
-    there = _existing_path(path) is not None
-    if not (there or _looks_like_a_path(text)):
-        return text
-    return path if there or _looks_like_a_path(path) else f"./{path}"  # without the dot it would be a hub id
 
 
 def from_anywhere(text: str) -> str:
@@ -160,10 +144,6 @@ def _from_file(path: Path, note: Note) -> Path:
             "a file that is not GGUF", where=str(path), hint="name the folder that holds the model's files"
         )
     return converted_folder(path, note)
-
-
-def _looks_like_a_path(text: str) -> bool:
-    return text.startswith((".", "/", "~")) or text.lower().endswith(".gguf") or "\\" in text
 
 
 def _from_hub(name: str) -> ModelSource:

@@ -13,12 +13,14 @@ puts an adapter on it. In the map of a mix a part that has a model of its own st
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from pytest_quantgate.errors import SpecError, nearest
 from pytest_quantgate.variants.address import parse_address
 from pytest_quantgate.variants.kv import SCHEMES as KV_SCHEMES
 from pytest_quantgate.variants.registry import Entry, OptionKind, entry_of, variant_names
+from pytest_quantgate.variants.seen import model_from, path_from
 
 SERVED = ("http", "https")
 """Names of variants that a server answers for."""
@@ -30,7 +32,7 @@ MIX = "mix"
 _MODULE_NAME = re.compile(r"\w+(\.\w+)*", re.ASCII)
 _ADDITION = re.compile(r"\+(kv|lora):")
 # a part of a map that has a model of its own; a path in it may hold parentheses, and no semicolon
-_PART = re.compile(r"=\s*\([^;]*?\)\s*(?=[;@]|$)")
+_PART = re.compile(r"=\s*\(([^;]*?)\)\s*(?=[;@]|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class VariantSpec:
         model: The model that this variant is made of, as the user named it; None for that of the run.
         kv: How keys and values are quantized, one of ``kv.SCHEMES``; None where they are not.
         lora: The folder of an adapter, as the user named it; None for none.
+        folder: Where its relative paths are seen from; None for the current folder. It is no part of the spec:
+            equal specs may differ in it.
     """
 
     name: str
@@ -54,6 +58,7 @@ class VariantSpec:
     model: str | None = None
     kv: str | None = None
     lora: str | None = None
+    folder: Path | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         """The canonical text: equal for equal specs, and parsed back to an equal one."""
@@ -70,6 +75,22 @@ class VariantSpec:
     def served(self) -> bool:
         """Whether a server answers."""
         return self.name in SERVED
+
+    @property
+    def here(self) -> VariantSpec:
+        """The same spec as it is written in the current folder: its paths can be opened."""
+        if self.folder is None:
+            return self
+        scheme = self.scheme
+        if scheme is not None and self.name == MIX:
+            scheme = _map_from(self.folder, scheme)
+        return replace(
+            self,
+            scheme=scheme,
+            model=None if self.model is None else model_from(self.folder, self.model),
+            lora=None if self.lora is None else path_from(self.folder, self.lora),
+            folder=None,
+        )
 
     @property
     def bits_and_group(self) -> tuple[int, int]:
@@ -179,6 +200,25 @@ def _options(name: str, entry: Entry, parts: list[str], where: str) -> tuple[tup
 
 def _example(name: str, entry: Entry) -> str:
     return name if entry.scheme is None else f"{name}:{entry.scheme.example}"
+
+
+def _map_from(folder: Path, mix: str) -> str:
+    """What stands behind ``mix:`` in a file of that folder: its own path, or the models that its parts name."""
+    if not is_inline(mix):
+        return path_from(folder, mix)
+
+    def seen(part: re.Match[str]) -> str:
+        try:
+            return f"=({replace(parse_spec(part[1]), folder=folder).here})"
+        except SpecError:  # whoever reads the map says so
+            return part[0]
+
+    return _PART.sub(seen, mix)
+
+
+def is_inline(mix: str) -> bool:
+    """Whether what stands behind ``mix:`` is the map itself, and not the file that holds it."""
+    return "=" in mix and not Path(mix).is_absolute()
 
 
 def split_specs(text: str) -> list[str]:

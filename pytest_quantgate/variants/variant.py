@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_quantgate.errors import ModelError, SpecError
@@ -89,13 +90,20 @@ class LoadedModel:
 
 
 def prepare_variant(
-    spec: str, model: ModelSource, *, device: str = "auto", compute_dtype: str = "auto", kernels: str = "auto"
+    spec: str,
+    model: ModelSource,
+    *,
+    folder: Path | None = None,
+    device: str = "auto",
+    compute_dtype: str = "auto",
+    kernels: str = "auto",
 ) -> Variant:
     """Checks and identifies a variant without importing torch.
 
     Args:
         spec: Spec text, see ``variants.spec``.
         model: A model that ``resolve_model`` found, as it did those that parts of a mix name (``mix.models_in``).
+        folder: Where relative paths of the spec are seen from; the current folder when None.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; see ``parse_device``.
         compute_dtype: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
         kernels: ``auto``, ``native``, ``dense`` or ``vllm``, see ``place``.
@@ -106,7 +114,7 @@ def prepare_variant(
         UsageError: The device or dtype is unknown or not there.
         ModelError: The model's files changed since it was resolved and are not whole now.
     """
-    parsed = parse_spec(spec)
+    parsed = replace(parse_spec(spec), folder=folder)
     check_runs(parsed, kernels)
     entry = entry_of(parsed.name)
     refuse_quantized(parsed, model.folder)

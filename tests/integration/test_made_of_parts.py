@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -65,3 +66,61 @@ def test_what_is_wrong_with_a_map_is_told_before_anything_runs(lab: Lab) -> None
     result = lab.run(candidates=("mix:mix.json",))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*mix.json:2: down_proj: is not a known variant ('nf5'); did you mean 'nf4'[?]"])
+
+
+def described_in_the_ini_file(lab: Lab) -> None:
+    """A slice in a folder below that of an ini file whose specs name files beside it."""
+    lab.write("words", lab.of_many_lengths(4), file="sub/words.slice.yaml")
+    (lab.pytester.path / "mix.json").write_text(json.dumps(MIX))
+    adapter(lab)
+    shutil.copytree(lab.tiny.folder, lab.pytester.path / "models/tiny")
+    lab.pytester.makeini(
+        "[pytest]\nquant_model = models/tiny\nquant_ref = fp16+lora:adapter\n"
+        "quant_cand =\n  mix:mix.json\n  stored@models/tiny\n"
+    )
+
+
+def test_files_that_the_ini_file_names_are_seen_from_there(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    described_in_the_ini_file(lab)
+    assert lab.run_pytest("--quant-reanchor=new").ret == pytest.ExitCode.OK
+    monkeypatch.chdir(lab.pytester.path / "sub")
+    assert lab.run_pytest(f"--quant-report-json={lab.pytester.path}/run.json").ret == pytest.ExitCode.OK
+    report = report_of(lab)
+    specs = ["fp16+lora:adapter", "mix:mix.json", "stored@models/tiny"]
+    assert [each.spec for each in (report.reference, *report.candidates)] == specs
+    for record in (report.reference, *report.candidates):
+        assert (record.problem, record.generated, record.cached) == (None, 0, 4)
+        assert record_of(report, record.spec).same == 4
+
+
+def test_files_that_the_command_line_names_are_seen_from_the_current_folder(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described_in_the_ini_file(lab)
+    monkeypatch.chdir(lab.pytester.path / "sub")
+    for words in (["--quant-cand=mix:mix.json"], ["-o", "quant_cand=mix:mix.json"]):
+        result = lab.run_pytest(*words)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines(["*mix.json:1: no such file*"])
+    assert lab.run_pytest("--quant-cand=mix:../mix.json").ret == pytest.ExitCode.OK
+
+
+def test_one_spec_that_would_name_two_files_is_refused(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    described_in_the_ini_file(lab)
+    monkeypatch.chdir(lab.pytester.path / "sub")
+    result = lab.run_pytest("--quant-cand=fp16+lora:adapter")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    where = "ERROR: --quant-cand and ../tox.ini:3: quant_ref"
+    why = "fp16+lora:adapter is seen from two folders and names two things: write its paths absolute"
+    result.stderr.fnmatch_lines([f"{where}: {why}"])
+
+
+@pytest.mark.alone(reason="nothing is run")
+def test_a_model_for_candidates_of_the_ini_file_is_seen_from_where_it_is_named(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described_in_the_ini_file(lab)
+    monkeypatch.chdir(lab.pytester.path / "models")
+    result = lab.run_pytest("../sub", "--quant-cand-model=tiny", "--co", "-q")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines([f"*case-0[[]mix:mix.json@{lab.pytester.path}/models/tiny[]]"])

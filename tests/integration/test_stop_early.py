@@ -53,12 +53,12 @@ def long_slice(lab: Lab, **gate: Any) -> Path:
         {"word_count": {"max": 3}},
         {"exact": "what no model of made-up words will say"},
         {"contains": {"none": "what no model says"}},
-        {"sentence_count": {"min": 1}},
+        "comply",
         {"regex": "[a-z]+"},
     ]
     cases = [{**lab.preserved(f"case-{at}"), "checks": [check]} for at, check in enumerate(checks)]
     both = {**lab.preserved("both"), "checks": [{"word_count": {"min": 3}}, {"exact": "no"}]}
-    half = {**lab.preserved("half"), "checks": [{"word_count": {"min": 3}}, {"sentence_count": {"min": 9}}]}
+    half = {**lab.preserved("half"), "checks": [{"word_count": {"min": 3}}, {"number": 12}]}
     return lab.write("words", [{**case, "max_new_tokens": TOKENS} for case in [*cases, both, half]], **gate)
 
 

@@ -24,7 +24,7 @@ from pytest_quantgate.checks.ifbench import (
     thesis,
     wording,
 )
-from pytest_quantgate.checks.loose import with_loose
+from pytest_quantgate.checks.loose import strictly, with_loose
 from pytest_quantgate.checks.registry import CheckFunction
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def register(registry: CheckRegistry, _settings: GradingSettings) -> None:
     """Add this family's checks."""
     for group in _GROUPS:
         for entry in group.ENTRIES:
-            registry.register(entry.name, with_loose(entry.judge), validate=entry.validate)
+            decided = None if entry.decided is None else strictly(entry.decided)
+            registry.register(entry.name, with_loose(entry.judge), validate=entry.validate, decided=decided)
     for name, reason in NOT_GRADED.items():
         registry.register(name, _never_scored(reason))

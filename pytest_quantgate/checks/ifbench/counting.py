@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pytest_quantgate.checks.counts import counted
+from pytest_quantgate.checks.early import once, settled
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
-from pytest_quantgate.checks.ifbench.graded import Entry, holds_word
+from pytest_quantgate.checks.ifbench.graded import Entry, holds_word, once_broken, once_enough
 from pytest_quantgate.checks.ifbench.pieces import in_a_row, keys, words
 from pytest_quantgate.checks.ifbench.vocabulary import CONJUNCTIONS, NAMES, PRONOUNS
 from pytest_quantgate.checks.rules import both, whole
@@ -30,6 +31,11 @@ def word_count_range(answer: str, *, min_words: float, max_words: float) -> Find
     if min_words <= count <= max_words:
         return followed(counted(count, "word"))
     return violated(f"{counted(count, 'word')}, {min_words:g} to {max_words:g} asked for")
+
+
+def word_count_range_decided(so_far: str, *, min_words: float, max_words: float) -> bool | None:  # noqa: ARG001  (those of the check)
+    """False beyond the most."""
+    return once(len(words(settled(so_far))) > max_words, means=False)
 
 
 def unique_word_count(answer: str, *, N: float) -> Finding:  # noqa: N803  (the public data's name)
@@ -67,10 +73,19 @@ def numbers(answer: str, *, N: float) -> Finding:  # noqa: N803  (the public dat
 
     ``1,234,567.89`` is one number; ``1,2,3``, ``3-4`` and ``10:30`` are three, two and two.
     """
-    count = sum(1 for _ in _NUMBER.finditer(answer))
+    count = _numbers(answer)
     if count == N:
         return followed(counted(count, "number"))
     return violated(f"{counted(count, 'number')}, exactly {N:g} asked for")
+
+
+def numbers_decided(so_far: str, *, N: float) -> bool | None:  # noqa: N803  (the public data's name)
+    """False beyond so many."""
+    return once(_numbers(settled(so_far)) > N, means=False)
+
+
+def _numbers(text: str) -> int:
+    return sum(1 for _ in _NUMBER.finditer(text))
 
 
 def punctuation(answer: str) -> Finding:
@@ -146,14 +161,24 @@ def _name_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
 
 
 ENTRIES = (
-    Entry("count:word_count_range", word_count_range, both(whole(0, "min_words", "max_words"), _range_problems)),
-    Entry("count:unique_word_count", unique_word_count, whole(0, "N")),
-    Entry("count:conjunctions", conjunctions, both(whole(0, "small_n"), _conjunction_problems)),
-    Entry("count:person_names", person_names, both(whole(0, "N"), _name_problems)),
-    Entry("count:pronouns", pronouns, whole(0, "N")),
-    Entry("count:numbers", numbers, whole(0, "N")),
-    Entry("count:punctuation", punctuation),
-    Entry("count:words_japanese", words_japanese, whole(1, "N")),
+    Entry(
+        "count:word_count_range",
+        word_count_range,
+        both(whole(0, "min_words", "max_words"), _range_problems),
+        word_count_range_decided,
+    ),
+    Entry("count:unique_word_count", unique_word_count, whole(0, "N"), once_enough(unique_word_count)),
+    Entry(
+        "count:conjunctions",
+        conjunctions,
+        both(whole(0, "small_n"), _conjunction_problems),
+        once_enough(conjunctions),
+    ),
+    Entry("count:person_names", person_names, both(whole(0, "N"), _name_problems), once_enough(person_names)),
+    Entry("count:pronouns", pronouns, whole(0, "N"), once_enough(pronouns)),
+    Entry("count:numbers", numbers, whole(0, "N"), numbers_decided),
+    Entry("count:punctuation", punctuation, decided=once_enough(punctuation)),
+    Entry("count:words_japanese", words_japanese, whole(1, "N"), once_broken(words_japanese)),
     Entry(
         "count:keywords_multiple",
         keywords_multiple,

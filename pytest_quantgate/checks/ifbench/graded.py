@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_quantgate.checks.ifbench.pieces import keys
-from pytest_quantgate.checks.registry import CheckFunction, Validate, no_further_problems
+from pytest_quantgate.checks.early import once, settled
+from pytest_quantgate.checks.ifbench.pieces import keys, words
+from pytest_quantgate.checks.registry import CheckFunction, Decided, Validate, no_further_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +19,13 @@ class Entry:
         name: Its id in the public data.
         judge: Grades one reading of an answer that is not blank; its arguments are named as in the public data.
         validate: Judges what the types of the arguments cannot say.
+        decided: What is known of an answer before its end, as the registry takes it; None for nothing.
     """
 
     name: str
     judge: CheckFunction
     validate: Validate = no_further_problems
+    decided: Decided | None = None
 
 
 def percentage(arguments: Mapping[str, Any]) -> Iterator[str]:
@@ -41,3 +44,22 @@ def holds_word(*names: str) -> Validate:
                 yield f"argument {name!r} holds no word"
 
     return problems
+
+
+def once_enough(judge: CheckFunction) -> Decided:
+    """Tells that an answer follows as soon as its whole words do: where what is counted only grows."""
+
+    def told(so_far: str, **arguments: Any) -> bool | None:
+        return once(judge(settled(so_far), **arguments).followed is True, means=True)
+
+    return told
+
+
+def once_broken(judge: CheckFunction) -> Decided:
+    """Tells that an answer violates as soon as its whole words do: where no further word makes up for one."""
+
+    def told(so_far: str, **arguments: Any) -> bool | None:
+        whole = settled(so_far)
+        return once(bool(words(whole)) and judge(whole, **arguments).followed is False, means=False)
+
+    return told

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
 from pytest_quantgate.checks.counts import counted, lines
+from pytest_quantgate.checks.early import once
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
-from pytest_quantgate.checks.ifbench.graded import Entry
+from pytest_quantgate.checks.ifbench.graded import Entry, once_broken
 from pytest_quantgate.checks.ifbench.pieces import keys, sentences, words
 from pytest_quantgate.checks.ifbench.vocabulary import MINOR_WORDS
 
@@ -29,14 +30,22 @@ def options(answer: str, *, options: str) -> Finding:
     punctuation around the answer are ignored, except for options that are letters in order (``a), b), c)``):
     these must be answered as they are, but for white space around them.
     """
-    choices = _choices(options)
-    if _LETTER_OPTIONS.match(options):
-        is_one = answer.strip() in choices
-    else:
-        is_one = _bare(answer) in {_bare(choice) for choice in choices}
-    if is_one:
+    bare = _bare_for(options)
+    if bare(answer) in map(bare, _choices(options)):
         return followed(f"the answer is {quoted(answer.strip())}")
     return violated(f"the answer {quoted(answer.strip())} is none of the options")
+
+
+def options_decided(so_far: str, *, options: str) -> bool | None:
+    """False as soon as the answer has parted from every option."""
+    bare = _bare_for(options)
+    begun = bare(so_far)
+    return once(not any(bare(choice).startswith(begun) for choice in _choices(options)), means=False)
+
+
+def _bare_for(options: str) -> Callable[[str], str]:
+    """How an option is read: letters in order as they are, others without what may stand around them."""
+    return str.strip if _LETTER_OPTIONS.match(options) else _bare
 
 
 def _choices(options: str) -> list[str]:
@@ -201,13 +210,13 @@ def no_whitespace(answer: str) -> Finding:
 
 
 ENTRIES = (
-    Entry("format:options", options, _option_problems),
-    Entry("format:newline", newline),
+    Entry("format:options", options, _option_problems, options_decided),
+    Entry("format:newline", newline, decided=once_broken(newline)),
     Entry("format:line_indent", line_indent),
     Entry("format:list", list_, _separator_problems),
     Entry("format:sub-bullets", sub_bullets),
     Entry("format:no_bullets_bullets", no_bullets_bullets),
     Entry("format:title_case", title_case),
     Entry("format:output_template", output_template),
-    Entry("format:no_whitespace", no_whitespace),
+    Entry("format:no_whitespace", no_whitespace, decided=once_broken(no_whitespace)),
 )

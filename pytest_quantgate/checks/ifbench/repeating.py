@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pytest_quantgate.checks.early import once, settled
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
 from pytest_quantgate.checks.ifbench.graded import Entry, holds_word
 from pytest_quantgate.checks.ifbench.pieces import keys
@@ -18,6 +19,11 @@ def repeat_simple(answer: str) -> Finding:
     if answer.casefold().split() == _SENTENCE.casefold().split():
         return followed("the answer is the sentence")
     return violated(f"the answer is {quoted(answer.strip())}")
+
+
+def repeat_simple_decided(so_far: str) -> bool | None:
+    """False as soon as a word is another one."""
+    return _parted(so_far.casefold(), _SENTENCE.casefold().split())
 
 
 def repeat_change(answer: str, *, prompt_to_repeat: str) -> Finding:
@@ -34,6 +40,12 @@ def repeat_change(answer: str, *, prompt_to_repeat: str) -> Finding:
     return followed(f"the request with {quoted(first)} as its first word")
 
 
+def repeat_change_decided(so_far: str, *, prompt_to_repeat: str) -> bool | None:
+    """False as soon as a word behind the first is another one."""
+    begun, wanted = settled(so_far).split(), prompt_to_repeat.split()
+    return once(begun[1:] != wanted[1 : len(begun)], means=False)
+
+
 def repeat_span(answer: str, *, prompt_to_repeat: str, n_start: float, n_end: float) -> Finding:
     """The answer is the words of the text from ``n_start`` to ``n_end``, both included, counted from zero.
 
@@ -45,6 +57,16 @@ def repeat_span(answer: str, *, prompt_to_repeat: str, n_start: float, n_end: fl
     return violated(f"the answer {quoted(answer.strip(), 50)} is not {quoted(' '.join(wanted), 50)}")
 
 
+def repeat_span_decided(so_far: str, *, prompt_to_repeat: str, n_start: float, n_end: float) -> bool | None:
+    """False as soon as a word is another one."""
+    return _parted(so_far.casefold(), prompt_to_repeat.casefold().split()[int(n_start) : int(n_end) + 1])
+
+
+def _parted(so_far: str, wanted: Sequence[str]) -> bool | None:
+    begun = settled(so_far).split()
+    return once(begun != wanted[: len(begun)], means=False)
+
+
 def _span_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
     start, end = arguments["n_start"], arguments["n_end"]
     length = len(arguments["prompt_to_repeat"].split())
@@ -53,7 +75,7 @@ def _span_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
 
 
 ENTRIES = (
-    Entry("repeat:repeat_simple", repeat_simple),
-    Entry("repeat:repeat_change", repeat_change, holds_word("prompt_to_repeat")),
-    Entry("repeat:repeat_span", repeat_span, both(whole(0, "n_start", "n_end"), _span_problems)),
+    Entry("repeat:repeat_simple", repeat_simple, decided=repeat_simple_decided),
+    Entry("repeat:repeat_change", repeat_change, holds_word("prompt_to_repeat"), repeat_change_decided),
+    Entry("repeat:repeat_span", repeat_span, both(whole(0, "n_start", "n_end"), _span_problems), repeat_span_decided),
 )

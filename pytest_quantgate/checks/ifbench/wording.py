@@ -8,7 +8,7 @@ from string import ascii_lowercase
 
 from pytest_quantgate.checks.counts import counted, lines
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
-from pytest_quantgate.checks.ifbench.graded import Entry, holds_word
+from pytest_quantgate.checks.ifbench.graded import Entry, holds_word, once_broken, once_enough
 from pytest_quantgate.checks.ifbench.pieces import initial, keys, plain, words
 from pytest_quantgate.checks.ifbench.syllables import count_syllables
 from pytest_quantgate.checks.rules import whole
@@ -138,14 +138,14 @@ def odd_even_syllables(answer: str) -> Finding:
 
 
 ENTRIES = (
-    Entry("words:alphabet", alphabet),
-    Entry("words:vowel", vowel),
-    Entry("words:consonants", consonants),
-    Entry("words:palindrome", palindrome),
-    Entry("words:prime_lengths", prime_lengths),
-    Entry("words:repeats", repeats, whole(1, "small_n")),
-    Entry("words:no_consecutive", no_consecutive),
+    Entry("words:alphabet", alphabet, decided=once_broken(alphabet)),
+    Entry("words:vowel", vowel, decided=once_broken(vowel)),
+    Entry("words:consonants", consonants, decided=once_broken(consonants)),
+    Entry("words:palindrome", palindrome, decided=once_enough(palindrome)),
+    Entry("words:prime_lengths", prime_lengths, decided=once_broken(prime_lengths)),
+    Entry("words:repeats", repeats, whole(1, "small_n"), once_broken(repeats)),
+    Entry("words:no_consecutive", no_consecutive, decided=once_broken(no_consecutive)),
     Entry("words:paragraph_last_first", paragraph_last_first),
     Entry("words:words_position", words_position, holds_word("keyword")),
-    Entry("words:odd_even_syllables", odd_even_syllables),
+    Entry("words:odd_even_syllables", odd_even_syllables, decided=once_broken(odd_even_syllables)),
 )

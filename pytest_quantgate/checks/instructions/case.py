@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pytest_quantgate.checks.early import once, settled
 from pytest_quantgate.checks.finding import Finding, followed, violated
-from pytest_quantgate.checks.instructions.common import Relation, compared, limited
+from pytest_quantgate.checks.instructions.common import Relation, compared, count_told, limited
 from pytest_quantgate.checks.language import code_problems, judge_language
-from pytest_quantgate.checks.loose import with_loose
+from pytest_quantgate.checks.loose import strictly, with_loose
 
 if TYPE_CHECKING:
     from pytest_quantgate.checks.registry import CheckRegistry
@@ -24,9 +25,17 @@ def capital_word_frequency(answer: str, *, capital_frequency: float, capital_rel
     Hyphens, apostrophes and full stops inside a word do not end it; a small "'s" or "'m" behind it does not count
     against it.
     """
-    words = (_CLITIC.sub("", run.group()) for run in _RUN.finditer(answer))
-    count = sum(1 for word in words if word.isupper())
-    return compared(count, "words in capitals", capital_relation, capital_frequency)
+    return compared(_in_capitals(answer), "words in capitals", capital_relation, capital_frequency)
+
+
+def capital_word_frequency_decided(so_far: str, *, capital_frequency: float, capital_relation: Relation) -> bool | None:
+    """As soon as there are so many."""
+    return count_told(_in_capitals(settled(so_far)), capital_relation, capital_frequency)
+
+
+def _in_capitals(text: str) -> int:
+    words = (_CLITIC.sub("", run.group()) for run in _RUN.finditer(text))
+    return sum(1 for word in words if word.isupper())
 
 
 def english_capital(answer: str) -> Finding:
@@ -39,11 +48,21 @@ def english_capital(answer: str) -> Finding:
     return _english(answer, "all in capital letters")
 
 
+def english_capital_decided(so_far: str) -> bool | None:
+    """False at the first small letter."""
+    return once(any(map(str.islower, so_far)), means=False)
+
+
 def english_lowercase(answer: str) -> Finding:
     """The answer is in English and has no capital letter; the language is told as by the check ``language``."""
     if not answer.islower():
         return violated("not all in small letters")
     return _english(answer, "all in small letters")
+
+
+def english_lowercase_decided(so_far: str) -> bool | None:
+    """False at the first capital letter."""
+    return once(any(map(str.isupper, so_far)), means=False)
 
 
 def response_language(answer: str, *, language: str) -> Finding:
@@ -66,9 +85,14 @@ def register(registry: CheckRegistry) -> None:
         "change_case:capital_word_frequency",
         with_loose(capital_word_frequency),
         validate=limited("capital_frequency", "capital_relation"),
+        decided=strictly(capital_word_frequency_decided),
     )
-    registry.register("change_case:english_capital", with_loose(english_capital))
-    registry.register("change_case:english_lowercase", with_loose(english_lowercase))
+    registry.register(
+        "change_case:english_capital", with_loose(english_capital), decided=strictly(english_capital_decided)
+    )
+    registry.register(
+        "change_case:english_lowercase", with_loose(english_lowercase), decided=strictly(english_lowercase_decided)
+    )
     registry.register(
         "language:response_language", with_loose(response_language), shorthand="language", validate=_language_problems
     )

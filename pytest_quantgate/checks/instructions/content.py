@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from pytest_quantgate.checks.early import once, settled
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
-from pytest_quantgate.checks.instructions.common import compared, searchable
-from pytest_quantgate.checks.loose import with_loose
+from pytest_quantgate.checks.instructions.common import compared, count_told, searchable
+from pytest_quantgate.checks.loose import strictly, with_loose
 from pytest_quantgate.checks.rules import whole
 
 if TYPE_CHECKING:
@@ -24,8 +25,16 @@ def number_placeholders(answer: str, *, num_placeholders: float) -> Finding:
 
     Empty brackets are none. What stands in the brackets is not judged: a footnote's number and a link's text count.
     """
-    count = sum(1 for _ in _PLACEHOLDER.finditer(answer))
-    return compared(count, "placeholders", "at least", num_placeholders)
+    return compared(_placeholders(answer), "placeholders", "at least", num_placeholders)
+
+
+def number_placeholders_decided(so_far: str, *, num_placeholders: float) -> bool | None:
+    """True as soon as there are so many."""
+    return count_told(_placeholders(so_far), "at least", num_placeholders)
+
+
+def _placeholders(text: str) -> int:
+    return sum(1 for _ in _PLACEHOLDER.finditer(text))
 
 
 def postscript(answer: str, *, postscript_marker: str) -> Finding:
@@ -42,6 +51,12 @@ def postscript(answer: str, *, postscript_marker: str) -> Finding:
     return violated(f"has no postscript that starts with {quoted(marker)}")
 
 
+def postscript_decided(so_far: str, *, postscript_marker: str) -> bool | None:
+    """True as soon as the marker is there."""
+    found = postscript(settled(so_far), postscript_marker=postscript_marker)
+    return once(found.followed is True, means=True)
+
+
 def register(registry: CheckRegistry) -> None:
     """Add these checks."""
     registry.register(
@@ -49,10 +64,12 @@ def register(registry: CheckRegistry) -> None:
         with_loose(number_placeholders),
         shorthand="num_placeholders",
         validate=whole(0, "num_placeholders"),
+        decided=strictly(number_placeholders_decided),
     )
     registry.register(
         "detectable_content:postscript",
         with_loose(postscript),
         shorthand="postscript_marker",
         validate=searchable("postscript_marker"),
+        decided=strictly(postscript_decided),
     )

@@ -7,9 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 from pytest_quantgate.cases.strict_json import no_constant
+from pytest_quantgate.checks.early import complete_lines, once
 from pytest_quantgate.checks.finding import Finding, followed, quoted, unscored, violated
-from pytest_quantgate.checks.instructions.common import compared, exactly, searchable
-from pytest_quantgate.checks.loose import with_loose
+from pytest_quantgate.checks.instructions.common import compared, count_told, exactly, searchable
+from pytest_quantgate.checks.loose import strictly, with_loose
 from pytest_quantgate.checks.rules import both, whole
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ _NESTED = 3
 """Levels of emphasis inside emphasis."""
 
 _FENCE = "```"
+_BEGINNINGS = '`jJ{["-0123456789tfn'
+"""Characters that JSON, a fence or the mark of a fence begins with."""
 
 
 def number_bullet_lists(answer: str, *, num_bullets: float) -> Finding:
@@ -35,8 +38,16 @@ def number_bullet_lists(answer: str, *, num_bullets: float) -> Finding:
     Indented ones count. Horizontal rules (``---``, ``* * *``), emphasis at the start of a line and negative numbers
     are none.
     """
-    count = sum(1 for match in _BULLET.finditer(answer) if not _RULE.fullmatch(match["text"]))
-    return exactly(count, "bullet points", num_bullets)
+    return exactly(_bullets(answer), "bullet points", num_bullets)
+
+
+def number_bullet_lists_decided(so_far: str, *, num_bullets: float) -> bool | None:
+    """False beyond so many, in complete lines: one that goes on may turn out to be a rule."""
+    return once(_bullets(complete_lines(so_far)) > num_bullets, means=False)
+
+
+def _bullets(text: str) -> int:
+    return sum(1 for match in _BULLET.finditer(text) if not _RULE.fullmatch(match["text"]))
 
 
 def constrained_response(answer: str) -> Finding:
@@ -50,19 +61,33 @@ def constrained_response(answer: str) -> Finding:
     return violated(f"gives {len(given)} of the three answers, not one")
 
 
+def constrained_response_decided(so_far: str) -> bool | None:
+    """False at the second of the three."""
+    return once(sum(option in so_far for option in _OPTIONS) > 1, means=False)
+
+
 def number_highlighted_sections(answer: str, *, num_highlights: float) -> Finding:
     """The answer has at least so many texts highlighted with asterisks, as in ``*so*``, ``**so**`` or ``***so***``.
 
     By Markdown's rule: on one line, no space inside the asterisks at either end. Each counts once, and the asterisk
     of a bullet point belongs to none.
     """
+    return compared(_highlights(answer), "highlighted texts", "at least", num_highlights)
+
+
+def number_highlighted_sections_decided(so_far: str, *, num_highlights: float) -> bool | None:
+    """True as soon as complete lines have so many."""
+    return count_told(_highlights(complete_lines(so_far)), "at least", num_highlights)
+
+
+def _highlights(answer: str) -> int:
     text, count = _BULLET_MARK.sub("", answer), 0
     for _ in range(_NESTED):
         text, found = _HIGHLIGHT.subn("x", text)  # what is inside first, then what is around it
         count += found
         if not found:
             break
-    return compared(count, "highlighted texts", "at least", num_highlights)
+    return count
 
 
 def multiple_sections(answer: str, *, section_spliter: str, num_sections: float) -> Finding:
@@ -71,8 +96,17 @@ def multiple_sections(answer: str, *, section_spliter: str, num_sections: float)
     "Section 1", or with Markdown marks or other punctuation before it: "## Section 1", "**Section 1**". The word's case
     matters. A mention inside a line begins no section.
     """
-    begin = rf"^[^\w\n]*+_{{0,3}}+{re.escape(section_spliter.strip())}[^\S\n]*+\d"
-    return compared(len(re.findall(begin, answer, re.MULTILINE)), "sections", "at least", num_sections)
+    return compared(_sections(answer, section_spliter), "sections", "at least", num_sections)
+
+
+def multiple_sections_decided(so_far: str, *, section_spliter: str, num_sections: float) -> bool | None:
+    """True as soon as so many have begun."""
+    return count_told(_sections(so_far, section_spliter), "at least", num_sections)
+
+
+def _sections(text: str, word: str) -> int:
+    begin = rf"^[^\w\n]*+_{{0,3}}+{re.escape(word.strip())}[^\S\n]*+\d"
+    return len(re.findall(begin, text, re.MULTILINE))
 
 
 def json_format(answer: str) -> Finding:
@@ -92,6 +126,11 @@ def json_format(answer: str) -> Finding:
     return followed("the answer is JSON")
 
 
+def json_format_decided(so_far: str) -> bool | None:
+    """False once it begins as no JSON does."""
+    return once(so_far.strip()[:1] not in _BEGINNINGS, means=False)
+
+
 def title(answer: str) -> Finding:
     """The answer has a title in double angular brackets, such as <<poem of joy>>, on one line and not blank."""
     for line in answer.split("\n"):
@@ -101,6 +140,11 @@ def title(answer: str) -> Finding:
     return violated("has no title in double angular brackets")
 
 
+def title_decided(so_far: str) -> bool | None:
+    """True as soon as it is there."""
+    return once(title(so_far).followed is True, means=True)
+
+
 def register(registry: CheckRegistry) -> None:
     """Add these checks."""
     registry.register(
@@ -108,18 +152,25 @@ def register(registry: CheckRegistry) -> None:
         with_loose(number_bullet_lists),
         shorthand="num_bullets",
         validate=whole(0, "num_bullets"),
+        decided=strictly(number_bullet_lists_decided),
     )
-    registry.register("detectable_format:constrained_response", with_loose(constrained_response))
+    registry.register(
+        "detectable_format:constrained_response",
+        with_loose(constrained_response),
+        decided=strictly(constrained_response_decided),
+    )
     registry.register(
         "detectable_format:number_highlighted_sections",
         with_loose(number_highlighted_sections),
         shorthand="num_highlights",
         validate=whole(0, "num_highlights"),
+        decided=strictly(number_highlighted_sections_decided),
     )
     registry.register(
         "detectable_format:multiple_sections",
         with_loose(multiple_sections),
         validate=both(searchable("section_spliter"), whole(0, "num_sections")),
+        decided=strictly(multiple_sections_decided),
     )
-    registry.register("detectable_format:json_format", with_loose(json_format))
-    registry.register("detectable_format:title", with_loose(title))
+    registry.register("detectable_format:json_format", with_loose(json_format), decided=strictly(json_format_decided))
+    registry.register("detectable_format:title", with_loose(title), decided=strictly(title_decided))

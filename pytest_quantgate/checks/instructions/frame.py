@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_quantgate.checks.counts import counted
-from pytest_quantgate.checks.early import once
+from pytest_quantgate.checks.early import once, settled
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
 from pytest_quantgate.checks.instructions.common import searchable
 from pytest_quantgate.checks.loose import strictly, with_loose
@@ -39,6 +39,15 @@ def two_responses(answer: str) -> Finding:
     return followed("two different responses")
 
 
+def two_responses_decided(so_far: str) -> bool | None:
+    """False once a response between two separators is blank, the third has begun, or the first two are the same."""
+    *done, last = [piece.strip() for piece in so_far.split(_SEPARATOR)]
+    responses = [piece for piece in done if piece]
+    begun = len(responses) + bool(last.strip("*"))  # asterisks at the end may be those of a separator
+    same = len(responses) > 1 and responses[0] == responses[1]
+    return once(not all(done[1:]) or begun > 2 or same, means=False)  # noqa: PLR2004  (as above)
+
+
 def repeat_prompt(answer: str, *, prompt_to_repeat: str) -> Finding:
     """The answer begins with the request, word for word; case and white space around either do not matter.
 
@@ -47,6 +56,14 @@ def repeat_prompt(answer: str, *, prompt_to_repeat: str) -> Finding:
     if answer.strip().lower().startswith(prompt_to_repeat.strip().lower()):
         return followed("begins with the request")
     return violated(f"begins with {quoted(answer.strip())}, not with the request")
+
+
+def repeat_prompt_decided(so_far: str, *, prompt_to_repeat: str) -> bool | None:
+    """True when the request is complete, False when the answer has parted from it; as far as words are whole."""
+    begun, wanted = settled(so_far).strip().lower(), prompt_to_repeat.strip().lower()
+    if begun.startswith(wanted):
+        return True
+    return once(not wanted.startswith(begun), means=False)
 
 
 def end_checker(answer: str, *, end_phrase: str) -> Finding:
@@ -65,6 +82,11 @@ def quotation(answer: str) -> Finding:
     return violated("not wrapped in double quotation marks")
 
 
+def quotation_decided(so_far: str) -> bool | None:
+    """False when it begins with something else."""
+    return once(so_far.strip()[:1] not in _OPENING, means=False)
+
+
 def no_comma(answer: str) -> Finding:
     """The answer has no comma of any script: neither "," nor the Arabic, ideographic, full-width and other ones."""
     found = sorted(set(answer) & set(_COMMAS))
@@ -80,12 +102,13 @@ def no_comma_decided(so_far: str) -> bool | None:
 
 def register(registry: CheckRegistry) -> None:
     """Add these checks."""
-    registry.register("combination:two_responses", with_loose(two_responses))
+    registry.register("combination:two_responses", with_loose(two_responses), decided=strictly(two_responses_decided))
     registry.register(
         "combination:repeat_prompt",
         with_loose(repeat_prompt),
         shorthand="prompt_to_repeat",
         validate=searchable("prompt_to_repeat"),
+        decided=strictly(repeat_prompt_decided),
     )
     registry.register(
         "startend:end_checker",
@@ -93,5 +116,5 @@ def register(registry: CheckRegistry) -> None:
         shorthand="end_phrase",
         validate=searchable("end_phrase"),
     )
-    registry.register("startend:quotation", with_loose(quotation))
+    registry.register("startend:quotation", with_loose(quotation), decided=strictly(quotation_decided))
     registry.register("punctuation:no_comma", with_loose(no_comma), decided=strictly(no_comma_decided))

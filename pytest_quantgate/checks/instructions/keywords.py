@@ -66,6 +66,11 @@ def letter_frequency(answer: str, *, letter: str, let_frequency: float, let_rela
     return compared(count, f"uses of {quoted(letter)}", let_relation, let_frequency)
 
 
+def letter_frequency_decided(so_far: str, *, letter: str, let_frequency: float, let_relation: Relation) -> bool | None:
+    """As soon as there are so many, in whole words: which small sigma it is depends on the letter behind it."""
+    return count_told(settled(so_far).lower().count(letter.lower()), let_relation, let_frequency)
+
+
 def _letter_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
     letter = arguments["letter"]
     if len(letter) != 1 or letter.isspace():
@@ -95,4 +100,9 @@ def register(registry: CheckRegistry) -> None:
         validate=searchable("forbidden_words"),
         decided=strictly(forbidden_words_decided),
     )
-    registry.register("keywords:letter_frequency", with_loose(letter_frequency), validate=_letter_problems)
+    registry.register(
+        "keywords:letter_frequency",
+        with_loose(letter_frequency),
+        validate=_letter_problems,
+        decided=strictly(letter_frequency_decided),
+    )

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pytest_quantgate.checks.counts import count_sentences, count_words
+from pytest_quantgate.checks.counts import count_certain_sentences, count_sentences, count_words
+from pytest_quantgate.checks.early import complete_lines, once, settled
 from pytest_quantgate.checks.finding import Finding, quoted, violated
 from pytest_quantgate.checks.instructions.common import Relation, compared, count_told, exactly, limited
 from pytest_quantgate.checks.loose import strictly, with_loose
@@ -22,6 +23,11 @@ _BEHIND_A_WORD = re.compile("[.,?!'\":;)\u2019\u201d\u00bb\u2026\u2014]")
 def number_sentences(answer: str, *, num_sentences: float, relation: Relation) -> Finding:
     """The answer has so many sentences, counted as the check ``sentence_count`` counts them."""
     return compared(count_sentences(answer), "sentences", relation, num_sentences)
+
+
+def number_sentences_decided(so_far: str, *, num_sentences: float, relation: Relation) -> bool | None:
+    """As soon as so many are certain."""
+    return count_told(count_certain_sentences(so_far), relation, num_sentences)
 
 
 def number_words(answer: str, *, num_words: float, relation: Relation) -> Finding:
@@ -46,6 +52,12 @@ def number_paragraphs(answer: str, *, num_paragraphs: float) -> Finding:
     return exactly(sum(map(bool, pieces)), "paragraphs", num_paragraphs)
 
 
+def number_paragraphs_decided(so_far: str, *, num_paragraphs: float) -> bool | None:
+    """False beyond so many, or once one between two dividers is blank; what divides is certain in complete lines."""
+    pieces = [piece.strip() for piece in _divided(complete_lines(so_far))]
+    return once(not all(pieces[1:-1]) or sum(map(bool, pieces)) > num_paragraphs, means=False)
+
+
 def nth_paragraph_first_word(answer: str, *, num_paragraphs: float, nth_paragraph: float, first_word: str) -> Finding:
     """The answer has exactly so many paragraphs, separated by blank lines, and the nth begins with this word.
 
@@ -53,15 +65,34 @@ def nth_paragraph_first_word(answer: str, *, num_paragraphs: float, nth_paragrap
     it from the first punctuation mark on: "It's" begins with "it". Emphasis is part of the word (loose grading
     takes it off).
     """
-    paragraphs = [piece for piece in answer.replace("\r\n", "\n").split("\n\n") if piece.strip()]
+    paragraphs = _paragraphs(answer)
     counted = exactly(len(paragraphs), "paragraphs", num_paragraphs)
     if not counted.followed:
         return counted
-    word = paragraphs[int(nth_paragraph) - 1].split(maxsplit=1)[0].lstrip(_QUOTES)
-    bare = _BEHIND_A_WORD.split(word, maxsplit=1)[0]
+    bare = _first_word(paragraphs[int(nth_paragraph) - 1])
     if bare.lower() == first_word.strip().lower():
         return counted
     return violated(f"paragraph {nth_paragraph:.0f} begins with {quoted(bare)}, not {quoted(first_word)}")
+
+
+def nth_paragraph_first_word_decided(
+    so_far: str, *, num_paragraphs: float, nth_paragraph: float, first_word: str
+) -> bool | None:
+    """False beyond so many, or once the paragraph begins with another word."""
+    paragraphs = _paragraphs(settled(so_far))
+    if len(paragraphs) < nth_paragraph:
+        return None
+    wrong = _first_word(paragraphs[int(nth_paragraph) - 1]).lower() != first_word.strip().lower()
+    return once(wrong or len(paragraphs) > num_paragraphs, means=False)
+
+
+def _paragraphs(answer: str) -> list[str]:
+    return [piece for piece in answer.replace("\r\n", "\n").split("\n\n") if piece.strip()]
+
+
+def _first_word(paragraph: str) -> str:
+    word = paragraph.split(maxsplit=1)[0].lstrip(_QUOTES)
+    return _BEHIND_A_WORD.split(word, maxsplit=1)[0]
 
 
 _STARS = re.compile(r"(?<!\*)\*\*\*(?!\*)")
@@ -96,7 +127,10 @@ def _nth_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
 def register(registry: CheckRegistry) -> None:
     """Add these checks."""
     registry.register(
-        "length_constraints:number_sentences", with_loose(number_sentences), validate=limited("num_sentences")
+        "length_constraints:number_sentences",
+        with_loose(number_sentences),
+        validate=limited("num_sentences"),
+        decided=strictly(number_sentences_decided),
     )
     registry.register(
         "length_constraints:number_words",
@@ -109,7 +143,11 @@ def register(registry: CheckRegistry) -> None:
         with_loose(number_paragraphs),
         shorthand="num_paragraphs",
         validate=whole(1, "num_paragraphs"),
+        decided=strictly(number_paragraphs_decided),
     )
     registry.register(
-        "length_constraints:nth_paragraph_first_word", with_loose(nth_paragraph_first_word), validate=_nth_problems
+        "length_constraints:nth_paragraph_first_word",
+        with_loose(nth_paragraph_first_word),
+        validate=_nth_problems,
+        decided=strictly(nth_paragraph_first_word_decided),
     )

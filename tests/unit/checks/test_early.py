@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import regex as engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,10 +19,13 @@ from pytest_quantgate.checks.early import is_plain, settled
 from pytest_quantgate.checks.finding import Finding, followed, violated
 from pytest_quantgate.checks.model import Answer, CheckResult
 from pytest_quantgate.checks.registry import CheckRegistry
+from pytest_quantgate.checks.text import regex_decided
 
 Grade = Callable[[str, object, str], CheckResult]
 
 FENCE = "```json\n{}\n```\n"
+NTH = {"num_paragraphs": 2, "nth_paragraph": 1, "first_word": "one"}
+MANY = {"let_frequency": 1, "let_relation": "at least"}
 
 # check, its value in a slice file, the answer so far, what is known of it
 KNOWN: list[tuple[str, object, str, bool | None]] = [
@@ -37,7 +44,14 @@ KNOWN: list[tuple[str, object, str, bool | None]] = [
     ("regex", r"\d+ km", "about 12 km,", True),
     ("regex", r"\d+ km", "about 12 km", None),
     ("regex", r"km$", "about 12 km,", None),
-    ("regex", {"pattern": "yes", "full": True}, "no, no", None),
+    ("regex", {"pattern": "yes", "full": True}, "no, no", False),
+    ("regex", {"pattern": "yes", "full": True}, " ye", None),
+    ("regex", {"pattern": "yes", "full": True}, "yes", None),
+    ("regex", {"pattern": "[A-D]", "full": True}, "The", False),
+    ("regex", r"^(?:yes|no)\b", "Well", False),
+    ("regex", r"^(?:yes|no)\b", "ye", None),
+    ("regex", r"^-\bc", "-", None),
+    ("regex", r"^a\Bb", "a", None),
     ("regex", r"\byes\b", "yes,", True),
     ("regex", r"\byes\b", "yes", None),
     ("needle", "48213", "It is 48,213 and", True),
@@ -54,11 +68,37 @@ KNOWN: list[tuple[str, object, str, bool | None]] = [
     ("word_count", {"exactly": 1}, "one two", False),
     ("line_count", {"max": 1}, "one\ntwo", False),
     ("line_count", {"min": 2}, "one\n", None),
+    ("sentence_count", {"max": 1}, "One. Two", False),
+    ("sentence_count", {"max": 1}, "One. ", None),
+    ("sentence_count", {"max": 1}, "Dr. No", None),
+    ("sentence_count", {"max": 1}, "\u4e00\u3002\u4e8c", False),
+    ("sentence_count", {"min": 2}, "One! Two", True),
+    ("sentence_count", {"min": 2}, "One etc. ", None),
     ("json", None, "not JSON at all", None),
     ("json", None, FENCE, None),
     ("json", None, "```json\n{,}\n```\n", False),
     ("json", None, "```json\n{,}\n```", None),
+    ("json", None, "```python\n", False),
+    ("json", None, "```python", None),
+    ("json", None, f"{FENCE}so\n```\n", False),
+    ("json", None, f"{FENCE}so\n```", None),
     ("json_schema", {"type": "object"}, "```\n{,}\n```\n so", False),
+    ("yaml", None, FENCE, False),
+    ("yaml", None, "```yaml\nword\n```\n", False),
+    ("yaml", {"type": "object"}, "```yaml\nword\n```\n", False),
+    ("yaml", {"type": "object"}, "```yaml\n- word\n```\n", None),
+    ("yaml", None, "word\n", None),
+    ("csv", {"columns": {"a": "integer"}}, "```\na\nx\n```\n", False),
+    ("csv", {"columns": {"a": "integer"}}, "```\na\n1\n```\n", None),
+    ("csv", {"columns": {"a": "integer"}}, "a\nx\n", None),
+    ("xml", {"root": "a"}, "```xml\n<b/>\n```\n", False),
+    ("xml", {"root": "a"}, "```xml\n<a/>\n```\n", None),
+    ("lm_eval_exact_match", {"targets": ["Paris"], "until": ["\n"]}, "Paris\n", True),
+    ("lm_eval_exact_match", {"targets": ["Paris"], "until": ["\n"]}, "Rome\n", False),
+    ("lm_eval_exact_match", {"targets": ["Paris"], "until": ["\n"]}, "Paris", None),
+    ("lm_eval_exact_match", {"targets": ["Paris"]}, "Paris\n", None),
+    ("lm_eval_exact_match", {"targets": ["o"], "until": [",cat", "n,"]}, "on,ca", None),
+    ("lm_eval_exact_match", {"targets": ["o"], "until": [",cat", "n,"]}, "on,c...", True),
     ("keywords:existence", ["cat"], "a cat", None),
     ("keywords:existence", ["cat"], "a cat is", True),
     ("keywords:existence", {"keywords": ["cat"], "loose": True}, "a cat is", None),
@@ -66,6 +106,84 @@ KNOWN: list[tuple[str, object, str, bool | None]] = [
     ("keywords:forbidden_words", ["cat"], "a cat", None),
     ("keywords:frequency", {"keyword": "cat", "frequency": 2, "relation": "at least"}, "cat cat is", True),
     ("keywords:frequency", {"keyword": "cat", "frequency": 2, "relation": "less than"}, "cat cat is", False),
+    ("keywords:letter_frequency", {"letter": "A", "let_frequency": 2, "let_relation": "at least"}, "a cat is", True),
+    ("keywords:letter_frequency", {"letter": "A", "let_frequency": 2, "let_relation": "less than"}, "a cat is", False),
+    ("keywords:letter_frequency", {"letter": "\u03c2", **MANY}, "\u0391\u03a3", None),
+    ("length_constraints:number_sentences", {"num_sentences": 2, "relation": "at least"}, "One. Two", True),
+    ("length_constraints:number_sentences", {"num_sentences": 2, "relation": "less than"}, "One. Two", False),
+    ("length_constraints:number_paragraphs", 1, "one\n***\ntwo\n", False),
+    ("length_constraints:number_paragraphs", 1, "one\n***\ntwo", None),
+    ("length_constraints:number_paragraphs", 2, "one\n***\n***\n", False),
+    ("length_constraints:nth_paragraph_first_word", NTH, "two cats", False),
+    ("length_constraints:nth_paragraph_first_word", NTH, "two", None),
+    ("length_constraints:nth_paragraph_first_word", NTH, "one\n\na\n\nb ", False),
+    ("length_constraints:nth_paragraph_first_word", NTH, "one\n\na ", None),
+    ("change_case:capital_word_frequency", {"capital_frequency": 1, "capital_relation": "at least"}, "NASA is", True),
+    ("change_case:capital_word_frequency", {"capital_frequency": 1, "capital_relation": "less than"}, "NASA is", False),
+    ("change_case:capital_word_frequency", {"capital_frequency": 1, "capital_relation": "less than"}, "NASA", None),
+    ("change_case:english_capital", None, "THe", False),
+    ("change_case:english_capital", None, "THE", None),
+    ("change_case:english_lowercase", None, "thE", False),
+    ("change_case:english_lowercase", None, "the", None),
+    ("combination:repeat_prompt", "Say it", "say it now", True),
+    ("combination:repeat_prompt", "Say it", "Say it", None),
+    ("combination:repeat_prompt", "Say it", "Say so now", False),
+    ("combination:two_responses", None, "one******two******a", False),
+    ("combination:two_responses", None, "one******two******", None),
+    ("combination:two_responses", None, "one******two*******", None),
+    ("combination:two_responses", None, "one******\n******", False),
+    ("combination:two_responses", None, "one******one******", False),
+    ("detectable_content:number_placeholders", 1, "[a]", True),
+    ("detectable_content:number_placeholders", 1, "[a", None),
+    ("detectable_content:postscript", "P.S.", "so P.S. I", True),
+    ("detectable_content:postscript", "P.S.", "so P.S.", None),
+    ("detectable_format:constrained_response", None, "My answer is yes. My answer is no.", False),
+    ("detectable_format:constrained_response", None, "My answer is yes.", None),
+    ("detectable_format:json_format", None, "Here", False),
+    ("detectable_format:json_format", None, "{", None),
+    ("detectable_format:json_format", None, 'json "a"', None),
+    ("detectable_format:multiple_sections", {"section_spliter": "Part", "num_sections": 1}, "**Part 1", True),
+    ("detectable_format:multiple_sections", {"section_spliter": "Part", "num_sections": 1}, "**Part ", None),
+    ("detectable_format:number_bullet_lists", 1, "* a\n* b\n", False),
+    ("detectable_format:number_bullet_lists", 1, "* a\n- -", None),
+    ("detectable_format:number_highlighted_sections", 1, "*one*\n", True),
+    ("detectable_format:number_highlighted_sections", 1, "*one*", None),
+    ("detectable_format:title", None, "<<a>>", True),
+    ("detectable_format:title", None, "<<a>", None),
+    ("startend:quotation", None, "one", False),
+    ("startend:quotation", None, '"one', None),
+    ("count:word_count_range", {"min_words": 1, "max_words": 2}, "one two three ", False),
+    ("count:word_count_range", {"min_words": 1, "max_words": 2}, "one two three", None),
+    ("count:unique_word_count", {"N": 2}, "one two th", True),
+    ("count:conjunctions", {"small_n": 1}, "one and two", True),
+    ("count:person_names", {"N": 1}, "one Mia is", True),
+    ("count:pronouns", {"N": 1}, "they are", True),
+    ("count:numbers", {"N": 1}, "1 2 ", False),
+    ("count:numbers", {"N": 1}, "1 2", None),
+    ("count:punctuation", None, "a. b, c; d: e! f? g?! ", True),
+    ("count:punctuation", None, "a. b, c; d: e! f? g?!", None),
+    ("count:words_japanese", {"N": 2}, "one two ", False),
+    ("format:newline", None, "one two ", False),
+    ("format:newline", None, "one two", None),
+    ("format:no_whitespace", None, "one two", False),
+    ("format:options", {"options": "yes/no"}, "Well", False),
+    ("format:options", {"options": "yes/no"}, "(Y", None),
+    ("format:options", {"options": "a), b), c)"}, "(a", False),
+    ("repeat:repeat_simple", None, "only output that", None),
+    ("repeat:repeat_simple", None, "only print that", False),
+    ("repeat:repeat_change", {"prompt_to_repeat": "Say it now"}, "Tell it then", None),
+    ("repeat:repeat_change", {"prompt_to_repeat": "Say it now"}, "Tell me now", False),
+    ("repeat:repeat_span", {"prompt_to_repeat": "Say it now", "n_start": 1, "n_end": 2}, "It then", None),
+    ("repeat:repeat_span", {"prompt_to_repeat": "Say it now", "n_start": 1, "n_end": 2}, "Say it", False),
+    ("words:alphabet", None, "a c ", False),
+    ("words:alphabet", None, "a ca", None),
+    ("words:consonants", None, "oo th", False),
+    ("words:no_consecutive", None, "an axe ", False),
+    ("words:odd_even_syllables", None, "cat dog ", False),
+    ("words:palindrome", None, "level " * 10, True),
+    ("words:prime_lengths", None, "four th", False),
+    ("words:repeats", {"small_n": 1}, "one One ", False),
+    ("words:vowel", None, "one\ntwo th", False),
     ("length_constraints:number_words", {"num_words": 2, "relation": "at least"}, "one two", True),
     ("length_constraints:number_words", {"num_words": 2, "relation": "less than"}, "one two", False),
     ("length_constraints:number_words", {"num_words": 0, "relation": "at least"}, "  ", None),
@@ -77,6 +195,9 @@ KNOWN: list[tuple[str, object, str, bool | None]] = [
 PIECES = st.sampled_from(
     [
         *("Paris", "Rome", "oslo", "yes", "no", "cat", "red fox", "48213", "48", "12 km", "77120", "```json\n", "```"),
+        *("******", "***", "* ", "- ", "-", "\n\n", "Part 1", "P.S. ", "[a]", "<<", ">>", "NASA", "Mia", "level"),
+        *("```csv\n", "\n```\n", "<a/>", "! ", "? ", ". ", "etc. ", "Dr. ", "\u3002", "\u0391\u03a3", "only ", "n,"),
+        *("My answer is yes.", "My answer is no.", "json", "THE ", "they ", "and ", "Say it ", '"'),
         *(" ", "\n", ",", ".", "**", "{", "}", "{,}", '"a": 1', "one", "\u00df", "\u0301", "\u3042", "\r", "a", "(a)"),
     ]
 )
@@ -96,7 +217,7 @@ def test_what_is_known_before_the_end(
     assert registry.foretell(spec_of(registry, name, raw), so_far) is known
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(answer=ANSWERS)
 def test_a_whole_answer_is_what_each_of_its_beginnings_foretold(
     registry: CheckRegistry, grade: Grade, answer: str
@@ -149,6 +270,33 @@ def test_a_match_of_a_plain_pattern_stays_one(pattern: str) -> None:
 )
 def test_what_could_be_undone_or_take_long_is_not_plain(pattern: str) -> None:
     assert not is_plain(pattern)
+
+
+PATTERNS = st.tuples(
+    st.lists(
+        st.sampled_from(["^", "a", "b", "-", "ab", ".", r"\w", "[ab]", "[^a]", r"\b", r"\B", "|", "(?:a|b)", "(b)"]),
+        max_size=6,
+    ),
+    st.sampled_from(["", "a*", "[ab]+", ".?", "b{2}", r"-{1,2}?"]),
+    st.lists(st.sampled_from(["a", "b", "-", "|", r"\b"]), max_size=3),
+).map(lambda parts: "".join([*parts[0], parts[1], *parts[2]]))
+
+
+def _compiled(pattern: str) -> Any:
+    with contextlib.suppress(engine.error):
+        return engine.compile(pattern)
+    return None
+
+
+@settings(max_examples=300, deadline=None)
+@given(pattern=PATTERNS.filter(lambda each: is_plain(each) and _compiled(each)), text=st.text("ab-", max_size=4))
+def test_a_plain_pattern_that_cannot_match_any_more_matches_in_no_longer_text(pattern: str, text: str) -> None:
+    compiled = _compiled(pattern)
+    longer = [f"{text}{''.join(more)}" for length in range(5) for more in itertools.product("ab-", repeat=length)]
+    if regex_decided(text, pattern=pattern) is False:
+        assert not any(map(compiled.search, longer))
+    if regex_decided(text, pattern=pattern, full=True) is False:
+        assert not any(map(compiled.fullmatch, longer))
 
 
 def test_what_is_settled_ends_in_white_space() -> None:

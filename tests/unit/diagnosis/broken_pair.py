@@ -97,9 +97,9 @@ def pair_of(reference: LoadedModel, candidate: LoadedModel) -> Pair:
     )
 
 
-def named(loaded: LoadedModel, spec: str) -> LoadedModel:
-    """The same model, by another spec."""
-    parsed = parse_spec(spec)
+def named(loaded: LoadedModel, spec: str, folder: Path | None = None) -> LoadedModel:
+    """The same model, by another spec, whose paths are seen from a folder."""
+    parsed = replace(parse_spec(spec), folder=folder)
     return replace(loaded, variant=replace(loaded.variant, spec=parsed, description=describe(parsed)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,3 +144,15 @@ def test_what_cannot_be_protected_is_said(pair: Pair, reference: str, candidate:
     ).search()
     assert (found.chosen, found.trials) == (None, ())
     assert reason in found.reason
+
+
+def test_adapters_of_one_name_in_two_folders_are_two(pair: Pair) -> None:
+    spec = str(pair.candidate.variant.spec)
+    ours, theirs = Path("/ours"), Path("/theirs")
+    reference = named(pair.reference, "fp16+lora:adapter", ours)
+    found = replace(pair, reference=reference, candidate=named(pair.candidate, f"{spec}+lora:adapter", theirs)).search()
+    assert "only one of the two has this adapter" in found.reason
+    found = replace(pair, reference=reference, candidate=named(pair.candidate, f"{spec}+lora:adapter", ours)).search()
+    kept = [trial.spec for trial in found.trials if trial.kept]
+    assert kept
+    assert all(each.endswith("+lora:/ours/adapter") for each in kept)  # to be written on a command line here

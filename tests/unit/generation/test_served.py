@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from pytest_quantgate.cases.model import Message
 from pytest_quantgate.errors import ModelError
+from pytest_quantgate.generation import served as engine
 from pytest_quantgate.generation.cache import CompletionCache
 from pytest_quantgate.generation.completion import Completion, Request
 from pytest_quantgate.generation.kept import RunCache
@@ -340,6 +341,80 @@ def test_answers_of_a_server_that_was_redeployed_meanwhile_are_not_kept(
             answer(served, asked, cache, SilentProgress())
         assert cache.get(served.identity.digest, digests).keys() == set(digests[:2])
     assert f"{str(served.spec)!r}: what the server tells of itself changed since the run began" in str(caught.value)
+
+
+def kept_one_by_one(says: Says, progress: SilentProgress, path: Path) -> tuple[list[bool], int, str]:
+    """Which of six answers are kept of a server that is asked one by one, how many it was asked, and why no more."""
+    asked, why = requests(6), ""
+    with FaultyServer(says) as server, CompletionCache(path) as cache:
+        served = prepare_served(f"{server.url}?as=mine&concurrency=1#big")
+        try:
+            answer(served, asked, cache, progress)
+        except (ModelError, EndedError) as error:
+            why = str(error)
+        kept = cache.get(served.identity.digest, [each.digest for each in asked])
+        questions = len(server.bodies) - 1  # without the one that finds out what it takes
+    return [each.digest in kept for each in asked], questions, why
+
+
+class EndedError(Exception):
+    pass
+
+
+class Ended(SilentProgress):
+    """The run ends behind the third answer."""
+
+    def __init__(self) -> None:
+        self._left = 3
+
+    def advance(self, cases: int, tokens: int) -> None:
+        del tokens
+        self._left -= cases
+        if not self._left:
+            raise EndedError("killed")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "facts", "kept"),
+    [(math.inf, FACTS, 0), (0.0, FACTS, 2), (math.inf, {}, 2)],
+    ids=["soon", "later", "no facts"],
+)
+def test_of_a_run_that_is_ended_is_kept_what_the_server_was_asked_about_again(
+    seconds: float, facts: dict[str, object], kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "CONFIRMED_EVERY", seconds)
+    found = kept_one_by_one(redeploying({**facts}, "", {}), Ended(), tmp_path / "cache")
+    assert found == ([True] * kept + [False] * (6 - kept), 3, "killed")
+
+
+def test_a_server_that_was_redeployed_is_asked_no_more_and_what_it_confirmed_before_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "CONFIRMED_EVERY", 0.0)
+    says = redeploying({**FACTS}, "What is 3?", {"version": "1.1"})
+    found, questions, why = kept_one_by_one(says, SilentProgress(), tmp_path / "cache")
+    assert (found, questions) == ([True, True, True, False, False, False], 4)
+    assert "changed since the run began: version" in why
+
+
+def test_a_server_that_cannot_be_asked_again_confirms_nothing_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "CONFIRMED_EVERY", 0.0)
+    monkeypatch.setattr(server_facts, "back_off", lambda *_, **__: 0.0)
+    deployed = redeploying({**FACTS}, "What is 3?", {"version": "1.1"})
+    last = ""
+
+    def says(asked: Asked) -> Reply | None:
+        nonlocal last
+        if asked.method == "POST":
+            last = asked.body["messages"][-1]["content"]
+        busy = asked.method == "GET" and last in {"What is 1?", "What is 2?"}
+        return Reply(status=503) if busy else deployed(asked)
+
+    found, questions, why = kept_one_by_one(says, SilentProgress(), tmp_path / "cache")
+    assert (found, questions) == ([True, False, False, False, False, False], 4)
+    assert "changed since the run began: version" in why
 
 
 def test_nor_are_they_kept_for_the_rest_of_the_run() -> None:

@@ -103,6 +103,13 @@ def test_a_model_in_a_file_is_seen_from_the_folder_of_the_file(tmp_path: Path, m
     assert read_map("a=(stored@made)").models == ("made",)
 
 
+def test_an_absolute_path_may_have_an_equals_sign(tmp_path: Path) -> None:
+    path = tmp_path / "build=1" / "map.json"
+    path.parent.mkdir()
+    path.write_text('{"down_proj": "int8"}')
+    assert str(read_map(str(path))) == "down_proj=int8"
+
+
 def test_everything_wrong_with_a_file_is_told_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "map.yaml"
     path.write_text(

@@ -11,13 +11,13 @@ import pytest
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants import embedded
+from pytest_quantgate.variants.seen import model_from
 from pytest_quantgate.variants.source import (
     ModelSource,
     folder_at_hand,
     from_anywhere,
     model_at_hand,
     resolve_model,
-    seen_from,
 )
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -167,10 +167,14 @@ def test_a_model_that_a_file_names_is_looked_for_beside_the_file(
     (tmp_path / "made").mkdir()
     (tmp_path / "smollm2").mkdir()
     monkeypatch.chdir(tmp_path)
-    assert seen_from(tmp_path, "made") == str(tmp_path / "made")
-    assert seen_from(Path(), "made") == "made"
-    assert seen_from(Path("sub"), "../gone") == "./gone"  # as "gone" it would be looked for on the hub
-    assert [seen_from(Path("sub"), text) for text in ("smollm2", "org/name", "a\0b")] == ["smollm2", "org/name", "a\0b"]
+    assert model_from(tmp_path, "made") == str(tmp_path / "made")
+    assert model_from(Path(), "made") == "made"
+    assert model_from(Path("sub"), "../gone") == "./gone"  # as "gone" it would be looked for on the hub
+    assert [model_from(Path("sub"), text) for text in ("smollm2", "org/name", "a\0b")] == [
+        "smollm2",
+        "org/name",
+        "a\0b",
+    ]
     assert from_anywhere("made") == str(tmp_path / "made")
     assert [from_anywhere(text) for text in ("smollm2", "org/name", "./gone")] == ["smollm2", "org/name", "./gone"]
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,6 +79,34 @@ def test_a_path_may_hold_what_options_are_made_of() -> None:
 )
 def test_a_model_between_parentheses_is_that_of_a_part_and_not_of_the_whole(text: str, model: str | None) -> None:
     assert parse_spec(text).model == model
+
+
+@pytest.mark.parametrize(
+    ("text", "here"),
+    [
+        ("mix:map.yaml+kv:int8", "mix:{folder}/map.yaml+kv:int8"),
+        ("mix:*=nf4", "mix:*=nf4"),
+        ("mix:q_proj=nf4;*=(stored@models/tiny)", "mix:q_proj=nf4;*=(stored@{folder}/models/tiny)"),
+        ("mix:*=(stored@org/name)@models/tiny", "mix:*=(stored@org/name)@{folder}/models/tiny"),
+        ("nf4@models/tiny", "nf4@{folder}/models/tiny"),
+        ("nf4@org/name", "nf4@org/name"),
+        ("nf4@smollm2", "nf4@smollm2"),
+        ("stored@../gone.GGUF", "stored@{above}/gone.GGUF"),
+        ("stored@./gone", "stored@{folder}/gone"),
+        ("stored@/models/tiny", "stored@/models/tiny"),
+        ("nf4@models/tiny+lora:adapter", "nf4@{folder}/models/tiny+lora:{folder}/adapter"),
+        ("fp16+lora:/adapter", "fp16+lora:/adapter"),
+        ("fp16+lora:~/adapter", "fp16+lora:~/adapter"),
+        ("http://127.0.0.1:8000/v1#models/tiny", "http://127.0.0.1:8000/v1#models/tiny"),
+    ],
+)
+def test_paths_are_seen_from_a_folder_and_the_text_stays(tmp_path: Path, text: str, here: str) -> None:
+    for name in ("models/tiny", "smollm2"):
+        (tmp_path / name).mkdir(parents=True)
+    spec = replace(parse_spec(text), folder=tmp_path)
+    assert str(spec) == text
+    assert spec == parse_spec(text) == parse_spec(text).here
+    assert str(spec.here) == here.format(folder=tmp_path, above=tmp_path.parent)
 
 
 def test_a_server_is_its_address() -> None:
