@@ -302,6 +302,16 @@ class AnswerBook:
         finally:  # an interrupt waits for no answer that nobody wants any more
             pool.shutdown(cancel_futures=True)
 
+    @property
+    def reference_answered(self) -> bool:
+        """Whether the reference answered in this run, whatever became of the candidates."""
+        reference = self._options.reference
+        return reference in self.answers and reference not in self.troubles
+
+    def of_reference(self, ref: CaseRef, registry: CheckRegistry) -> Outcome:
+        """What the reference answered to a case that it was asked, graded; only where it has no trouble."""
+        return self._outcome(self._options.reference, ref, registry)
+
     def comparison(self, ref: CaseRef, registry: CheckRegistry) -> Comparison:
         """One case on the reference and on one candidate or control; only for those without trouble."""
         reference = self._outcome(self._options.reference, ref, registry)
