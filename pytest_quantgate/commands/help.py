@@ -148,9 +148,9 @@ told as FILE:LINE on standard error, and the others are graded.
 
 SHOW = """\
 Shows everything that a stored run knows of one case: what was asked, both answers, the tokens around
-the first difference with the decision margins there, every check's result, the goldens, and the
-command that runs it again. Tokens are read with the model's own tokenizer where the model is on this
-machine; nothing is downloaded.
+the first difference with the decision margins there, every check's result, the goldens (where it
+drifted, what was anchored beside what is answered now), and the command that runs it again. Tokens
+are read with the model's own tokenizer where the model is on this machine; nothing is downloaded.
 
   quantgate show run.json alice
   quantgate show run.json 'people::alice[nf4]'
