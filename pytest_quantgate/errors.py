@@ -109,8 +109,8 @@ def nearest(name: str, valid: Iterable[str], *, otherwise: str = "") -> str:
 def _closest(name: str, names: Iterable[str]) -> str | None:
     """The first that ``difflib.get_close_matches`` would give; None when none is near.
 
-    A full comparison takes long, and a run may have 100,000 names. So each is measured by bounds first, which take little,
-    and compared in their order, as long as one of those that are left could be nearer.
+    A full comparison takes long, and a run may have 100,000 names: they are ordered by a bound that takes little, and
+    compared in full as long as one that is left could be nearer.
     """
     matcher = SequenceMatcher(None, "", name)
     bounds = []
