@@ -105,9 +105,11 @@ the command could not run
 
 CACHE = """\
 Answers are kept, so that a run with nothing changed loads no model. They are kept in the user's
-cache folder, or in $QUANTGATE_CACHE_DIR.
+cache folder, or in $QUANTGATE_CACHE_DIR, until you clear them. Verdicts of judges, and what slow
+checks found, are kept and cleared with them.
 
   quantgate cache info
+  quantgate cache clear --older-than 30
   quantgate cache clear --yes
 """
 
