@@ -141,6 +141,8 @@ def _parser() -> argparse.ArgumentParser:
 
     cache = command("cache", told.CACHE, "look at the kept answers, or forget them", _cache)
     cache.add_argument("action", choices=("info", "clear"), help="count what is kept, or forget all of it")
+    unused = "clear only answers that no run used for longer than this"
+    cache.add_argument("--older-than", metavar="DAYS", type=int, help=unused)
     cache.add_argument("--yes", action="store_true", help="clear without asking")
 
     sources = command("sources", told.SOURCES, "show the public data sets, and how to get them", _sources)
@@ -345,18 +347,21 @@ def _color() -> bool:
 
 
 def _cache(arguments: argparse.Namespace) -> int:
-    from pytest_quantgate.commands.cache import clear, info
+    from pytest_quantgate.commands.cache import clear, days_of, info
 
+    days = days_of(arguments.older_than)
     if arguments.action == "info":
         write(visible(info()), sys.stdout)
     else:
-        hint = "say yes beforehand: quantgate cache clear --yes"
+        which = "all kept answers" if days is None else f"the kept answers that no run used for {days} days"
+        older = "" if days is None else f" --older-than {days}"
         if not (arguments.yes or can_ask()):
+            hint = f"say yes beforehand: quantgate cache clear --yes{older}"
             raise UsageError("cannot ask without a terminal", hint=hint)
-        if not (arguments.yes or agreed("Forget all kept answers? [y/N] ")):
+        if not (arguments.yes or agreed(f"Forget {which}? [y/N] ")):
             write("nothing was forgotten", sys.stdout)
             return OK
-        write(visible(clear()), sys.stdout)
+        write(visible(clear(days)), sys.stdout)
     return OK
 
 

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher
+from typing import Final
+
+_NEAR: Final = 0.6
+"""Likeness, as difflib measures it, from which a name is near."""
 
 
 class QuantgateError(Exception):
@@ -95,11 +99,32 @@ def nearest(name: str, valid: Iterable[str], *, otherwise: str = "") -> str:
     Returns:
         ``did you mean 'x'?`` when one is near, else ``otherwise`` or ``known: a, b, c``.
     """
-    names = sorted(valid)
-    close = get_close_matches(name, names, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return otherwise or f"known: {', '.join(names)}"
+    names = list(valid)
+    close = _closest(name, names)
+    if close is not None:
+        return f"did you mean {close!r}?"
+    return otherwise or f"known: {', '.join(sorted(names))}"
+
+
+def _closest(name: str, names: Iterable[str]) -> str | None:
+    """The first that ``difflib.get_close_matches`` would give; None when none is near.
+
+    A full comparison takes long, and a run may have 100,000 names: they are ordered by a bound that takes little, and
+    compared in full as long as one that is left could be nearer.
+    """
+    matcher = SequenceMatcher(None, "", name)
+    bounds = []
+    for each in names:
+        matcher.set_seq1(each)
+        if matcher.real_quick_ratio() >= _NEAR and (bound := matcher.quick_ratio()) >= _NEAR:
+            bounds.append((bound, each))
+    best = (0.0, "")
+    for bound, each in sorted(bounds, reverse=True):
+        if bound < best[0]:
+            break
+        matcher.set_seq1(each)
+        best = max(best, (matcher.ratio(), each))
+    return best[1] if best[0] >= _NEAR else None
 
 
 class QuantgateWarning(UserWarning):

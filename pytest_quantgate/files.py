@@ -62,10 +62,12 @@ def write_bytes(path: Path, data: bytes | None, digest: str | None, where: str, 
             _settle(path.parent)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
+        # a run removes the report of an earlier one when it begins
+        kept = "What it held before is untouched. " if os.path.lexists(path) else ""
         raise QuantgateError(
             f"the {what} cannot be written: {reason}",
             where=where,
-            hint="What it held before is untouched. Make room, or its folder writable, and run again.",
+            hint=f"{kept}Make room, or its folder writable, and run again.",
         ) from None
 
 

@@ -77,10 +77,12 @@ verdicts and reports as a run in pytest. Each line of a file is one answer to a 
 "finish_reason" (stop or length) and "tokens" (how many the answer has) may be left out, and then
 nothing is said of what depends on them. Other keys are ignored.
 A candidate is called by its file's name, or by yours: --candidate int4=answers.jsonl. Give
---candidate and --control as often as there are files. docs/recorded-answers.md has it all.
+--candidate and --control as often as there are files. For HTML, or Markdown for a pull request, keep
+the run with --report-json and let quantgate report write them. docs/recorded-answers.md has it all.
 
-  quantgate gate --reference fp16.jsonl --candidate int4.jsonl quant
+  quantgate gate --reference fp16.jsonl --candidate int4.jsonl quant --report-json run.json
   quantgate gate --reference fp16.jsonl --candidate int4.jsonl --suite core --rule evidence
+  quantgate report run.json --html run.html --markdown comment.md
 
 exit status: 0 when every gate passed, 1 when one did not or a line cannot be used, 2 when the
 command could not run
@@ -103,9 +105,11 @@ the command could not run
 
 CACHE = """\
 Answers are kept, so that a run with nothing changed loads no model. They are kept in the user's
-cache folder, or in $QUANTGATE_CACHE_DIR.
+cache folder, or in $QUANTGATE_CACHE_DIR, until you clear them. Verdicts of judges, and what slow
+checks found, are kept and cleared with them.
 
   quantgate cache info
+  quantgate cache clear --older-than 30
   quantgate cache clear --yes
 """
 
@@ -148,9 +152,9 @@ told as FILE:LINE on standard error, and the others are graded.
 
 SHOW = """\
 Shows everything that a stored run knows of one case: what was asked, both answers, the tokens around
-the first difference with the decision margins there, every check's result, the goldens, and the
-command that runs it again. Tokens are read with the model's own tokenizer where the model is on this
-machine; nothing is downloaded.
+the first difference with the decision margins there, every check's result, the goldens (where it
+drifted, what was anchored beside what is answered now), and the command that runs it again. Tokens
+are read with the model's own tokenizer where the model is on this machine; nothing is downloaded.
 
   quantgate show run.json alice
   quantgate show run.json 'people::alice[nf4]'

@@ -64,7 +64,8 @@ def add_gate(parser: argparse.ArgumentParser) -> None:
     underpowered = "judge although the cases are too few for any verdict"
     parser.add_argument("--allow-underpowered", action="store_true", help=underpowered)
     add_grading(parser)
-    parser.add_argument("--report-json", metavar="PATH", type=Path, help="write the whole run, for `quantgate report`")
+    kept = "write the whole run, for `quantgate report`, which makes HTML and Markdown of it"
+    parser.add_argument("--report-json", metavar="PATH", type=Path, help=kept)
     parser.add_argument("--breakdown", action="store_true", help="show what was measured in every part of each slice")
 
 

@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, cast, get_args
@@ -41,9 +42,13 @@ CREATE TABLE IF NOT EXISTS measures (
     identity TEXT NOT NULL, key TEXT NOT NULL, payload TEXT NOT NULL, seal TEXT NOT NULL,
     PRIMARY KEY (identity, key)
 );
+CREATE TABLE IF NOT EXISTS used (
+    identity TEXT NOT NULL PRIMARY KEY, day TEXT NOT NULL
+) WITHOUT ROWID;
 """
 BUSY_SECONDS = 30.0
 ASIDE = ".damaged-"
+_TABLES = ("completions", "audits", "measures", "used")  # that of the days last, for it says what goes
 _PRIMARY = 0xFF  # of an error code that SQLite extended
 CHUNK = 500  # parameters of one IN (...) list; SQLite allows at least 999
 
@@ -82,6 +87,7 @@ class CompletionCache:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._database = self._open()
+        self._used: set[str] = set()  # what was noted as used by this process
 
     def __enter__(self) -> Self:
         return self
@@ -105,7 +111,10 @@ class CompletionCache:
         """
         stored = self._rows("completions", "request", identity, list(requests))
         decoded = ((request, _decode(payload)) for request, payload in stored)
-        return {request: completion for request, completion in decoded if completion is not None}
+        found = {request: completion for request, completion in decoded if completion is not None}
+        if found:
+            self._note_use(identity)
+        return found
 
     def put(self, identity: str, completions: Mapping[str, Completion]) -> None:
         """Store answers of one variant; when this returns they survive a killed process.
@@ -119,6 +128,7 @@ class CompletionCache:
             payload = _encode(completion)
             rows.append((identity, request, payload, _seal(identity, request, payload)))
         self._write("INSERT OR REPLACE INTO completions VALUES (?, ?, ?, ?)", rows)
+        self._note_use(identity)
 
     def get_audit(self, identity: str) -> dict[str, Any] | None:
         """The audit that was stored when this variant was last loaded, as plain JSON; None when there is none."""
@@ -175,15 +185,44 @@ class CompletionCache:
     def clear(self) -> int:
         """Forget every answer and what was set aside; the number of answers that were forgotten."""
         count = self.info().completions
-        self._write("DELETE FROM completions", [()])
-        self._write("DELETE FROM audits", [()])
-        self._write("DELETE FROM measures", [()])
-        with contextlib.suppress(sqlite3.Error):
-            self._database.execute("VACUUM")
-            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        for table in _TABLES:
+            self._write(f"DELETE FROM {table}", [()])  # noqa: S608  (a name of ours)
+        self._shrink()
         for aside in self.path.parent.glob(f"{self.path.name}{ASIDE}*"):
             aside.unlink(missing_ok=True)
         return count
+
+    def clear_unused(self, days: int) -> int:
+        """Forget the variants of which no answer was looked up or stored for longer than so many days.
+
+        Those of which no day is known count as used today.
+
+        Args:
+            days: At least 1.
+
+        Returns:
+            The number of answers that were forgotten.
+        """
+        count = self.info().completions
+        self._write("INSERT OR IGNORE INTO used SELECT DISTINCT identity, ? FROM completions", [(str(_today()),)])
+        first = str(date.fromordinal(max(1, _today().toordinal() - days)))
+        for table in _TABLES:
+            query = f"DELETE FROM {table} WHERE identity IN (SELECT identity FROM used WHERE day < ?)"  # noqa: S608  (likewise)
+            self._write(query, [(first,)])
+        self._shrink()
+        return count - self.info().completions
+
+    def _shrink(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._database.execute("VACUUM")
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _note_use(self, identity: str) -> None:
+        """Note the day, once for each variant; where that cannot be written, the answers are as good."""
+        if identity not in self._used:
+            self._used.add(identity)
+            with contextlib.suppress(sqlite3.Error), self._database:
+                self._database.execute("INSERT OR REPLACE INTO used VALUES (?, ?)", (identity, str(_today())))
 
     def _rows(
         self,
@@ -253,6 +292,10 @@ class CompletionCache:
         for suffix in ("-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         return aside
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 class _NotOurs(Exception):  # noqa: N818  (a signal inside this file, not an error that anyone else sees)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_quantgate.checks.recall import NAME as RECALL
 from pytest_quantgate.gate.drift import DriftInput, has_drifted
 from pytest_quantgate.golden.entries import digests, outcome_of_entry
-from pytest_quantgate.golden.model import Standing
+from pytest_quantgate.golden.model import Anchored, Standing
 from pytest_quantgate.outcomes.model import Comparison
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def standing(case: Case, entry: Entry | None, outcome: Outcome | None) -> Standi
         return Standing(case.id, "unscored", unscored or NO_ANSWER)
     same_text = [each.text for each in _completions(outcome)] == [answer.text for answer in entry.answers]
     if has_drifted(anchored, outcome):
-        return Standing(case.id, "drifted", _drift(entry, outcome, same_text=same_text))
+        was = Anchored(entry.results, tuple(replace(answer, recall=()) for answer in entry.answers))
+        return Standing(case.id, "drifted", _drift(entry, outcome, same_text=same_text), was)
     return Standing(case.id, "same") if same_text else Standing(case.id, "reworded", "another answer, the same results")
 
 

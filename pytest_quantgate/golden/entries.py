@@ -14,7 +14,7 @@ from pytest_quantgate.outcomes.model import Outcome
 
 if TYPE_CHECKING:
     from pytest_quantgate.cases.model import Case
-    from pytest_quantgate.golden.model import Anchor
+    from pytest_quantgate.golden.model import Anchor, Anchored
     from pytest_quantgate.outcomes.model import Transition
 
 
@@ -62,7 +62,7 @@ def entry_of(
     )
 
 
-def completions_of(entry: Entry) -> tuple[Completion, ...]:
+def completions_of(entry: Entry | Anchored) -> tuple[Completion, ...]:
     """The anchored answers as completions, one for each turn: without tokens, whose number is kept in ``counted``."""
     return tuple(
         Completion(
@@ -77,7 +77,7 @@ def completions_of(entry: Entry) -> tuple[Completion, ...]:
     )
 
 
-def outcome_of_entry(entry: Entry) -> Outcome:
+def outcome_of_entry(entry: Entry | Anchored) -> Outcome:
     """What was anchored as a graded answer, as it was graded then; the turns of a case are not told apart."""
     unscored = next((f"{each.check}: {each.reason}" for each in entry.results if each.followed is None), None)
     passed = None if unscored is not None else all(each.followed for each in entry.results)

@@ -109,6 +109,19 @@ class Golden:
 
 
 @dataclass(frozen=True, slots=True)
+class Anchored:
+    """What was anchored of a case that drifted since, so that it can be shown when the golden holds something else.
+
+    Attributes:
+        results: What each check said.
+        answers: One for each turn, without what was measured for ``recall`` checks.
+    """
+
+    results: tuple[CheckResult, ...]
+    answers: tuple[AnchoredAnswer, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """How one case stands to the golden of its slice and variant.
 
@@ -116,8 +129,11 @@ class Standing:
         case_id: The case.
         state: How it stands.
         reason: One line for people: what changed; empty for ``same``.
+        anchored: What was anchored of a case that drifted; None for all others, and in reports of releases that did
+            not write it.
     """
 
     case_id: str
     state: State
     reason: str = ""
+    anchored: Anchored | None = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_args
 
 from pytest_quantgate.cases import fields
 from pytest_quantgate.cases.json_lines import MOST_BAD, json_of
+from pytest_quantgate.cases.model import digest_of
 from pytest_quantgate.cases.nodes import Node, TooDeepError, Unreadable, node_of
 from pytest_quantgate.cases.problems import quoted
 from pytest_quantgate.checks.measured import read_recall
@@ -95,24 +96,38 @@ class GoldenReader:
         self.variant = self._text(pairs, "variant", may_be_empty=False)
         anchors = self._pairs(pairs, "anchors")
         if anchors is not None:
-            self._anchors = {key: self._anchor(each) for key, each in self._while_it_lasts(anchors.items())}
+            self._anchors = {key: self._anchor(key, each) for key, each in self._while_it_lasts(anchors.items())}
         return True
 
-    def _anchor(self, value: object) -> Anchor:
+    def _anchor(self, key: str, value: object) -> Anchor:
         pairs = self._mapping(value, "an anchor", ANCHOR_KEYS)
         identity = self._pairs(pairs, "identity") or {}
         date = self._text(pairs, "date")
         if date and not _DATE.fullmatch(date):
             self._add(f"'date' must be like 2026-01-31T23:59:59Z, not {quoted(date)}")
+        self._refuse_another_identity(key, pairs)
         return Anchor(
             model=self._text(pairs, "model"),
-            identity={key: self._text(identity, key) for key in self._while_it_lasts(identity)},
+            identity={name: self._text(identity, name) for name in self._while_it_lasts(identity)},
             digest=self._text(pairs, "digest"),
             date=date,
             by=self._text(pairs, "by"),
             command=self._text(pairs, "command"),
             tool_version=self._text(pairs, "tool_version"),
         )
+
+    def _refuse_another_identity(self, key: str, pairs: Mapping[str, Any]) -> None:
+        """An identity that was edited by hand would speak for a variant that never gave these answers."""
+        identity, digest = pairs.get("identity"), pairs.get("digest")
+        if not isinstance(digest, str) or not isinstance(identity, dict):
+            return  # which is told
+        if not all(isinstance(each, str) for each in identity.values()):
+            return
+        if digest_of(identity) != digest:
+            self._add(
+                f"the identity of the anchor {quoted(key)} is not the one that its digest was made of: one of both was"
+                " edited; take the file back from version control, or remove it and anchor anew"
+            )
 
     def _entry(self, value: object) -> None:
         pairs = self._mapping(value, "a case", CASE_KEYS, ("accepted",))

@@ -318,6 +318,30 @@ class AnswerBook:
         finally:  # an interrupt waits for no answer that nobody wants any more
             pool.shutdown(cancel_futures=True)
 
+    def judged(self, wanted: Iterable[CaseRef]) -> dict[tuple[str, str, str], Outcome]:
+        """How cases that a judge is asked about were graded here, by variant, slice and case; controls left out.
+
+        Args:
+            wanted: The cases to compare.
+        """
+        compared = (self._options.reference, *self._options.candidates)
+        cases = {(ref.slice, ref.case.id) for ref in wanted if _needs_judge(ref.case)}
+        return {key: found for key, found in self._outcomes.items() if key[0] in compared and key[1:] in cases}
+
+    def take(self, graded: Mapping[tuple[str, str, str], Outcome]) -> None:
+        """Know how another process graded cases, by variant, slice and case."""
+        self._outcomes.update(graded)
+
+    @property
+    def reference_answered(self) -> bool:
+        """Whether the reference answered in this run, whatever became of the candidates."""
+        reference = self._options.reference
+        return reference in self.answers and reference not in self.troubles
+
+    def of_reference(self, ref: CaseRef, registry: CheckRegistry) -> Outcome:
+        """What the reference answered to a case that it was asked, graded; only where it has no trouble."""
+        return self._outcome(self._options.reference, ref, registry)
+
     def comparison(self, ref: CaseRef, registry: CheckRegistry) -> Comparison:
         """One case on the reference and on one candidate or control; only for those without trouble."""
         reference = self._outcome(self._options.reference, ref, registry)

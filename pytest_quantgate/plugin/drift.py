@@ -73,12 +73,16 @@ def compare(run: QuantRun, name: str, spec: str, golden: Golden | None) -> Compa
     troubles = []
     for _, candidate in (key for key in run.tally.selected if key[0] == name and (reference or key[1] == spec)):
         selected |= {ref.case.id: ref.case for ref in run.tally.refs(name, candidate)}
-        trouble = run.answers.trouble(candidate)
+        # how the reference behaves needs no candidate
+        trouble = None if reference and run.answers.reference_answered else run.answers.trouble(candidate)
         troubles.append(trouble)
-        for ref in run.tally.arrived(name, candidate) if trouble is None else ():
-            comparison = run.comparison(ref)
-            outcomes[ref.case.id] = comparison.reference if reference else comparison.candidate
-            if not reference:
+        arrived = run.tally.arrived(name, candidate) if trouble is None else []
+        for ref in (each for each in arrived if run.looks.asked(name, each.case.id)):
+            if reference:
+                outcomes[ref.case.id] = run.answers.of_reference(ref, run.book.registry)
+            else:
+                comparison = run.comparison(ref)
+                outcomes[ref.case.id] = comparison.candidate
                 transitions[ref.case.id] = comparison.transition
     asked = {case_id: case for case_id, case in selected.items() if run.looks.asked(name, case_id)}
     found = stand(golden, run.book.named(name).cases, outcomes)

@@ -136,7 +136,7 @@ def _load_conftests(config: pytest.Config, files: Iterable[str]) -> None:
 
 
 def write_answers(run: QuantRun, folder: Path) -> None:
-    """Leave what everybody answered, why somebody did not, and who was asked, for the workers.
+    """Leave what everybody answered, why somebody did not, who was asked, and what a judge said, for the workers.
 
     Raises:
         pytest.UsageError: They cannot be written.
@@ -151,6 +151,10 @@ def write_answers(run: QuantRun, folder: Path) -> None:
         "answered": list(run.answers.answers),
         "troubles": {spec: asdict(trouble) for spec, trouble in run.answers.troubles.items()},
         "asked": run.looks.told(),
+        # a judge without a verdict is not remembered: workers would all ask again
+        "judged": [
+            [*key, encode_outcome(outcome)] for key, outcome in run.answers.judged(run.tally.wanted.values()).items()
+        ],
     }
     try:
         (folder / _TOLD).write_text(dump(value), encoding="ascii")
@@ -170,6 +174,12 @@ def take_answers(run: QuantRun, folder: Path) -> None:
         run.answers.answers[spec] = Answers(_Stored(store, spec), audit=None, cached=0, generated=0)
     run.answers.troubles.update({spec: Trouble(**trouble) for spec, trouble in value["troubles"].items()})
     run.looks.take(value["asked"])
+    run.answers.take(
+        {
+            (spec, name, case_id): decode_outcome(Fields(outcome, "judged"))
+            for spec, name, case_id, outcome in value["judged"]
+        }
+    )
 
 
 class _Stored(Mapping[str, "Completion"]):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pytest_quantgate.cases.model import Case
     from pytest_quantgate.checks.model import CheckResult
     from pytest_quantgate.generation.completion import Completion
-    from pytest_quantgate.golden.model import Entry, Standing
+    from pytest_quantgate.golden.model import Anchored, Entry, Standing
 
 ANCHORED, NOW = "anchored", "now"
 
@@ -61,7 +61,7 @@ def change_text(
     title = f"{name}  {standing.state}: {standing.reason}"
     parts: list[RenderableType] = [Text(line, style="bold") for line in wrap(title, width)]
     if case is not None and entry is not None and outcome is not None:
-        parts += _both(Comparison(case, _anchored(entry, outcome), outcome), width)
+        parts += beside_now(case, entry, outcome, width)
     elif case is not None and outcome is not None:
         parts += indented(shortened(case.prompt), width, first="prompt: ")
         parts += _one(NOW, outcome, [turn.completion for turn in outcome.turns], width)
@@ -70,14 +70,25 @@ def change_text(
     return draw(parts, color=color)
 
 
-def _both(comparison: Comparison, width: int) -> Iterator[RenderableType]:
+def beside_now(
+    case: Case, was: Entry | Anchored, outcome: Outcome, width: int, *, most: int = ANSWER_LINES
+) -> Iterator[RenderableType]:
+    """What was anchored of a case beside what its variant does now: where they part, and which checks changed.
+
+    Args:
+        case: The case.
+        was: What was anchored; at least one answer.
+        outcome: What the variant does now.
+        width: Columns to fill, at least 40.
+        most: Lines of each answer that are shown.
+    """
+    comparison = Comparison(case, _anchored(was, outcome), outcome)
     turns = turns_of(comparison)
     number = telling_turn(turns)
-    case = comparison.case
     prompt = case.later[number - 1].prompt if number else case.prompt
     yield from indented(shortened(prompt), width, first=f"turn {number + 1}: " if case.later else "prompt: ")
     yield ""
-    yield from answers_beside(turns[number], ANCHORED, NOW, width)
+    yield from answers_beside(turns[number], ANCHORED, NOW, width, most=most)
     yield ""
     yield from indented(parting(turns[number], ANCHORED, NOW), width, rest="  ")
     for line in changed_checks(comparison):
@@ -98,7 +109,7 @@ def _one(whose: str, outcome: Outcome, turns: Sequence[Completion], width: int) 
         yield from indented(f"{result.word} {result.check}: {result.reason}", width, rest="  ")
 
 
-def _anchored(entry: Entry, now: Outcome) -> Outcome:
+def _anchored(entry: Entry | Anchored, now: Outcome) -> Outcome:
     """What was anchored; turn by turn where the checks of today tell which result belongs to which turn."""
     whole, completions = outcome_of_entry(entry), completions_of(entry)
     ends = [0, *accumulate(len(turn.results) for turn in now.turns)]

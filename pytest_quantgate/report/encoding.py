@@ -198,8 +198,12 @@ def encode_variant(variant: VariantRecord) -> dict[str, Any]:
 
 
 def encode_golden(golden: GoldenRecord) -> dict[str, Any]:
-    """How a variant stands to its golden, as a JSON value."""
-    return asdict(replace(golden, accepted=dict(golden.accepted)))  # see above
+    """How a variant stands to its golden, as a JSON value; what was anchored is written of drifted cases alone."""
+    value = asdict(replace(golden, accepted=dict(golden.accepted)))  # see above
+    for standing in value["standings"]:
+        if standing["anchored"] is None:
+            del standing["anchored"]
+    return value
 
 
 def encode_record(record: CaseRecord) -> dict[str, Any]:

@@ -196,7 +196,8 @@ class RunReport:
             raise QuantgateError(
                 f"this is not a run report that can be read: {error}",
                 where=where,
-                hint="Write it again with `pytest ... --quant-report-json PATH`.",
+                hint="Write it again with `pytest ... --quant-report-json PATH`, or, of recorded answers, with "
+                "`quantgate gate ... --report-json PATH`.",
             ) from error
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from pytest_quantgate.cases.model import full_name
 from pytest_quantgate.outcomes.difference import turns_of
 from pytest_quantgate.report.aligned import aligned
+from pytest_quantgate.report.anchored import beside_now
 from pytest_quantgate.report.difference import TRANSITION_WORDS, answers_beside
 from pytest_quantgate.report.rerun import rerun_commands, shell_line
 from pytest_quantgate.report.text import draw, wrap
@@ -171,7 +172,7 @@ def _spec(spec: CheckSpec) -> str:
 
 
 def _goldens(report: RunReport, record: CaseRecord, candidate: str, width: int) -> Iterator[RenderableType]:
-    """How the case stands to the goldens of both sides."""
+    """How the case stands to the goldens of both sides; where it drifted, what was anchored beside what it is now."""
     found = [
         golden
         for golden in report.goldens
@@ -188,6 +189,11 @@ def _goldens(report: RunReport, record: CaseRecord, candidate: str, width: int) 
         yield from indented(text, width, rest="  ")
         if (reason := golden.accepted.get(record.case.id)) is not None:
             yield from indented(reason, width, first="  accepted although degraded: ", rest="    ")
+        was = None if standing is None else standing.anchored
+        now = record.outcomes.get(golden.variant)
+        if was is not None and was.answers and now is not None:
+            yield ""
+            yield from beside_now(record.case, was, now, width, most=LINES)
 
 
 def _again(report: RunReport, record: CaseRecord, candidate: str) -> Iterator[RenderableType]:

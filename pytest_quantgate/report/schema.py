@@ -45,7 +45,7 @@ _INTEGERS: Final[Schema] = {"type": "array", "items": {"type": "integer"}}
 _NUMBERS: Final[Schema] = {"type": "array", "items": {"type": ["number", "null"]}}
 """JSON has no NaN and no infinity: null stands for both."""
 
-_ADDED: Final = {"VariantRecord": ("model", "summary")}
+_ADDED: Final = {"Standing": ("anchored",), "VariantRecord": ("model", "summary")}
 """What came to values that are written as they are without a new version, and is written where it says something."""
 
 _ALIKE: Final = {

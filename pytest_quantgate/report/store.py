@@ -55,7 +55,8 @@ def load(path: Path) -> RunReport:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a null character in the name
-        hint = "name a file that --quant-report-json, or `quantgate gate --report-json`, wrote"
+        writers = "--quant-report-json, `quantgate gate --report-json` or `quantgate diagnose --json`"
+        hint = f"name a file that can be read and that {writers} wrote"
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot be read: {reason}", where=str(path), hint=hint) from None
     return RunReport.from_json(text, where=str(path))

@@ -48,6 +48,8 @@ _HEADINGS = (
     "verdict",
 )
 
+_VIEWS = ("--html", "run.html", "--markdown", "comment.md")
+
 _STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "bold yellow"}
 
 
@@ -203,13 +205,20 @@ def _next_steps(report: RunReport, width: int) -> Iterator[RenderableType]:
     if report.base_command:  # recorded answers cannot be made again
         yield from _reruns(report, width)
         yield from golden_steps(report, width)
-    if report.report_path is None:
-        option = "--quant-report-json" if report.base_command else "--report-json"
-        yield f"- to keep a run as JSON, add {option} run.json to the command"
+    path = report.report_path
+    if path is None and report.base_command:
+        yield "- to keep a run as JSON, add --quant-report-json run.json to the command"
+    elif path is None:
+        sentence = "to keep a run as JSON, add --report-json run.json to the command; for HTML or Markdown then:"
+        yield from indented(sentence, width, first="- ")
+        yield from _commands([shell_line(["quantgate", "report", "run.json", *_VIEWS])])
     else:
         yield "- to see this report again:"
-        yield from _commands([shell_line(["quantgate", "report", report.report_path])])
-        yield from _looks(report, report.report_path)
+        yield from _commands([shell_line(["quantgate", "report", path])])
+        if not report.base_command:  # pytest has options for them
+            yield "- to write it as HTML, and as Markdown for a pull request:"
+            yield from _commands([shell_line(["quantgate", "report", path, *_VIEWS])])
+        yield from _looks(report, path)
 
 
 def _looks(report: RunReport, path: str) -> Iterator[RenderableType]:

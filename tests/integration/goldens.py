@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pytest_quantgate.cases.model import digest_of
 from pytest_quantgate.report.model import RunReport
 from pytest_quantgate.report.records import GoldenRecord
 from tests.integration.conftest import Lab
@@ -40,12 +41,13 @@ def edit(lab: Lab, case: str, change: Callable[[dict[str, Any]], None], variant:
 
 
 def edit_identity(lab: Lab, variant: str = "nf4", **fields: str) -> None:
-    """Change the identity of all anchors."""
+    """Change the identity of all anchors, as if they were made by another variant."""
     file = golden_file(lab, variant)
     head, *lines = file.read_text(encoding="utf-8").splitlines()
     header = json.loads(head)
     for anchor in header["anchors"].values():
         anchor["identity"] |= fields
+        anchor["digest"] = digest_of(anchor["identity"])
     file.write_text("".join(f"{line}\n" for line in (json.dumps(header), *lines)), encoding="utf-8")
 
 

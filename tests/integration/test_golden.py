@@ -178,6 +178,23 @@ def test_trouble_with_one_candidate_leaves_the_reference_and_the_others_alone(an
     )
 
 
+def test_a_reference_is_judged_by_its_own_answers_where_no_candidate_gave_any(anchored: Lab) -> None:
+    broken = ("nf4:skip=no_such_module",)
+    anchored.run("-v", candidates=broken).stdout.fnmatch_lines(["*::drift[[]fp16[]] PASSED*"])
+    edit(anchored, "case-1", violated, "fp16")
+    result = anchored.run(candidates=broken)
+    result.stdout.fnmatch_lines(["FAILED *::drift[[]fp16[]] - FAIL: drifted from the golden 1 of 3*"])
+
+
+def test_a_sequential_run_judges_such_a_reference_by_what_it_was_asked(lab: Lab) -> None:
+    lab.write("words", lab.many(30), rule="evidence", min_cases=5, max_pass_to_fail=0.5, min_robustness=0.1)
+    lab.run("--quant-reanchor=new", "--quant-inconclusive=pass")
+    lab.run("--quant-sequential", REPORT, candidates=("nf4:skip=no_such_module",))
+    (drift,) = report_of(lab).drifts
+    assert (drift.candidate, drift.verdict) == ("fp16", Verdict.PASS)
+    assert 0 < drift.findings[0].cases < 30
+
+
 @pytest.mark.parametrize("name", ["drift", "drift[nf4]", "drift[fp16]"])
 def test_a_drift_gate_is_run_by_its_node_id(anchored: Lab, name: str) -> None:
     anchored.write("others", [anchored.preserved("one")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,17 @@ def test_verdicts_decide_and_are_asked_for_once(lab: Lab, empty_cache: Path, ser
     lab.run("--quant-judge", url).assert_outcomes(passed=4)
     assert len(server.asked) == asked
     assert empty_cache.is_dir()
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_a_judge_without_a_verdict_is_asked_once_for_each_answer(lab: Lab, server: Server) -> None:  # noqa: F811
+    judged(lab)
+    server.says('{"verdict": "unsure", "reason": "both"}')
+    result = lab.run("--quant-judge", f"http://127.0.0.1:{server.port}/v1#big", "--quant-report-json=run.json")
+    result.stdout.fnmatch_lines(["*1 failed, 3 unscored*"])
+    assert len(server.asked) == 6
+    cases = json.loads((lab.pytester.path / "run.json").read_text())["cases"]
+    assert all("not sure" in each["unscored"] for case in cases for each in case["outcomes"].values())
 
 
 def test_without_a_judge_such_cases_are_unscored_and_the_gate_is_inconclusive(lab: Lab) -> None:

@@ -6,10 +6,15 @@ import json
 import os
 import shutil
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from pytest_quantgate.checks.finding import REASON_LENGTH, Finding, one_line
 from pytest_quantgate.paths import cache_folder
+
+_DAY: Final = 24 * 60 * 60  # seconds
 
 
 def verdict_folder() -> Path:
@@ -31,7 +36,7 @@ class VerdictCache:
         self._folder = folder
 
     def get(self, digest: str) -> Finding | None:
-        """The verdict of that digest, if there is one."""
+        """The verdict of that digest, if there is one; its file's date says when it was last used."""
         try:
             value = json.loads(self._file(digest).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
@@ -41,6 +46,8 @@ class VerdictCache:
         verdict, reason = value.get("followed"), value.get("reason")
         if not isinstance(verdict, bool) or not isinstance(reason, str):
             return None
+        with suppress(OSError):
+            os.utime(self._file(digest))
         return Finding(verdict, one_line(reason))
 
     def put(self, digest: str, found: Finding) -> None:
@@ -62,13 +69,25 @@ class VerdictCache:
 
     def count(self) -> int:
         """How many verdicts are kept."""
-        return sum(1 for _ in self._folder.glob("??/*.json"))
+        return len(self._files())
 
     def clear(self) -> int:
         """Forget them all; gives how many there were."""
         count = self.count()
         shutil.rmtree(self._folder, ignore_errors=True)
         return count
+
+    def clear_unused(self, days: int) -> int:
+        """Forget those that were not used for so many days; gives how many."""
+        count, before = self.count(), time.time() - days * _DAY
+        for file in self._files():
+            with suppress(OSError):
+                if file.stat().st_mtime < before:
+                    file.unlink()
+        return count - self.count()
+
+    def _files(self) -> list[Path]:
+        return list(self._folder.glob("??/*.json"))
 
     def _file(self, digest: str) -> Path:
         return self._folder / digest[:2] / f"{digest}.json"

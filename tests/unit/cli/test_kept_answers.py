@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import os
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 
 from pytest_quantgate.checks.finding import Finding
 from pytest_quantgate.checks.judge.verdicts import VerdictCache, verdict_folder
+from pytest_quantgate.checks.remembered import default_path
 from pytest_quantgate.cli import main
 from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
 from pytest_quantgate.generation.completion import Completion
@@ -99,3 +102,53 @@ def test_verdicts_of_judges_are_counted_and_forgotten_too(capsys: pytest.Capture
     assert main(["cache", "clear", "--yes"]) == 0
     assert "1 verdict of judges forgotten" in capsys.readouterr().out
     assert verdicts.count() == 0
+
+
+@pytest.mark.usefixtures("two_answers")
+def test_clear_can_keep_what_was_used_lately(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["cache", "clear", "--older-than", "30", "--yes"]
+    assert main(words) == 0
+    assert "0 answers forgotten" in capsys.readouterr().out
+    database = sqlite3.connect(default_cache_path())
+    with database:
+        database.execute("UPDATE used SET day = '2020-01-01'")
+    database.close()
+    assert main(words) == 0
+    assert "2 answers forgotten" in capsys.readouterr().out
+
+
+def test_verdicts_that_no_run_used_lately_are_forgotten(capsys: pytest.CaptureFixture[str]) -> None:
+    verdicts = VerdictCache(verdict_folder())
+    for digest in ("a" * 64, "b" * 64):
+        verdicts.put(digest, Finding(followed=True, reason="the judge passes it"))
+        os.utime(verdict_folder() / digest[:2] / f"{digest}.json", (0, 0))
+    assert verdicts.get("b" * 64)
+    assert main(["cache", "clear", "--older-than", "30", "--yes"]) == 0
+    assert "1 verdict of judges forgotten" in capsys.readouterr().out
+    assert verdicts.get("a" * 64) is None
+    assert verdicts.get("b" * 64)
+
+
+@pytest.mark.usefixtures("two_answers")
+@pytest.mark.parametrize("days", ["0", "-1", "99999999999"])
+def test_days_that_are_none_clear_nothing(days: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cache", "clear", "--yes", f"--older-than={days}"]) == 2
+    assert capsys.readouterr().err.startswith("quantgate: --older-than: not ")
+    with CompletionCache(default_cache_path()) as cache:
+        assert cache.info().completions == 2
+
+
+@pytest.mark.usefixtures("two_answers")
+def test_where_nobody_can_be_asked_the_days_are_told_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    assert main(["cache", "clear", "--older-than", "30"]) == 2
+    assert "quantgate cache clear --yes --older-than 30" in capsys.readouterr().err
+
+
+def test_info_tells_what_findings_take(capsys: pytest.CaptureFixture[str]) -> None:
+    default_path().parent.mkdir()
+    default_path().write_bytes(b"x" * 2_000_000)
+    assert main(["cache", "info"]) == 0
+    assert f"{default_path()}: what slow checks found, 2.0 MB\n" in capsys.readouterr().out

@@ -62,6 +62,7 @@ def test_a_file_that_is_no_report_is_told(content: bytes, tmp_path: Path, capsys
     assert out == ""
     assert err.startswith(f"quantgate: {file}: ")
     assert "--quant-report-json" in err
+    assert "quantgate gate" in err
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

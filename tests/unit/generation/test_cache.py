@@ -5,11 +5,13 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from pytest_quantgate.errors import QuantgateWarning
+from pytest_quantgate.generation import cache as module
 from pytest_quantgate.generation.cache import CompletionCache
 from pytest_quantgate.generation.completion import Completion
 
@@ -189,6 +191,57 @@ def test_clear_forgets_everything_and_says_how_much(path: Path) -> None:
         assert cache.clear() == 2
         assert cache.get("variant", ["a", "b"]) == {}
         assert cache.get_audit("variant") is None
+
+
+def on(monkeypatch: pytest.MonkeyPatch, day: str) -> None:
+    monkeypatch.setattr(module, "_today", lambda: date.fromisoformat(day))
+
+
+def test_variants_that_nobody_asked_for_are_forgotten(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on(monkeypatch, "2026-01-01")
+    with CompletionCache(path) as cache:
+        cache.put("unused", {"a": ANSWER, "b": ODD})
+        cache.put_audit("unused", {"modules_replaced": 3})
+        cache.put_measures("unused", {"key": {"agreeing": 1}})
+        cache.put("looked up", {"a": ANSWER})
+    on(monkeypatch, "2026-02-01")
+    with CompletionCache(path) as cache:
+        cache.put("stored", {"a": ANSWER})
+        assert cache.get("looked up", ["a"])
+        assert cache.get("unused", ["another"]) == {}
+    on(monkeypatch, "2026-02-11")
+    with CompletionCache(path) as cache:
+        assert cache.clear_unused(10) == 2
+        assert cache.get("unused", ["a", "b"]) == {}
+        assert cache.get_audit("unused") is None
+        assert cache.get_measures("unused", ["key"]) == {}
+        assert cache.info().variants == 2
+        assert cache.clear_unused(9) == 2
+        assert cache.info().variants == 0
+
+
+def test_answers_of_which_no_day_is_known_count_as_used_today(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with CompletionCache(path) as cache:
+        cache.put("variant", {"a": ANSWER})
+    database = sqlite3.connect(path)
+    database.execute("DROP TABLE used")
+    database.close()
+    on(monkeypatch, "2030-01-01")
+    with CompletionCache(path) as cache:
+        assert cache.clear_unused(1) == 0
+        on(monkeypatch, "2030-01-03")
+        assert cache.clear_unused(1) == 1
+
+
+def test_where_the_day_cannot_be_noted_answers_are_found(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with CompletionCache(path) as cache:
+        cache.put("variant", {"a": ANSWER})
+    monkeypatch.setattr(module, "BUSY_SECONDS", 0.0)
+    with CompletionCache(path) as cache:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        assert cache.get("variant", ["a"]) == {"a": ANSWER}
+        other.close()
 
 
 def test_an_audit_is_kept_with_its_variant(path: Path) -> None:

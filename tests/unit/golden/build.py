@@ -6,22 +6,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pytest_quantgate.cases.model import digest_of
 from pytest_quantgate.golden.entries import entry_of
 from pytest_quantgate.golden.model import Anchor, Entry, Golden
 from pytest_quantgate.golden.store import golden_path
 from pytest_quantgate.outcomes.model import Transition
 from tests.unit.outcomes.build import case, outcome
 
-ANCHOR = Anchor(
-    model="smollm2",
-    identity={"spec": "nf4", "version:torch": "2.13.0", "weights": "0a" * 32},
-    digest="1b" * 32,
-    date="2026-01-02T03:04:05Z",
-    by="somebody",
-    command="pytest --quant-ref fp16 --quant-cand nf4 --quant-reanchor new",
-    tool_version="0.1.0",
-)
-LATER = replace(ANCHOR, identity={**ANCHOR.identity, "version:torch": "2.14.1"}, date="2026-02-03T04:05:06Z")
+
+def anchor(torch: str, date: str) -> Anchor:
+    identity = {"spec": "nf4", "version:torch": torch, "weights": "0a" * 32}
+    return Anchor(
+        model="smollm2",
+        identity=identity,
+        digest=digest_of(identity),
+        date=date,
+        by="somebody",
+        command="pytest --quant-ref fp16 --quant-cand nf4 --quant-reanchor new",
+        tool_version="0.1.0",
+    )
+
+
+ANCHOR = anchor("2.13.0", "2026-01-02T03:04:05Z")
+LATER = anchor("2.14.1", "2026-02-03T04:05:06Z")
 
 
 def entry(

@@ -11,7 +11,7 @@ from pytest_quantgate.gate.policy import GatePolicy
 from pytest_quantgate.generation.completion import Completion
 from pytest_quantgate.golden.compare import drift_of, stand
 from pytest_quantgate.golden.entries import completions_of, digests, entry_of, outcome_of_entry
-from pytest_quantgate.golden.model import Golden, Standing
+from pytest_quantgate.golden.model import Anchored, AnchoredAnswer, Golden, Standing
 from pytest_quantgate.outcomes.model import Outcome, Transition
 from tests.unit.golden.build import ANCHOR, golden
 from tests.unit.outcomes.build import case, outcome
@@ -47,7 +47,19 @@ def test_another_wording_with_the_same_results_is_reworded() -> None:
     ],
 )
 def test_other_results_have_drifted_whichever_way(then: str, now: str, reason: str) -> None:
-    assert standing(outcome(then), outcome(now, text="other words")) == Standing("case", "drifted", reason)
+    found = standing(outcome(then), outcome(now, text="other words"))
+    assert (found.case_id, found.state, found.reason) == ("case", "drifted", reason)
+
+
+def test_what_drifted_says_what_was_anchored_without_its_measures() -> None:
+    then = outcome("+", text="the old words")
+    measured = Recall("Paris", (1,), (1,), (0,), (-0.5,))
+    then = replace(then, completion=replace(then.completion, recall=(measured,)))
+    found = standing(then, outcome("-", text="other words"))
+    assert found.anchored == Anchored(then.results, (AnchoredAnswer("the old words", "stop", 2),))
+    assert found.anchored
+    assert outcome_of_entry(found.anchored).passed is True
+    assert standing(then, outcome("+", text="other words")).anchored is None
 
 
 def test_other_reasons_of_the_same_results_are_no_drift() -> None:

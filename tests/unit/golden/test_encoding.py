@@ -10,6 +10,7 @@ from typing import cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_quantgate.cases.model import digest_of
 from pytest_quantgate.checks.model import CheckResult, Recall
 from pytest_quantgate.generation.completion import FinishReason
 from pytest_quantgate.golden.encoding import encode
@@ -31,12 +32,12 @@ ANCHORS = st.builds(
     Anchor,
     model=TEXTS,
     identity=st.dictionaries(TEXTS, TEXTS, max_size=3),
-    digest=TEXTS,
+    digest=st.just(""),
     date=DATES,
     by=TEXTS,
     command=TEXTS,
     tool_version=TEXTS,
-)
+).map(lambda made: replace(made, digest=digest_of(dict(made.identity))))
 RECALLS = st.builds(
     Recall,
     text=NAMES,

@@ -155,6 +155,30 @@ def test_an_anchor_that_was_edited_with_an_error(key: str, value: object, expect
     assert told(with_header(anchors=anchors)) == [expected]
 
 
+EDITED = {
+    "another value": {"identity": {**ANCHOR.identity, "version:torch": "2.13.1"}},
+    "a field more": {"identity": {**ANCHOR.identity, "device": "cpu"}},
+    "a field less": {"identity": {"spec": "nf4"}},
+    "another digest": {"digest": "1b" * 32},
+}
+
+
+@pytest.mark.parametrize("change", EDITED.values(), ids=EDITED)
+def test_an_identity_that_is_not_that_of_its_digest_is_told_and_not_used(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
+    anchors = {name: anchor | change if name == KEY else anchor for name, anchor in HEADER["anchors"].items()}
+    made = golden(tmp_path, entry("a"))
+    made.path.parent.mkdir(parents=True)
+    made.path.write_text(with_header(anchors=anchors), encoding="utf-8")
+    with pytest.raises(GoldenError) as caught:
+        load(made.path, shown="golden/people/nf4.jsonl")
+    assert str(caught.value) == (
+        f"golden/people/nf4.jsonl:1: the identity of the anchor {KEY!r} is not the one that its digest was made of: one"
+        " of both was edited; take the file back from version control, or remove it and anchor anew"
+    )
+
+
 def test_every_problem_is_told_in_one_go(tmp_path: Path) -> None:
     made = golden(tmp_path, entry("a"), entry("b"), entry("c"))
     header, first, second, third = encode(made).splitlines()

@@ -13,7 +13,7 @@ from pytest_quantgate.gate.judge import judge
 from pytest_quantgate.gate.model import GateInput, Role, Verdict
 from pytest_quantgate.gate.policy import GatePolicy
 from pytest_quantgate.generation.completion import Completion
-from pytest_quantgate.golden.model import Standing
+from pytest_quantgate.golden.model import Anchored, AnchoredAnswer, Standing
 from pytest_quantgate.outcomes.model import Outcome
 from pytest_quantgate.report.model import RunReport
 from pytest_quantgate.report.records import (
@@ -206,6 +206,7 @@ def anchored(*, drifted: int = 4) -> RunReport:
     found = report.comparisons("format", "nf4")
     gate = judge_drift(DriftInput("format", "nf4", found, GatePolicy(), 0, 0, len(records), len(records)))
     moved = [f"case-{40 + place}" for place in range(drifted)]
+    was = Anchored(PASSED.results, (AnchoredAnswer(PASSED.completion.text, "stop", 4),))
     golden = GoldenRecord(
         slice="format",
         variant="nf4",
@@ -214,7 +215,7 @@ def anchored(*, drifted: int = 4) -> RunReport:
         by="a person <person@example.org>",
         same=39 - drifted,
         standings=(
-            *(Standing(name, "drifted", "json: followed, now violated") for name in moved),
+            *(Standing(name, "drifted", "json: followed, now violated", was) for name in moved),
             Standing("case-1", "reworded", "other text, same results"),
             Standing("case-2", "new", "not anchored"),
         ),

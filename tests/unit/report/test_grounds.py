@@ -139,3 +139,16 @@ def test_recorded_answers_have_no_place_and_cannot_be_made_again(report: RunRepo
     assert "to keep a run as JSON, add --report-json run.json to the command" in text
     assert "-k" not in text
     assert "quant-report-json" not in text
+
+
+def test_recorded_answers_say_what_writes_their_html_and_markdown() -> None:
+    recorded = replace(POINT, base_command=())
+    options = "--html run.html --markdown comment.md"
+
+    assert f"quantgate report run.json {options}" in flat(replace(recorded, report_path=None))
+    assert f"quantgate report 'my run.json' {options}" in flat(replace(recorded, report_path="my run.json"))
+
+
+@pytest.mark.parametrize("path", [None, "run.json"])
+def test_a_run_of_pytest_has_options_of_its_own_for_them(path: str | None) -> None:
+    assert "--html" not in flat(replace(POINT, report_path=path))

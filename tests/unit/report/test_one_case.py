@@ -12,7 +12,7 @@ from pytest_quantgate.cases.model import CheckSpec, Turn
 from pytest_quantgate.checks.builtin import builtin_registry
 from pytest_quantgate.checks.model import CheckResult
 from pytest_quantgate.generation.completion import Completion
-from pytest_quantgate.golden.model import Standing
+from pytest_quantgate.golden.model import Anchored, AnchoredAnswer, Standing
 from pytest_quantgate.outcomes.grading import outcome_of_turns
 from pytest_quantgate.outcomes.model import Outcome
 from pytest_quantgate.report import aligned
@@ -223,6 +223,43 @@ def test_how_it_stands_to_its_goldens() -> None:
     assert "accepted although degraded: the new prompt is worse" in text
     assert "fp16 (golden/format/nf4.jsonl, anchored 2026-01-01T00:00:00Z): same, and anchored anew" in text
     assert text.count("anchored 2026") == 2
+
+
+def golden_of(*standings: Standing, variant: str = "nf4") -> GoldenRecord:
+    return GoldenRecord("format", variant, "g.jsonl", "2026-01-01T00:00:00Z", "me", 0, standings)
+
+
+@pytest.mark.parametrize("variant", ["nf4", "fp16"])
+def test_what_drifted_is_shown_beside_what_was_anchored(variant: str) -> None:
+    good, bad = CheckResult("json", True, "good"), CheckResult("json", False, "bad")  # noqa: FBT003
+    was = Anchored((good,), (AnchoredAnswer("what it said then", "stop", 4),))
+    now = Outcome(Completion("what it says now", (1, 2), "length", 9), (bad,), passed=False)
+    report = replace(
+        report_of(*((PASSED, now) if variant == "nf4" else (now, PASSED))),
+        goldens=(golden_of(Standing("one", "drifted", "json was followed", was), variant=variant),),
+    )
+    before, _, shown = show(report).partition("\ngoldens\n")
+    assert "what it said then" not in before
+    assert "anchored: PASS, 4 tokens" in shown
+    assert "now: FAIL, 2 tokens, cut at the token limit" in shown
+    assert "what it said then" in shown
+    assert "what it says now" in shown
+    assert "broke json: bad" in shown
+
+
+@pytest.mark.parametrize(
+    "was",
+    [
+        None,
+        Anchored((), ()),
+        Anchored((), (AnchoredAnswer("\x1b[2J\ud800", "unknown", None), AnchoredAnswer("more", "stop", 2**31))),
+    ],
+    ids=["not written", "empty", "of another case"],
+)
+def test_whatever_a_report_says_was_anchored_is_shown_or_left_out(was: Anchored | None) -> None:
+    text = show(replace(report_of(PASSED, FAILED), goldens=(golden_of(Standing("one", "drifted", "x", was)),)))
+    assert "drifted: x" in text
+    assert "\x1b" not in text
 
 
 def test_text_from_outside_cannot_act_on_the_terminal(letters: Reader) -> None:

@@ -146,6 +146,17 @@ def test_a_report_from_before_variants_had_a_summary_is_read_without() -> None:
     assert not [key for key in ("summary", "model") if key in json.loads(WRITTEN)["candidates"][0]]
 
 
+def test_a_report_from_before_drifted_cases_had_what_was_anchored_is_read_without() -> None:
+    document = json.loads(anchored(drifted=1).to_json())
+    moved, *others = document["goldens"][0]["standings"]
+    assert moved.pop("anchored")["answers"][0]["text"] == PASSED.completion.text
+    assert not [each for each in others if "anchored" in each]
+    (golden,) = RunReport.from_json(json.dumps(document)).goldens
+
+    assert [each.state for each in golden.standings] == ["drifted", "reworded", "new"]
+    assert {each.anchored for each in golden.standings} == {None}
+
+
 def test_keys_that_a_later_minor_version_may_add_are_ignored() -> None:
     document = {**SMALL, "later": 1}
 

@@ -71,6 +71,21 @@ def test_a_file_that_cannot_be_read_is_told(name: str, tmp_path: Path) -> None:
         load(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("place", "hint"),
+    [
+        ("folder", "What it held before is untouched. Make room, or its folder writable, and run again."),
+        ("file/run.json", "Make room, or its folder writable, and run again."),
+    ],
+)
+def test_only_what_is_there_is_called_untouched(place: str, hint: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(QuantgateError) as caught:
+        write_text("new", tmp_path / place)
+    assert caught.value.hint == hint
+
+
 def test_a_view_replaces_the_older_one_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "run.md"
     write_text("old\n", path)
