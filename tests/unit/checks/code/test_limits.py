@@ -306,6 +306,14 @@ def test_who_closes_the_pipe_does_not_go_on_unwatched(tmp_path: Path) -> None:
             os.close(reading)
 
 
+def test_how_a_process_ends_is_waited_for() -> None:
+    for _ in range(5):
+        with subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) as process:
+            process.kill()
+            sandbox._hold(process)  # noqa: SLF001
+            assert process.poll() == -signal.SIGKILL
+
+
 def test_what_comes_before_the_answer_takes_none_of_its_time(run_code: Run) -> None:
     found = run_code(ADD, SUM, setup="import time\ntime.sleep(1.5)", seconds=1)
     assert (found.followed, found.reason) == (True, "all tests passed")
