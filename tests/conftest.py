@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 import json
+import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from pytest_quantgate.report import store
@@ -14,12 +17,24 @@ from pytest_quantgate.report.model import RunReport
 from tests.served import TINY_INSTRUCT, serving
 from tests.unit.report.valid import problems
 
+# on any machine, under any load: an example may take as long as it takes
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """Garbage is collected around each model, and need not be looked for in all that was collected and imported."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def same_chance() -> None:
+    """What a test draws without a seed is the same whatever ran before it, in whichever worker."""
+    random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 
@@ -78,13 +80,15 @@ class FaultyServer:
     Args:
         says: What is answered. Unless it says more, ``GET`` is not found.
         behind: Base URL of a real server, ending in ``/v1``.
+        stalled: Called when a reply has stopped in its middle.
 
     Attributes:
         asked: Every request, in order.
         most: Most requests that were answered at the same time.
     """
 
-    def __init__(self, says: Says, behind: str | None = None) -> None:
+    def __init__(self, says: Says, behind: str | None = None, *, stalled: Callable[[], object] = lambda: None) -> None:
+        self._stalled = stalled
         self.asked: list[Asked] = []
         self.most = 0
         self._now = 0
@@ -157,6 +161,7 @@ class FaultyServer:
             handler.wfile.write(reply.content[: reply.sent])
             if reply.sent is not None:
                 handler.wfile.flush()
+                self._stalled()
                 self._over.wait()
                 handler.close_connection = True
         except OSError:  # the client has had enough
@@ -174,3 +179,41 @@ def _from(behind: str, asked: Asked, content: bytes) -> Reply:
         return Reply(found.read(), found.status)
     finally:
         connection.close()
+
+
+_TIMEOUT: Final = asyncio.timeout
+
+
+class Patience:
+    """Stands in for ``asyncio.timeout``: patience ends when a server has stalled, and not by a clock.
+
+    Attributes:
+        seconds: For how long it should have been patient, each time.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: list[float | None] = []
+        self._waiting: list[asyncio.Timeout] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @asynccontextmanager
+    async def timeout(self, seconds: float | None) -> AsyncIterator[asyncio.Timeout]:
+        """What ``asyncio.timeout`` is replaced by."""
+        self.seconds.append(seconds)
+        self._loop = asyncio.get_running_loop()
+        async with _TIMEOUT(None) as bound:
+            self._waiting.append(bound)
+            try:
+                yield bound
+            finally:
+                self._waiting.remove(bound)
+
+    def end(self) -> None:
+        """End it for all who wait now; from any thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        for bound in self._waiting:
+            if not bound.expired():
+                bound.reschedule(0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -22,9 +23,11 @@ def operations(work: Callable[[], object]) -> int:
 
     work()
     before = sys.gettrace()
+    gc.disable()  # what other tests left behind is not tidied up in the middle
     sys.settrace(trace)
     try:
         work()
     finally:
         sys.settrace(before)
+        gc.enable()
     return count

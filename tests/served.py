@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
+import re
 import subprocess
 import sys
 import threading
@@ -20,13 +20,10 @@ TINY_INSTRUCT: Final = Path(__file__).parents[1] / "fixtures" / "tiny_instruct" 
 
 @contextmanager
 def serving(model: Path, *options: str) -> Iterator[str]:
-    """The URL of a server that serves a model on a free port; further options are those of `transformers serve`."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    """The URL of a server that serves a model; further options are those of `transformers serve`."""
     command = [str(Path(sys.executable).with_name("transformers")), "serve", str(model), "--device", "cpu", *options]
     with subprocess.Popen(
-        [*command, "--host", "127.0.0.1", "--port", str(port)],
+        [*command, "--host", "127.0.0.1", "--port", "0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -37,12 +34,17 @@ def serving(model: Path, *options: str) -> Iterator[str]:
             said = []
             for line in process.stdout:
                 said.append(line)
-                if "Uvicorn running" in line:
+                if started := re.search(r"Uvicorn running on (http://127\.0\.0\.1:\d+)", line):
                     break
             else:
                 pytest.fail("".join(said))
             # a full pipe would stop the server: it logs every request
-            threading.Thread(target=deque, args=(process.stdout, 0), daemon=True).start()
-            yield f"http://127.0.0.1:{port}/v1"
+            drain = threading.Thread(target=deque, args=(process.stdout, 0), daemon=True)
+            drain.start()
+            try:
+                yield f"{started[1]}/v1"
+            finally:
+                process.kill()
+                drain.join()  # what it reads is closed next
         finally:
             process.kill()

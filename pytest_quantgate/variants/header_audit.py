@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Final
@@ -15,7 +14,6 @@ from pytest_quantgate.variants.modules import HEAD, covers
 from pytest_quantgate.variants.registry import Description
 from pytest_quantgate.variants.stored_layout import as_plain, layers_of
 
-_EMBEDDING: Final = re.compile(r"(?:.*\.)?(?:\w*embed\w*|wte|wpe)")
 _MATRIX: Final = 2
 
 
@@ -67,13 +65,18 @@ def _module(tensor: TensorHeader) -> str:
     return tensor.name.rpartition(".")[0]
 
 
+def _is_embedding(module: str) -> bool:
+    own = module.rpartition(".")[2]
+    return "embed" in own or own in {"wte", "wpe"}
+
+
 def _is_linear(tensor: TensorHeader) -> bool:
     """Whether a tensor is the weight of a linear layer other than the output head."""
     module = _module(tensor)
     if len(tensor.shape) != _MATRIX or not tensor.name.endswith(".weight"):
         return False
-    return not _EMBEDDING.fullmatch(module) and not covers(HEAD, module)
+    return not _is_embedding(module) and not covers(HEAD, module)
 
 
 def _should_be_quantized(module: str, skipped: tuple[str, ...]) -> bool:
-    return not _EMBEDDING.fullmatch(module) and not any(covers(skip, module) for skip in (HEAD, *skipped))
+    return not _is_embedding(module) and not any(covers(skip, module) for skip in (HEAD, *skipped))

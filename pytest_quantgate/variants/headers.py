@@ -13,6 +13,8 @@ from pytest_quantgate.errors import ModelError
 
 _MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 _LENGTH_BYTES = 8
+_MAX_NAME = 1_000  # characters; who looks for modules in a name takes it apart dot by dot
+_MAX_COUNT = 1 << 63  # elements of a tensor: no file has more, and products do not grow without bound
 _ITEM_BITS = {
     "BOOL": 8,
     "U8": 8,
@@ -105,10 +107,15 @@ def _tensor(name: str, entry: Any) -> tuple[TensorHeader, int]:
     start, end = entry["data_offsets"]
     tensor = TensorHeader(name, str(entry["dtype"]), tuple(entry["shape"]))
     numbers = (start, end, *tensor.shape)
-    if not all(type(number) is int and number >= 0 for number in numbers):
+    if len(name) > _MAX_NAME or not all(type(number) is int and number >= 0 for number in numbers):
         raise ValueError(name)
+    count = 1
+    for number in tensor.shape:
+        count *= number
+        if count > _MAX_COUNT:
+            raise ValueError(name)
     bits = _ITEM_BITS.get(tensor.dtype)
-    if bits is not None and (end - start) * 8 != tensor.count * bits:
+    if bits is not None and (end - start) * 8 != count * bits:
         raise ValueError(name)
     return tensor, end
 

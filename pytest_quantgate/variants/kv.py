@@ -24,6 +24,7 @@ GROUP: Final = 32
 _FP8: Final = "fp8"
 _SCALE_BITS: Final = 16
 _FP16_BITS: Final = 16
+_MOST: Final = 1 << 32  # more heads, layers or elements than any model has
 
 
 def group_of(width: int) -> int:
@@ -80,6 +81,6 @@ def _shape(folder: Path) -> tuple[int, int] | None:
         groups = text.get("num_key_value_heads") or heads
         width = text.get("head_dim") or text["hidden_size"] // heads
         layers = text["num_hidden_layers"]
-        if all(type(each) is int and each > 0 for each in (heads, groups, width, layers)):
+        if all(type(each) is int and 0 < each < _MOST for each in (heads, groups, width, layers)):
             return width, 2 * layers * groups * width
     return None

@@ -59,7 +59,7 @@ def layers_of(storage: Storage, tensors: Iterable[TensorHeader], where: str) -> 
         where: Its folder, for messages.
 
     Raises:
-        ModelError: There are none, or one has no scales.
+        ModelError: There are none, one has no scales, or by the configuration no weights.
     """
     tensors = tuple(tensors)
     by_name = {tensor.name: tensor for tensor in tensors}
@@ -81,7 +81,13 @@ def layers_of(storage: Storage, tensors: Iterable[TensorHeader], where: str) -> 
             where=where,
             hint="check that its config.json belongs to its weights, and that no file is left out",
         )
-    for layer in weights:
+    for layer, count in weights.items():
+        if not count:
+            raise ModelError(
+                f"by its configuration, which says {storage.title}, what is stored for {layer} holds no weight",
+                where=where,
+                hint="check that its config.json belongs to its weights",
+            )
         for scales in _SCALES[storage.method]:
             if not any(f"{layer}{each}" in by_name for each in scales.split("|")):
                 raise ModelError(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from pytest_quantgate.report.html import page as html_page
 from pytest_quantgate.report.model import RunReport
@@ -25,6 +25,9 @@ ARGUMENTS = (
     "--disable-sync",
 )
 
+PATIENCE = 300_000
+"""Milliseconds that a slow machine may need for what a browser does at once."""
+
 Open = Callable[..., Page]
 
 
@@ -36,8 +39,9 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        chromium = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS), timeout=PATIENCE)
         yield chromium
         chromium.close()
 
@@ -72,6 +76,7 @@ def open_page(browser: Browser, watch: Watch, tmp_path: Path) -> Iterator[Open]:
         file = tmp_path / "report.html"
         file.write_text(report if isinstance(report, str) else html_page(report), encoding="utf-8")
         context = browser.new_context(**settings)
+        context.set_default_timeout(PATIENCE)
         contexts.append(context)
 
         def refuse(route: Route) -> None:

@@ -12,6 +12,7 @@ import sys
 import termios
 from collections.abc import Sequence
 
+import psutil
 import pytest
 
 from pytest_quantgate.gate.model import Verdict
@@ -29,7 +30,7 @@ runpy.run_module("pytest", run_name="__main__", alter_sys=True)
 TOLERANT = ("--quant-max-pass-to-fail=1", "--quant-min-robustness=0")
 QUESTION = "[q]uit: "
 WHY = "left as it is: "
-PATIENCE = 60.0
+PATIENCE = 600.0
 """Seconds that a slow machine may need until the terminal shows something."""
 
 END = "\x04"
@@ -88,13 +89,13 @@ def _read(terminal: int, *, interrupted: subprocess.Popen[bytes] | None = None) 
     """What the terminal shows next; nothing when the other side has closed it.
 
     Between the question and the read behind it Python notices an interrupt only when the read ends: as a person would,
-    Ctrl-C is then pressed once more.
+    Ctrl-C is then pressed once more. Who still works has noticed it.
     """
     waits = int(PATIENCE) if interrupted else 1
     for _ in range(waits):
         if select.select([terminal], [], [], PATIENCE / waits)[0]:
             break
-        if interrupted:
+        if interrupted and psutil.Process(interrupted.pid).status() == psutil.STATUS_SLEEPING:
             interrupted.send_signal(signal.SIGINT)
     else:
         pytest.fail("the review waits for something")

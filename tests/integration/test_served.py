@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from pytest_quantgate.generation.cache import CompletionCache, default_cache_pat
 from pytest_quantgate.generation.served_client import Limits
 from pytest_quantgate.report.model import RunReport
 from pytest_quantgate.variants.address import KEY_VARIABLE
-from tests.faulty import DROP, STALL, Asked, FaultyServer, Reply, Says, chat, of
+from tests.faulty import DROP, STALL, Asked, FaultyServer, Patience, Reply, Says, chat, of
 from tests.integration.conftest import Lab
 from tests.served import TINY_INSTRUCT, serving
 
@@ -33,8 +34,8 @@ def served_bnb() -> Iterator[str]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits between attempts, and not long for one."""
-    monkeypatch.setattr(served_client, "LIMITS", Limits(seconds=16.0, per_token=0.0, attempts=3))
+    """Nobody waits between attempts, of which there are few."""
+    monkeypatch.setattr(served_client, "LIMITS", Limits(attempts=3))
     monkeypatch.setattr(served_client, "back_off", lambda *_, **__: 0.0)
 
 
@@ -115,12 +116,15 @@ def test_answers_are_kept_when_the_user_says_what_is_served(lab: Lab, served_tin
 
 
 @pytest.mark.usefixtures("impatient")
-def test_faults_in_passing_change_nothing(lab: Lab, served_tiny: str) -> None:
+def test_faults_in_passing_change_nothing(lab: Lab, served_tiny: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    patience = Patience()
+    monkeypatch.setattr(asyncio, "timeout", patience.timeout)
     faults = [DROP, of({"error": "busy"}, 429, **{"Retry-After": "0"}), Reply(status=500), Reply(b"<html>"), STALL]
     faults += [Reply(raw=b"\x00\xff"), Reply(b"x" * 4_000_000), of({"choices": [{"message": {"content": 7}}]})]
 
     prompts = sums(lab, 10)
-    struck: set[str] = set()  # each once: whichever way two at a time alternate, none meets three faults in a row
+    # each once: however two at a time alternate, none meets three faults in a row, a stall of the other included
+    struck: set[str] = set()
 
     def says(asked: Asked) -> Reply | None:
         prompt = asked.body["messages"][0]["content"] if asked.body else None
@@ -130,7 +134,7 @@ def test_faults_in_passing_change_nothing(lab: Lab, served_tiny: str) -> None:
         return faults.pop()
 
     url, model = served_tiny.split("#")
-    with FaultyServer(says, behind=url) as front:
+    with FaultyServer(says, behind=url, stalled=patience.end) as front:
         address = f"{front.url}?concurrency=2#{model}"
         result, report = gated(lab, "--quant-ref=fp16", "--quant-cand", address)
     assert faults == []

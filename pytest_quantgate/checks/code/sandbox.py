@@ -21,11 +21,11 @@ from pytest_quantgate.checks.finding import Finding, followed, unscored, violate
 LOOK_EVERY = 0.02
 """Seconds between two looks at what the process has used."""
 
-LOOKS_WHILE_HELD = 100
-"""Looks at a folder whose process has been sent the signal to stop, a millisecond apart."""
-
 MAX_TOLD = 4_000
 """Bytes that a process may write to its verdict pipe; its own lines are shorter."""
+
+STARTING_SECONDS = 30
+"""Beside the answer's time, for what comes before it: Python starts, from a busy disk, and sets the case up."""
 
 BUSY_FACTOR, BUSY_SECONDS = 20, 60
 """A process that could compute for so little of so long a time is not judged: the machine was too busy."""
@@ -149,32 +149,58 @@ def _encoded(job: Job, folder: str) -> bytes:
     return b"%d\n%s" % (len(text), text)
 
 
+class _Allowance:
+    """How long a process may go on: at first until its answer begins, and then for as long as an answer may.
+
+    Args:
+        pid: The process.
+        seconds: Processor time of the answer; and as long a time without working.
+    """
+
+    def __init__(self, pid: int, seconds: float) -> None:
+        self._pid = pid
+        self._seconds = seconds
+        self._started = time.monotonic()
+        self._before: tuple[float, float] | None = None  # when the answer began
+
+    def begin(self) -> None:
+        """The answer begins, which it does once, however much it writes to the pipe afterwards."""
+        self._before = self._before or _used(self._pid, time.monotonic() - self._started)
+
+    def look(self, seen: _Watched) -> None:
+        """Note why the process must be stopped, if it must."""
+        allowed = self._seconds + (0 if self._before else STARTING_SECONDS)
+        worked_before, waited_before = self._before or (0.0, 0.0)
+        elapsed = time.monotonic() - self._started
+        worked, waited = _used(self._pid, elapsed)
+        if worked - worked_before > allowed:
+            seen.stopped = _too_long(allowed)
+        elif waited - waited_before > allowed:
+            seen.stopped = f"waited for more than {allowed:g} s without working"
+        elif elapsed > BUSY_FACTOR * self._seconds + BUSY_SECONDS:
+            seen.starved = True
+
+
 def _watched(process: subprocess.Popen[bytes], pipe: int, folder: str, job: Job) -> _Watched:
     """Read the verdict until there is one, the process has ended or it must be stopped."""
     seen = _Watched()
     poll = select.poll()
     poll.register(pipe, select.POLLIN)
-    started = time.monotonic()
+    allowance = _Allowance(process.pid, job.seconds)
     while True:
         if poll.poll(LOOK_EVERY * 1_000):
             piece = os.read(pipe, MAX_TOLD)
             seen.told += piece
             if not piece:
-                process.send_signal(signal.SIGSTOP)  # if it only closed the pipe, it does not go on unwatched
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    seen.status = process.wait(timeout=1)
+                _hold(process)  # if it only closed the pipe, it does not go on unwatched
+                seen.status = process.poll()
                 return seen
             if seen.told.count(b"\n") > 1 or seen.told.startswith(b"unwalled") or len(seen.told) >= MAX_TOLD:
                 return seen
-        elapsed = time.monotonic() - started
-        worked, waited = _used(process.pid, elapsed)
-        if worked > job.seconds:
-            seen.stopped = _too_long(job)
-        elif waited > job.seconds:
-            seen.stopped = f"waited for more than {job.seconds:g} s without working"
-        elif elapsed > BUSY_FACTOR * job.seconds + BUSY_SECONDS:
-            seen.starved = True
-        elif _is_too_full(process, folder):
+            if b"\n" in seen.told:
+                allowance.begin()
+        allowance.look(seen)
+        if not seen.stopped and not seen.starved and _is_too_full(process, folder):
             seen.stopped = _too_full()
         if seen.stopped or seen.starved:
             return seen
@@ -184,15 +210,20 @@ def _is_too_full(process: subprocess.Popen[bytes], folder: str) -> bool:
     """Look at the folder; a process that renames or removes things under the look is held meanwhile."""
     with contextlib.suppress(FileNotFoundError):
         return folders.is_too_full(folder, process.pid)
-    process.send_signal(signal.SIGSTOP)
+    _hold(process)
     try:
-        for _ in range(LOOKS_WHILE_HELD):  # the signal takes a moment
-            with contextlib.suppress(FileNotFoundError):
-                return folders.is_too_full(folder, process.pid)
-            time.sleep(0.001)
+        return folders.is_too_full(folder, process.pid)
+    except FileNotFoundError:  # it cannot be held, which no honest code manages
+        return True
     finally:
         process.send_signal(signal.SIGCONT)
-    return True  # it cannot be held, which no honest code manages
+
+
+def _hold(process: subprocess.Popen[bytes]) -> None:
+    """Stop a process; when this returns it has stopped or ended, however busy the machine is."""
+    process.send_signal(signal.SIGSTOP)
+    if process.returncode is None:
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
 
 def _used(pid: int, elapsed: float) -> tuple[float, float]:
@@ -206,8 +237,9 @@ def _used(pid: int, elapsed: float) -> tuple[float, float]:
 
 def _verdict(seen: _Watched, word: bytes, job: Job) -> Finding:
     ready, _, told = seen.told.partition(b"\n")
+    ended = _too_long(job.seconds) if seen.status == -signal.SIGXCPU else _ending(seen.status)
     if ready not in (b"ready 0", b"ready 1"):
-        why = ready.partition(b" ")[2].decode("ascii", "replace") or seen.stopped or _ending(seen.status)
+        why = ready.partition(b" ")[2].decode("ascii", "replace") or seen.stopped or ended
         return unscored(f"the code was not run: {why}")
     if told and not seen.stopped:
         return _told(told, word, guarded=ready == b"ready 1")
@@ -215,9 +247,7 @@ def _verdict(seen: _Watched, word: bytes, job: Job) -> Finding:
         return unscored("the machine was too busy to run the code")
     if seen.status == -signal.SIGKILL:
         return unscored("something outside ended the process (out of memory?)")
-    if seen.status == -signal.SIGXCPU:
-        return violated(_too_long(job))
-    return violated(seen.stopped or _ending(seen.status))
+    return violated(seen.stopped or ended)
 
 
 def _told(told: bytes, word: bytes, *, guarded: bool) -> Finding:
@@ -236,8 +266,8 @@ def _too_full() -> str:
     return f"wrote more than {folders.MAX_BYTES >> 20} MB or {folders.MAX_ENTRIES:,} files into its folder"
 
 
-def _too_long(job: Job) -> str:
-    return f"took more than {job.seconds:g} s of processor time"
+def _too_long(seconds: float) -> str:
+    return f"took more than {seconds:g} s of processor time"
 
 
 def _ending(status: int | None) -> str:

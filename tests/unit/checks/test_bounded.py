@@ -6,10 +6,13 @@ import pytest
 
 from pytest_quantgate.checks.bounded import Worker
 
+SECONDS = 3
+"""For what is to run out of them: what is right is graded within them on a slow machine, too."""
+
 
 @pytest.fixture
 def worker() -> Iterator[Worker]:
-    worker = Worker(seconds=1)
+    worker = Worker(seconds=SECONDS)
     yield worker
     worker.close()
 
@@ -17,14 +20,14 @@ def worker() -> Iterator[Worker]:
 @pytest.mark.parametrize("formula", ["9^{9^{9^9}}", "999999999!"])
 def test_a_formula_that_never_ends_is_stopped_and_the_next_answer_graded(worker: Worker, formula: str) -> None:
     found = worker.grade("math_answer", (f"${formula}$", "42"))
-    assert (found.followed, found.reason) == (None, "grading took more than 1 s of processor time")
+    assert (found.followed, found.reason) == (None, "grading took more than 3 s of processor time")
     assert worker.grade("math_answer", ("42", "42")).followed is True
 
 
 def test_a_schema_pattern_that_backtracks_without_end_is_stopped(worker: Worker) -> None:
     schema = {"type": "string", "pattern": "^(a+)+$"}
     found = worker.grade("json_schema", ('"' + "a" * 60 + '!"', schema))
-    assert (found.followed, found.reason) == (None, "grading took more than 1 s of processor time")
+    assert (found.followed, found.reason) == (None, "grading took more than 3 s of processor time")
     assert worker.grade("json_schema", ('"aaa"', schema)).followed is True
 
 

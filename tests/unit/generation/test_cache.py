@@ -177,7 +177,7 @@ with CompletionCache(Path(sys.argv[1])) as cache:
         cache.put(sys.argv[2], {f"request-{number}": Completion(sys.argv[2], (number,), "stop", 1)})
 """
     processes = [subprocess.Popen([sys.executable, "-c", script, str(path), name]) for name in ("one", "two")]
-    assert [process.wait(120) for process in processes] == [0, 0]
+    assert [process.wait(600) for process in processes] == [0, 0]
     with CompletionCache(path) as cache:
         info = cache.info()
         assert (info.completions, info.variants) == (200, 2)

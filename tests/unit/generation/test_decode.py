@@ -255,7 +255,7 @@ print(finished, len(notes), notes[0] if notes else "")
 def test_running_out_of_memory_halves_the_batch_and_goes_on() -> None:
     # 64 rows of 3,800 columns need about 2 GB of keys and values; 400 MB are there.
     result = subprocess.run(
-        [sys.executable, "-c", OUT_OF_MEMORY, "400"], capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-c", OUT_OF_MEMORY, "400"], capture_output=True, text=True, timeout=1200, check=False
     )
     assert result.returncode == 0, result.stderr
     finished, notes, first = result.stdout.split(maxsplit=2)

@@ -22,6 +22,7 @@ from pytest_quantgate.generation.completion import Completion, Request
 from pytest_quantgate.generation.kept import RunCache
 from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.run import answer
+from pytest_quantgate.generation.served_client import Limits
 from pytest_quantgate.generation.served_protocol import ReplyError, read_reply
 from pytest_quantgate.variants import server_facts
 from pytest_quantgate.variants.address import KEY_VARIABLE
@@ -88,7 +89,7 @@ def test_a_server_that_does_not_decode_greedily_is_not_asked() -> None:
 
 
 def test_requests_are_made_several_at_a_time_and_not_more() -> None:
-    together = threading.Barrier(3, timeout=30)
+    together = threading.Barrier(3, timeout=300)
 
     def says(asked: Asked) -> Reply | None:
         if asked.method == "POST" and asked.number:
@@ -96,7 +97,7 @@ def test_requests_are_made_several_at_a_time_and_not_more() -> None:
         return chat()
 
     with FaultyServer(says) as server:
-        assert Run(f"{server.url}?concurrency=3#big", requests(12)).problems == [None] * 12
+        assert Run(f"{server.url}?concurrency=3#big", requests(12), Limits()).problems == [None] * 12
     assert server.most == 3
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 
@@ -11,7 +12,7 @@ from pytest_quantgate.cases.model import Message
 from pytest_quantgate.endpoint import back_off
 from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.served_client import Limits
-from tests.faulty import DROP, STALL, Asked, FaultyServer, Reply, chat, of
+from tests.faulty import DROP, STALL, Asked, FaultyServer, Patience, Reply, chat, of
 from tests.unit.generation.served_run import Run, Time, after_probe, requests
 
 AWAY = {
@@ -70,10 +71,15 @@ def test_a_server_says_how_long_to_wait_within_reason(asked: str, waited: float)
     [(STALL, chat(), 2), (Reply(b"x" * 9, sent=4), Reply(b"x" * 9, sent=4), 1)],
     ids=["stalled", "trickling"],
 )
-def test_a_reply_that_does_not_come_is_not_waited_for(fault: Reply, then: Reply, attempts: int) -> None:
-    limits = Limits(seconds=4.0, per_token=0.0, attempts=attempts)
-    with FaultyServer(after_probe(fault, then)) as server:
+def test_a_reply_that_does_not_come_is_not_waited_for(
+    fault: Reply, then: Reply, attempts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patience = Patience()
+    monkeypatch.setattr(asyncio, "timeout", patience.timeout)
+    limits = Limits(seconds=400.0, per_token=0.0, attempts=attempts)
+    with FaultyServer(after_probe(fault, then), stalled=patience.end) as server:
         (problem,) = Run(server.url, requests(1), limits).problems
+    assert patience.seconds == [200.0] * (1 + attempts)  # half of what a request has; the first one was a probe
     assert problem in {None, f"the server at {server.url} did not answer in time (1 attempt)"}
     assert (problem is None) == (attempts > 1)
 

@@ -53,7 +53,7 @@ class Dies:
         try:
             (PLACE / "first").mkdir()
         except FileExistsError:
-            signal.alarm(120)  # nobody waits for ever where that never comes
+            signal.alarm(600)  # nobody waits for ever where that never comes
             (PLACE / "fifo").read_text()  # until the first one has answered something
             {end}
         return PLAIN.load(parse_spec("fp32"), folder, placement)

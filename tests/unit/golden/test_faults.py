@@ -24,6 +24,8 @@ from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate import files
 from pytest_quantgate.golden.store import load, write
 
+files.PATIENCE = 600.0  # for the others to write, on a slow disk
+
 def anchor(path, answer):
     found = load(Path(path))
     entries = {

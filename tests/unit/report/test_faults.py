@@ -15,6 +15,8 @@ from pathlib import Path
 from pytest_quantgate import files
 from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.report.store import clear, load, write, write_text
+
+files.PATIENCE = 600.0  # for the others to write, on a slow disk
 """
 
 IN_A_SMALL_FOLDER = """

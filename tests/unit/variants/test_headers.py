@@ -51,11 +51,19 @@ def test_a_truncated_file_is_one_clear_error(folder: Path, cut: int) -> None:
         {"a": entry(0, 12, [2.0, 3.0])},  # type: ignore[list-item]
         {"a": {**entry(0, 12, [6]), "data_offsets": [0, 6, 12]}},
         {"a": entry(0, 10**30, [5 * 10**29])},
+        {"a": entry(0, 12, [1 << 40, 1 << 40], "unknown")},
+        {"a" * 1_001: entry(0, 12, [6])},
+        {f"model.layers{'.' * 1_000}weight": entry(0, 12, [6])},
     ],
 )
 def test_a_header_that_lies_is_refused(tmp_path: Path, header: object) -> None:
     with pytest.raises(ModelError, match="truncated or damaged"):
         read_headers(write(tmp_path / "x.safetensors", header, bytes(12)))
+
+
+def test_a_tensor_of_nothing_and_a_long_name_are_read(tmp_path: Path) -> None:
+    header = {"a" * 1_000: entry(0, 12, [6]), "b": entry(12, 12, [0, 1 << 40])}
+    assert [tensor.count for tensor in read_headers(write(tmp_path / "x.safetensors", header, bytes(12)))] == [6, 0]
 
 
 def test_a_huge_header_is_not_read(tmp_path: Path) -> None:

@@ -51,7 +51,15 @@ def test_people_are_told_bits_and_bytes_of_a_token(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "config", [{}, {"text_config": None}, CONFIG | {"num_attention_heads": 0}, CONFIG | {"head_dim": "64"}, []]
+    "config",
+    [
+        {},
+        {"text_config": None},
+        CONFIG | {"num_attention_heads": 0},
+        CONFIG | {"head_dim": "64"},
+        CONFIG | {"num_hidden_layers": 10**400},
+        [],
+    ],
 )
 def test_a_configuration_that_does_not_tell_leaves_the_bytes_out(tmp_path: Path, config: Any) -> None:
     assert told(tmp_path, config) == "keys and values int8 in groups of 32, 9 bits with scales"

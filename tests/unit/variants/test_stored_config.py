@@ -181,3 +181,10 @@ def test_layers_without_a_weight_are_none() -> None:
     empty = [TensorHeader(f"model.layers.0.mlp.up_proj.{name}", "I32", (0, 8)) for name in names]
     with pytest.raises(ModelError, match="no tensor of its files is stored so"):
         layers_of(storage, empty, "m")
+
+
+def test_a_layer_that_holds_no_weight_by_its_configuration_is_refused() -> None:
+    storage = read({**CT, "config_groups": {"a": {"weights": {"num_bits": 16}}}})
+    byte = [TensorHeader("up_proj.weight", "I8", (1,)), TensorHeader("up_proj.weight_scale", "F16", (1,))]
+    with pytest.raises(ModelError, match=r"compressed-tensors .* what is stored for up_proj holds no weight"):
+        layers_of(storage, byte, "m")

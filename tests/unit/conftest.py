@@ -1,0 +1,17 @@
+"""What holds for all unit tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_quantgate.paths import CACHE_VARIABLE
+
+
+@pytest.fixture(scope="package", autouse=True)
+def cache_of_this_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing is read that other runs left in the user's cache folder, and nothing is left there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        yield
