@@ -14,18 +14,17 @@ import sqlite3
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from math import isfinite, nan
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar, cast, get_args
+from typing import Any, Literal, Self, TypeVar
 
 from filelock import FileLock, Timeout
 
 from pytest_quantgate.cases.model import digest_of
-from pytest_quantgate.checks.model import Recall
 from pytest_quantgate.errors import QuantgateWarning
-from pytest_quantgate.generation.completion import Completion, FinishReason
+from pytest_quantgate.generation.completion import Completion
+from pytest_quantgate.generation.completion_text import decode, encode
 from pytest_quantgate.paths import cache_folder
 
 APPLICATION_ID = 0x51474154  # "QGAT"
@@ -110,7 +109,7 @@ class CompletionCache:
             Completions by request digest; what is not stored, or does not match its seal, is left out.
         """
         stored = self._rows("completions", "request", identity, list(requests))
-        decoded = ((request, _decode(payload)) for request, payload in stored)
+        decoded = ((request, decode(payload)) for request, payload in stored)
         found = {request: completion for request, completion in decoded if completion is not None}
         if found:
             self._note_use(identity)
@@ -125,7 +124,7 @@ class CompletionCache:
         """
         rows = []
         for request, completion in completions.items():
-            payload = _encode(completion)
+            payload = encode(completion)
             rows.append((identity, request, payload, _seal(identity, request, payload)))
         self._write("INSERT OR REPLACE INTO completions VALUES (?, ?, ?, ?)", rows)
         self._note_use(identity)
@@ -339,65 +338,6 @@ def _prepare(database: sqlite3.Connection, *, checked: bool) -> None:
 
 def _seal(identity: str, key: str, payload: str) -> str:
     return digest_of([identity, key, payload])
-
-
-def _encode(completion: Completion) -> str:
-    payload: dict[str, Any] = {
-        "text": completion.text,
-        "token_ids": completion.token_ids,
-        "finish_reason": completion.finish_reason,
-        "prompt_tokens": completion.prompt_tokens,
-        "margins": _finite(completion.margins),
-        "problem": completion.problem,
-    }
-    if completion.counted is not None:  # of a server's answer, and as for recall
-        payload["counted"] = completion.counted
-    if completion.recall:  # few requests ask for it; entries without it read as they always did
-        payload["recall"] = [
-            asdict(each) | {"log_probabilities": _finite(each.log_probabilities)} for each in completion.recall
-        ]
-    return json.dumps(payload, sort_keys=True, separators=(",", ":"))
-
-
-def _decode(payload: str) -> Completion | None:
-    """The completion of a stored payload; None when it has another shape (written by another version)."""
-    try:
-        value = json.loads(payload)
-        if value["finish_reason"] not in get_args(FinishReason):
-            return None
-        return Completion(
-            text=str(value["text"]),
-            token_ids=tuple(int(token) for token in value["token_ids"]),
-            finish_reason=cast("FinishReason", value["finish_reason"]),
-            prompt_tokens=int(value["prompt_tokens"]),
-            margins=_numbers(value["margins"]),
-            problem=None if value["problem"] is None else str(value["problem"]),
-            recall=tuple(_recall(each) for each in value.get("recall", ())),
-            counted=int(value["counted"]) if "counted" in value else None,
-        )
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _recall(value: dict[str, Any]) -> Recall:
-    return Recall(
-        text=str(value["text"]),
-        token_ids=tuple(int(token) for token in value["token_ids"]),
-        ranks=tuple(int(rank) for rank in value["ranks"]),
-        ties=tuple(int(ties) for ties in value["ties"]),
-        log_probabilities=_numbers(value["log_probabilities"]),
-        problem=None if value["problem"] is None else str(value["problem"]),
-    )
-
-
-def _finite(numbers: Iterable[float]) -> list[float | None]:
-    """Numbers as JSON has them: null stands for an infinite one, such as the margin of the only possible token."""
-    return [each if isfinite(each) else None for each in numbers]
-
-
-def _numbers(values: Iterable[Any]) -> tuple[float, ...]:
-    """The same numbers read back; null is no number, as in reports."""
-    return tuple(nan if each is None else float(each) for each in values)
 
 
 def _warn(message: str) -> None:
