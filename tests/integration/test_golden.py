@@ -178,8 +178,14 @@ def test_trouble_with_one_candidate_leaves_the_reference_and_the_others_alone(an
     )
 
 
+def nothing_quantized(lab: Lab) -> str:
+    """A candidate that is refused when it has been loaded, when the reference has answered."""
+    layers = json.loads((lab.tiny.folder / "config.json").read_text())["num_hidden_layers"]
+    return f"nf4:skip={'+'.join(f'model.layers.{number}' for number in range(layers))}"
+
+
 def test_a_reference_is_judged_by_its_own_answers_where_no_candidate_gave_any(anchored: Lab) -> None:
-    broken = ("nf4:skip=no_such_module",)
+    broken = (nothing_quantized(anchored),)
     anchored.run("-v", candidates=broken).stdout.fnmatch_lines(["*::drift[[]fp16[]] PASSED*"])
     edit(anchored, "case-1", violated, "fp16")
     result = anchored.run(candidates=broken)
@@ -189,7 +195,7 @@ def test_a_reference_is_judged_by_its_own_answers_where_no_candidate_gave_any(an
 def test_a_sequential_run_judges_such_a_reference_by_what_it_was_asked(lab: Lab) -> None:
     lab.write("words", lab.many(30), rule="evidence", min_cases=5, max_pass_to_fail=0.5, min_robustness=0.1)
     lab.run("--quant-reanchor=new", "--quant-inconclusive=pass")
-    lab.run("--quant-sequential", REPORT, candidates=("nf4:skip=no_such_module",))
+    lab.run("--quant-sequential", REPORT, candidates=(nothing_quantized(lab),))
     (drift,) = report_of(lab).drifts
     assert (drift.candidate, drift.verdict) == ("fp16", Verdict.PASS)
     assert 0 < drift.findings[0].cases < 30
