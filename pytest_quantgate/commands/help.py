@@ -110,7 +110,7 @@ cache folder, or in $QUANTGATE_CACHE_DIR, until you clear them. Verdicts of judg
 checks found, are kept and cleared with them.
 
   quantgate cache info
-  quantgate cache clear --older-than 30
+  quantgate cache clear --older-than 30 --yes
   quantgate cache clear --yes
 """
 
