@@ -77,8 +77,9 @@ verdicts and reports as a run in pytest. Each line of a file is one answer to a 
 "finish_reason" (stop or length) and "tokens" (how many the answer has) may be left out, and then
 nothing is said of what depends on them. Other keys are ignored.
 A candidate is called by its file's name, or by yours: --candidate int4=answers.jsonl. Give
---candidate and --control as often as there are files. For HTML, or Markdown for a pull request, keep
-the run with --report-json and let quantgate report write them. docs/recorded-answers.md has it all.
+--candidate and --control as often as there are files. For HTML, or Markdown for a pull request,
+keep the run with --report-json and let quantgate report write them. docs/recorded-answers.md has it
+all.
 
   quantgate gate --reference fp16.jsonl --candidate int4.jsonl quant --report-json run.json
   quantgate gate --reference fp16.jsonl --candidate int4.jsonl --suite core --rule evidence
@@ -109,7 +110,7 @@ cache folder, or in $QUANTGATE_CACHE_DIR, until you clear them. Verdicts of judg
 checks found, are kept and cleared with them.
 
   quantgate cache info
-  quantgate cache clear --older-than 30
+  quantgate cache clear --older-than 30 --yes
   quantgate cache clear --yes
 """
 
