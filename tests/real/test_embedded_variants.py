@@ -81,13 +81,16 @@ def test_an_adapter_is_what_peft_makes_of_it(divergence: Divergence, tmp_path: P
     import torch
     from peft import LoraConfig, get_peft_model
 
+    from pytest_quantgate.variants.loading import quiet
+
     torch.manual_seed(0)
     plain = _loaded("fp16")
-    adapted = get_peft_model(plain.model, LoraConfig(target_modules=["q_proj", "down_proj"], task_type="CAUSAL_LM"))
-    for name, parameter in adapted.named_parameters():
-        if "lora_" in name:
-            torch.nn.init.normal_(parameter, std=0.02)
-    adapted.save_pretrained(str(tmp_path))
+    with quiet():
+        adapted = get_peft_model(plain.model, LoraConfig(target_modules=["q_proj", "down_proj"], task_type="CAUSAL_LM"))
+        for name, parameter in adapted.named_parameters():
+            if "lora_" in name:
+                torch.nn.init.normal_(parameter, std=0.1)
+        adapted.save_pretrained(str(tmp_path))
     expected = _distribution(adapted.eval(), plain.tokenizer)
     found, bits = _distributions(f"fp16+lora:{tmp_path}")
     assert bits == 16
