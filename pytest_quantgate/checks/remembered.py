@@ -23,7 +23,7 @@ from pytest_quantgate.cases.model import digest_of
 from pytest_quantgate.paths import cache_folder
 from pytest_quantgate.versions import version_of
 
-Kind = Literal["math_answer", "json_schema", "schema", "language", "refusal"]
+Kind = Literal["math_answer", "json_schema", "schema", "language", "refusal", "probability"]
 
 LIBRARIES: Final[Mapping[Kind, tuple[str, ...]]] = {
     "math_answer": ("math-verify", "latex2sympy2_extended", "antlr4-python3-runtime", "sympy", "mpmath"),
@@ -31,6 +31,7 @@ LIBRARIES: Final[Mapping[Kind, tuple[str, ...]]] = {
     "schema": ("jsonschema", "jsonschema-specifications", "referencing"),
     "language": ("py3langid", "numpy"),
     "refusal": (),
+    "probability": ("scipy",),
 }
 """What an entry of each kind was worked out by, beside Python and our own files."""
 

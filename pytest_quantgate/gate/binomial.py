@@ -6,6 +6,7 @@ from math import ceil, floor, log, log1p
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.outcomes.significance import p_at_least, p_at_most
+from pytest_quantgate.outcomes.special import betaincinv
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,9 +47,7 @@ def smallest_rate(cases: float, limit: float, level: float, power: float = POWER
     least = _least_to_fail(cases, limit, level)
     if least is None:
         return None
-    from scipy.special import betaincinv
-
-    return float(betaincinv(least, floor(cases) - least + 1, power))
+    return betaincinv(least, floor(cases) - least + 1, power)
 
 
 def cases_to_pass(limit: float, level: float) -> int | None:

@@ -7,6 +7,8 @@ from math import fsum, hypot, isnan, sqrt
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final, Literal
 
+from pytest_quantgate.outcomes.special import betainccinv, betaincinv
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -129,10 +131,8 @@ def clopper_pearson(k: float, n: float, confidence: float = CONFIDENCE) -> Inter
 
 def exact_limits(k: float, n: float, level: float) -> tuple[float, float]:
     """Both one-sided limits of Clopper & Pearson, each at a level; n is above 0."""
-    from scipy.special import betainccinv, betaincinv
-
-    low = float(betaincinv(k, n - k + 1, level)) if k > 0 else 0.0
-    high = float(betainccinv(k + 1, n - k, level)) if k < n else 1.0
+    low = betaincinv(k, n - k + 1, level) if k > 0 else 0.0
+    high = betainccinv(k + 1, n - k, level) if k < n else 1.0
     return 0.0 if isnan(low) else low, 1.0 if isnan(high) else high  # scipy finds none at the smallest levels
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.outcomes.bootstrap import group_totals
 from pytest_quantgate.outcomes.intervals import refuse_impossible
+from pytest_quantgate.outcomes.special import bdtr, betainc, betaincc, stdtr
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -68,9 +69,7 @@ def p_at_most(k: float, n: float, limit: float) -> float:
         return 1.0
     if limit <= 0:
         return 0.0
-    from scipy.special import betainc
-
-    return float(betainc(k, n - k + 1, limit))
+    return betainc(k, n - k + 1, limit)
 
 
 def p_at_least(k: float, n: float, limit: float) -> float:
@@ -94,9 +93,7 @@ def p_at_least(k: float, n: float, limit: float) -> float:
         return 1.0
     if limit >= 1:
         return 0.0
-    from scipy.special import betaincc
-
-    return float(betaincc(k + 1, n - k, limit))
+    return betaincc(k + 1, n - k, limit)
 
 
 def p_ratio_at_most(
@@ -143,9 +140,7 @@ def mcnemar_exact(pf: int, fp: int) -> float:
 
     At 1:1 the distribution is symmetric, and both tails are twice the smaller one; 1.0 when no case changed.
     """
-    from scipy.special import bdtr  # hundreds of slices, and scipy.stats takes a second to import
-
-    return min(1.0, 2 * float(bdtr(min(pf, fp), pf + fp, 0.5)))
+    return min(1.0, 2 * bdtr(min(pf, fp), pf + fp, 0.5))  # scipy.stats takes a second to import
 
 
 def two_proportion_z(k1: int, n1: int, k2: int, n2: int) -> ZTest | None:
@@ -214,9 +209,7 @@ def _fieller(
 
 def _student(t: float, freedom: int) -> float:
     """P(T ≤ t) of Student's distribution."""
-    from scipy.special import stdtr
-
-    return float(stdtr(freedom, t))
+    return stdtr(freedom, t)
 
 
 def _cohens_d(first: Sequence[float], second: Sequence[float]) -> float | None:
