@@ -1,10 +1,10 @@
 """What takes long to find, kept across runs: where nothing is new, nothing is imported or compiled for it.
 
 math-verify with sympy, jsonschema, the language detector, scipy and the patterns of refusals take long to import, to
-read or to compile, and give the same for the same arguments. Each entry is bound to its arguments, the versions of Python and
-the libraries and the state of our own files, and sealed with a digest over all of it, against damage: whoever can write
-the user's cache can write findings, as they can write answers. Nothing is kept until a run asks for it (`keep_in`).
-Whatever goes wrong with the file means that a thing is worked out again; a damaged one is begun anew.
+read or to compile, and give the same for the same arguments. Each entry is bound to its arguments, the versions of
+Python and the libraries and the state of our own files, and sealed with a digest over all of it, against damage:
+whoever can write the user's cache can write findings, as they can write answers. Nothing is kept until a run asks for
+it (`keep_in`). Whatever goes wrong with the file means that a thing is worked out again; a damaged one is begun anew.
 """
 
 from __future__ import annotations
