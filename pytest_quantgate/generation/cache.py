@@ -203,7 +203,9 @@ class CompletionCache:
             The number of answers that were forgotten.
         """
         count = self.info().completions
-        self._write("INSERT OR IGNORE INTO used SELECT DISTINCT identity, ? FROM completions", [(str(_today()),)])
+        for table in _TABLES[:-1]:
+            query = f"INSERT OR IGNORE INTO used SELECT DISTINCT identity, ? FROM {table}"  # noqa: S608  (likewise)
+            self._write(query, [(str(_today()),)])
         first = str(date.fromordinal(max(1, _today().toordinal() - days)))
         for table in _TABLES:
             query = f"DELETE FROM {table} WHERE identity IN (SELECT identity FROM used WHERE day < ?)"  # noqa: S608  (likewise)

@@ -220,17 +220,20 @@ def test_variants_that_nobody_asked_for_are_forgotten(path: Path, monkeypatch: p
         assert cache.info().variants == 0
 
 
-def test_answers_of_which_no_day_is_known_count_as_used_today(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_no_day_counts_as_used_today(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with CompletionCache(path) as cache:
         cache.put("variant", {"a": ANSWER})
+        cache.put_audit("without answers", {"bits_per_weight": 4.5})
     database = sqlite3.connect(path)
     database.execute("DROP TABLE used")
     database.close()
     on(monkeypatch, "2030-01-01")
     with CompletionCache(path) as cache:
         assert cache.clear_unused(1) == 0
+        assert cache.get_audit("without answers") is not None
         on(monkeypatch, "2030-01-03")
         assert cache.clear_unused(1) == 1
+        assert cache.get_audit("without answers") is None
 
 
 def test_where_the_day_cannot_be_noted_answers_are_found(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
