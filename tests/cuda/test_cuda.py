@@ -123,7 +123,7 @@ def test_rows_that_are_one_in_memory_are_read_on_every_device(device: str) -> No
     loaded = load_variant(prepared("fp16", device, dtype="float32"))
     found = logits_of(loaded.model, input_ids=torch.tensor([[5, 6, 7]]).expand(2, -1))
     assert str(found.device) == device
-    assert torch.equal(found[0], found[1])
+    assert torch.allclose(found[0], found[1], atol=1e-4)  # a product may split them anywhere
 
 
 def test_memory_is_counted_by_the_device(device: str) -> None:
