@@ -179,7 +179,9 @@ class Decoder:
             if pool is None:
                 if self._kv is not None:
                     check_stored(self._kv, prefilled.layers[0])
-                shape = self._shape(prefilled.layers[0], longest_of_last[-1], read_of_last[-1], 1, 1 + len(waiting))
+                columns = self._columns(prefilled.layers[0])
+                self._prefill_tokens = max(1, min(self._prefill_tokens, int(columns * PREFILL_SHARE)))
+                shape = self._shape(columns, longest_of_last[-1], read_of_last[-1], 1, 1 + len(waiting))
                 self._rows_in_use = shape[0]
                 pool = SlotPool(prefilled.layers[0], *shape, self._store)
             yield self._admit(pool, rows, batch, prefilled)
@@ -270,23 +272,25 @@ class Decoder:
         ended = self._decided is not None and self._decided(row.prompt.digest, row.token_ids)
         return "decided" if ended else None
 
-    def _shape(self, layers: Sequence[Layer], longest: int, read: int, least: int, most: int) -> tuple[int, int]:
+    def _columns(self, layers: Sequence[Layer]) -> int:
+        """Columns that fit the memory budget, of keys and values like these."""
+        per_column = sum(
+            (keys.shape[1] * keys.shape[3] + values.shape[1] * values.shape[3]) * keys.element_size()
+            for keys, values in layers
+        )
+        return self._kv_bytes // per_column
+
+    def _shape(self, columns: int, longest: int, read: int, least: int, most: int) -> tuple[int, int]:
         """Rows and columns of a pool that fits the memory budget beside a prefill.
 
         Args:
-            layers: Keys and values that tell what a column takes.
+            columns: What fits the budget.
             longest: Positions of the longest row.
             read: Columns of the longest prompt that is still to be read, and of what it shares with others.
             least: Fewest rows.
             most: Most rows.
         """
         capacity = capacity_for(longest)
-        per_column = sum(
-            (keys.shape[1] * keys.shape[3] + values.shape[1] * values.shape[3]) * keys.element_size()
-            for keys, values in layers
-        )
-        columns = self._kv_bytes // per_column
-        self._prefill_tokens = max(1, min(self._prefill_tokens, int(columns * PREFILL_SHARE)))
         rows = (columns - max(self._prefill_tokens, read)) // capacity
         if self._max_rows is not None:
             rows = min(rows, self._max_rows)
@@ -297,7 +301,7 @@ class Decoder:
         longest = max(longest, *(row.prompt.total for row in rows))
         if capacity_for(longest) * 2 <= pool.capacity:
             wanted = len(rows) + waiting
-            shape = self._shape(pool.memory(), longest, read, pool.rows, max(wanted, pool.rows))
+            shape = self._shape(self._columns(pool.memory()), longest, read, pool.rows, max(wanted, pool.rows))
             if shape[0] > pool.rows:
                 self._rows_in_use = shape[0]
                 pool.resize(*shape)
