@@ -79,12 +79,13 @@ class VerdictCache:
 
     def clear_unused(self, days: int) -> int:
         """Forget those that were not used for so many days; gives how many."""
-        count, before = self.count(), time.time() - days * _DAY
+        count, before = 0, time.time() - days * _DAY
         for file in self._files():
             with suppress(OSError):
                 if file.stat().st_mtime < before:
                     file.unlink()
-        return count - self.count()
+                    count += 1
+        return count
 
     def _files(self) -> list[Path]:
         return list(self._folder.glob("??/*.json"))
