@@ -18,6 +18,14 @@ ADD = "def add(a, b):\n    return a + b\n"
 SUM = "assert add(1, 2) == 3"
 
 
+def is_stopped(run_code: Run, answer: str, reason: str, **more: float) -> None:
+    """The answer has violated a limit, which is told, and the next one is judged as ever."""
+    found = run_code(answer, **more)
+    assert found.followed is False
+    assert reason in found.reason
+    assert run_code(ADD, SUM).followed is True
+
+
 def test_right_code_passes(run_code: Run) -> None:
     found = run_code(ADD, SUM)
     assert (found.followed, found.reason) == (True, "all tests passed")
@@ -54,10 +62,7 @@ def test_right_code_passes(run_code: Run) -> None:
     ],
 )
 def test_who_takes_too_long_is_stopped(run_code: Run, answer: str, reason: str) -> None:
-    found = run_code(answer, seconds=0.5)
-    assert found.followed is False
-    assert reason in found.reason
-    assert run_code(ADD, SUM).followed is True
+    is_stopped(run_code, answer, reason, seconds=0.5)
 
 
 @pytest.mark.parametrize(
@@ -75,10 +80,7 @@ def test_who_takes_too_long_is_stopped(run_code: Run, answer: str, reason: str) 
     ],
 )
 def test_running_away_is_stopped(run_code: Run, answer: str, reason: str) -> None:
-    found = run_code(answer)
-    assert found.followed is False
-    assert reason in found.reason
-    assert run_code(ADD, SUM).followed is True
+    is_stopped(run_code, answer, reason)
 
 
 @pytest.mark.parametrize(
