@@ -49,7 +49,7 @@ SLICES = {
 KEEPS = {"fp16": 1.0, "nf4": 0.93, "int8": 0.98}  # share of the answers that stay good
 SAME = {"fp16": 1.0, "nf4": 0.1, "int8": 0.6}  # and of these, of those that stay as they are to the letter
 EMPTY_TESTS = 3_000
-HEAVY = ("torch", "transformers", "sympy", "math_verify", "matplotlib", "huggingface_hub", "scipy", "rich")
+HEAVY = ("torch", "transformers", "sympy", "math_verify", "matplotlib", "huggingface_hub", "scipy", "numpy", "rich")
 
 # What may stand around an answer: of no consequence for the checks of the slices that are named in AROUND.
 PROSE = (

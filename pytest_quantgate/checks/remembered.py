@@ -1,10 +1,11 @@
 """What takes long to find, kept across runs: where nothing is new, nothing is imported or compiled for it.
 
-math-verify with sympy, jsonschema, the language detector, scipy and the patterns of refusals take long to import, to
-read or to compile, and give the same for the same arguments. Each entry is bound to its arguments, the versions of
-Python and the libraries and the state of our own files, and sealed with a digest over all of it, against damage:
-whoever can write the user's cache can write findings, as they can write answers. Nothing is kept until a run asks for
-it (`keep_in`). Whatever goes wrong with the file means that a thing is worked out again; a damaged one is begun anew.
+math-verify with sympy, jsonschema, the language detector, scipy, numpy's resamples and the patterns of refusals take
+long to import, to read, to draw or to compile, and give the same for the same arguments. Each entry is bound to its
+arguments, the versions of Python and the libraries and the state of our own files, and sealed with a digest over all
+of it, against damage: whoever can write the user's cache can write findings, as they can write answers. Nothing is
+kept until a run asks for it (`keep_in`). Whatever goes wrong with the file means that a thing is worked out again; a
+damaged one is begun anew.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pytest_quantgate.cases.model import digest_of
 from pytest_quantgate.paths import cache_folder
 from pytest_quantgate.versions import version_of
 
-Kind = Literal["math_answer", "json_schema", "schema", "language", "refusal", "probability"]
+Kind = Literal["math_answer", "json_schema", "schema", "language", "refusal", "probability", "interval"]
 
 LIBRARIES: Final[Mapping[Kind, tuple[str, ...]]] = {
     "math_answer": ("math-verify", "latex2sympy2_extended", "antlr4-python3-runtime", "sympy", "mpmath"),
@@ -32,11 +33,14 @@ LIBRARIES: Final[Mapping[Kind, tuple[str, ...]]] = {
     "language": ("py3langid", "numpy"),
     "refusal": (),
     "probability": ("scipy",),
+    "interval": ("numpy",),
 }
 """What an entry of each kind was worked out by, beside Python and our own files."""
 
 LARGEST: Final = 100_000
 """Characters of the longest arguments that are kept: what is longer is rare, and takes room."""
+
+_ROOMS: Final = ("checks", "outcomes")  # of the package: whose files work things out
 
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS found (key TEXT PRIMARY KEY, value TEXT NOT NULL, seal TEXT NOT NULL) WITHOUT ROWID"
@@ -147,11 +151,9 @@ def _state(kind: Kind) -> str:
 
 @cache
 def _own_files() -> list[list[str | int]]:
-    folder = Path(__file__).parent
-    return [
-        [str(file.relative_to(folder)), (stat := file.stat()).st_size, stat.st_mtime_ns]
-        for file in sorted((*folder.rglob("*.py"), *folder.rglob("*.toml")))
-    ]
+    package = Path(__file__).parents[1]
+    files = (file for room in _ROOMS for ending in ("*.py", "*.toml") for file in (package / room).rglob(ending))
+    return [[str(file.relative_to(package)), (stat := file.stat()).st_size, stat.st_mtime_ns] for file in sorted(files)]
 
 
 def _open(path: Path) -> sqlite3.Connection | None:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import lru_cache
-from math import fsum
+from math import fsum, isfinite
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
 
+from pytest_quantgate.checks.remembered import remembered
 from pytest_quantgate.outcomes.intervals import CONFIDENCE, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
+    from typing import Any
 
     import numpy as np
     import numpy.typing as npt
@@ -39,7 +41,8 @@ def ratio_interval(
 ) -> Interval | None:
     """BCa interval (Efron 1987) of sum(numerators) / sum(denominators), whole groups being resampled.
 
-    A mean is the case of all denominators 1.
+    A mean is the case of all denominators 1. What was found is kept across runs: numpy is only imported for
+    new values.
 
     Args:
         numerators: One per case.
@@ -52,17 +55,11 @@ def ratio_interval(
         fewer than two groups, no variation, a resample without a denominator, or resamples that nearly all lie on one
         side of the measured ratio.
     """
-    import numpy as np
-
     totals = group_totals(numerators, denominators, groups)
     if len(set(totals)) < 2:  # noqa: PLR2004  (nothing varies)
         return None
-    tops, bottoms = np.array(totals, dtype=np.float64).T
-    top, bottom = _resampled(tops, bottoms)
-    other_tops, other_bottoms = tops.sum() - tops, bottoms.sum() - bottoms
-    if (bottom <= 0).any() or (other_bottoms <= 0).any():
-        return None
-    return _bca(float(tops.sum() / bottoms.sum()), top / bottom, other_tops / other_bottoms, confidence)
+    ends = remembered("interval", [totals, confidence], lambda: _ends(totals, confidence), _are_ends)
+    return Interval(ends[0], ends[1], "BCa bootstrap") if ends else None
 
 
 def group_totals(
@@ -78,6 +75,24 @@ def group_totals(
         found[group][0].append(numerator)
         found[group][1].append(denominator)
     return sorted((fsum(tops), fsum(bottoms)) for tops, bottoms in found.values())
+
+
+def _are_ends(found: Any) -> bool:
+    if not (type(found) is list and all(type(end) is float and isfinite(end) for end in found)):
+        return False
+    return not found or (len(found) == 2 and found[0] <= found[1])  # noqa: PLR2004  (of an interval)
+
+
+def _ends(totals: Sequence[tuple[float, float]], confidence: float) -> list[float]:
+    """Low and high end of the interval; nothing where there is none."""
+    import numpy as np
+
+    tops, bottoms = np.array(totals, dtype=np.float64).T
+    top, bottom = _resampled(tops, bottoms)
+    other_tops, other_bottoms = tops.sum() - tops, bottoms.sum() - bottoms
+    if (bottom <= 0).any() or (other_bottoms <= 0).any():
+        return []
+    return _bca(float(tops.sum() / bottoms.sum()), top / bottom, other_tops / other_bottoms, confidence)
 
 
 def _resampled(tops: Floats, bottoms: Floats) -> tuple[Floats, Floats]:
@@ -113,7 +128,7 @@ def _draw(groups: int, rows: int) -> Iterator[Ints]:
         yield chance.integers(0, groups, (min(rows, RESAMPLES - start), groups))
 
 
-def _bca(point: float, resampled: Floats, jackknife: Floats, confidence: float) -> Interval | None:
+def _bca(point: float, resampled: Floats, jackknife: Floats, confidence: float) -> list[float]:
     """Bias-corrected and accelerated percentiles of the resampled ratios."""
     import numpy as np
 
@@ -124,7 +139,7 @@ def _bca(point: float, resampled: Floats, jackknife: Floats, confidence: float) 
     largest = float(np.abs(off).max())
     z = normal.inv_cdf((1 + confidence) / 2)
     if tied.all() or largest == 0 or not normal.cdf(-z) < below < normal.cdf(z):
-        return None
+        return []
     bias = normal.inv_cdf(below)
     off /= largest  # the acceleration has no unit, and powers of small numbers vanish
     acceleration = float((off**3).sum()) / (6 * float((off**2).sum()) ** 1.5)
@@ -132,7 +147,7 @@ def _bca(point: float, resampled: Floats, jackknife: Floats, confidence: float) 
     for wanted in (bias - z, bias + z):
         stretched = 1 - acceleration * wanted
         if stretched <= 0:
-            return None
+            return []
         shares.append(normal.cdf(bias + wanted / stretched))
     low, high = (float(end) for end in np.quantile(resampled, shares))
-    return Interval(min(low, point), max(high, point), "BCa bootstrap")
+    return [min(low, point), max(high, point)]

@@ -38,9 +38,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and everything else only when a candidate is named."""
     config.addinivalue_line("markers", MARKER)
     if settings.wanted(config):
-        from pytest_quantgate.plugin.start import install
+        from pytest_quantgate.garbage import no_cycle_search
 
-        install(config)
+        with no_cycle_search():  # among what is imported
+            from pytest_quantgate.plugin.start import install
+
+            install(config)
     else:
         settings.refuse_idle(config)
 

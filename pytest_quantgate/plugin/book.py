@@ -11,8 +11,8 @@ import pytest
 
 from pytest_quantgate.cases.load import load_slice
 from pytest_quantgate.errors import Problem, SliceError
+from pytest_quantgate.garbage import keep_for_good, no_cycle_search
 from pytest_quantgate.plugin.files import seen_from
-from pytest_quantgate.report.reading import no_cycle_search
 
 if TYPE_CHECKING:
     from pytest_quantgate.cases.model import Case, Slice
@@ -128,6 +128,7 @@ class SliceBook:
                     count_tokens=self._count_tokens,
                     sources=self.sources,
                 )
+                keep_for_good()
             self._refuse_duplicate(loaded, key)
             self._by_file[key] = loaded
             self._by_name[loaded.name] = (key, loaded)

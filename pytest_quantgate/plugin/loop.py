@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from pytest_quantgate.garbage import keep_for_good
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -39,7 +39,7 @@ class Loop:
         if not run.tally.wanted:
             return (yield)
         session.testscollected += run.answer()  # a gate is one more result; progress ends at 100%
-        _keep_for_good()
+        keep_for_good()  # answers
         try:
             result = yield
         except (session.Failed, session.Interrupted):  # -x and the like; Ctrl-C passes by
@@ -47,12 +47,3 @@ class Loop:
             raise
         run.conclude()
         return result
-
-
-def _keep_for_good() -> None:
-    """Take cases and answers out of the search for garbage: they stay until the end, and searching them takes long.
-
-    Not where a model was loaded: its memory must come back, and such a run has not a second to lose.
-    """
-    if "torch" not in sys.modules:
-        gc.freeze()

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pytest_quantgate.clock import timestamp
 from pytest_quantgate.diagnosis.model import Diagnosis
 from pytest_quantgate.errors import QuantgateError
+from pytest_quantgate.garbage import no_cycle_search
 from pytest_quantgate.gate.model import GateResult, Verdict
 from pytest_quantgate.outcomes.model import Comparison, Transition
 from pytest_quantgate.report.agreement import refuse_contradictions
@@ -27,7 +28,7 @@ from pytest_quantgate.report.encoding import (
     encode_variant,
 )
 from pytest_quantgate.report.health import encode_healths
-from pytest_quantgate.report.reading import Fields, MismatchError, no_cycle_search, parse_object
+from pytest_quantgate.report.reading import Fields, MismatchError, parse_object
 from pytest_quantgate.report.records import (
     AuditRecord,
     CaseRecord,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import json
-from contextlib import contextmanager
 from math import isfinite, nan
 from types import NoneType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -189,18 +187,6 @@ def _refuse_wild_numbers(value: object, where: str) -> None:
         elif (type(member) is int and not 0 <= member <= MOST) or (type(member) is float and not isfinite(member)):
             msg = f"{where} holds a number that is out of range"
             raise MismatchError(msg)
-
-
-@contextmanager
-def no_cycle_search() -> Iterator[None]:
-    """Pause the search for garbage cycles: with a million new values and no garbage it takes most of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
@@ -9,12 +13,22 @@ import numpy.typing as npt
 import pytest
 from scipy.stats import bootstrap
 
+from pytest_quantgate.cases.model import digest_of
+from pytest_quantgate.checks.remembered import keep_in
 from pytest_quantgate.outcomes.bootstrap import RESAMPLES, SEED, group_totals, ratio_interval
 from pytest_quantgate.outcomes.intervals import wilson
 
 CHANCE = random.Random(5)
 SKEWED = [CHANCE.choice([0.0, 0.0, 0.0, 0.25, 0.5, 1.0]) for _ in range(60)]
 LENGTHS = [CHANCE.randint(1, 160) for _ in range(60)]
+ASK = """
+import sys
+from pathlib import Path
+from pytest_quantgate.checks.remembered import keep_in
+from pytest_quantgate.outcomes.bootstrap import ratio_interval
+with keep_in(Path(sys.argv[1])):
+    print(ratio_interval([0, 0, 1, float(sys.argv[2])], [1] * 4, range(4)), "numpy" in sys.modules, sep=";")
+"""
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.95])
@@ -125,3 +139,38 @@ def test_a_group_is_summed_whatever_its_name() -> None:
 def test_lists_of_different_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="longer"):
         ratio_interval([1.0], [1.0, 1.0], ["a", "b"])
+
+
+def test_numpy_is_imported_only_for_what_no_run_asked_before(tmp_path: Path) -> None:
+    def ask(value: str) -> list[str]:
+        command = [sys.executable, "-c", ASK, str(tmp_path / "findings.sqlite3"), value]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip().split(";")
+
+    interval = str(ratio_interval([0, 0, 1, 0.5], [1] * 4, range(4)))
+    assert [ask("0.5"), ask("0.5")] == [[interval, "True"], [interval, "False"]]
+    assert ask("0.25")[1] == "True"
+
+
+def test_that_there_is_no_interval_is_kept_too(tmp_path: Path) -> None:
+    # one group in three has a denominator, so that resamples without any are common
+    values = [1.0, 0.0, 0.0]
+    for _ in range(2):
+        with keep_in(tmp_path / "findings.sqlite3"):
+            assert ratio_interval(values, values, range(3)) is None
+    database = sqlite3.connect(tmp_path / "findings.sqlite3")
+    assert database.execute("SELECT value FROM found").fetchall() == [("[]",)]
+    database.close()
+
+
+@pytest.mark.parametrize("told", ["[0.9, 0.1]", "[NaN, 1.0]", "[0.5]", '["0", "1"]', '{"low": 0.0}', "7"])
+def test_ends_that_no_interval_has_are_not_believed(tmp_path: Path, told: str) -> None:
+    values = [0.0, 0.0, 1.0, 0.5]
+    expected = ratio_interval(values, [1] * 4, range(4))
+    with keep_in(tmp_path / "findings.sqlite3"):
+        ratio_interval(values, [1] * 4, range(4))
+    database = sqlite3.connect(tmp_path / "findings.sqlite3", isolation_level=None)
+    ((key,),) = database.execute("SELECT key FROM found").fetchall()
+    database.execute("UPDATE found SET value = ?, seal = ?", (told, digest_of([key, told])))
+    database.close()
+    with keep_in(tmp_path / "findings.sqlite3"):
+        assert ratio_interval(values, [1] * 4, range(4)) == expected
