@@ -89,7 +89,8 @@ def made_folder(recipe: Recipe, note: Note, make: Make) -> Path:
 def is_whole(recipe: Recipe) -> bool:
     """Whether the folder was made of this, every file as it was written and no other beside them.
 
-    Loaders look for more files than a folder has, such as an adapter. None of them is hidden, as ``files`` writes beside.
+    Loaders look for more files than a folder has, such as an adapter. None of those is hidden, as what ``files`` writes
+    beside the manifest is.
     """
     folder = recipe.folder
     try:
