@@ -19,6 +19,7 @@ _HEAD = ("output.weight",)
 _MATRIX = 2
 _PLAIN = ("F32", "F16", "BF16", "F64")
 _WEIGHED = re.compile(r"Q[2-6]_[01K]|IQ\d_\w+")  # types that llama.cpp makes by an importance matrix, given one
+_MOST = 1 << 63
 _AGAIN = "download or copy it again"
 _IMATRIX = "quantize.imatrix."  # what llama.cpp's quantizer writes, and gguf has no names for
 _COUNTED = ("entries", "chunks")
@@ -99,12 +100,20 @@ class GgufTypes:
         """Reads back what ``to_json`` gave.
 
         Raises:
-            KeyError, TypeError, ValueError: It is something else.
+            AttributeError, KeyError, TypeError, ValueError: It is something else.
         """
-        parts = {part: Stored(*map(int, value[part])) for part in ("layers", "embedding", "head", "whole")}
-        types = {str(name): int(count) for name, count in value["types"].items()}
+        parts = {part: Stored(*map(_counted, value[part])) for part in ("layers", "embedding", "head", "whole")}
+        types = {str(name): _counted(count) for name, count in value["types"].items()}
         # conversions of the first releases have none, and get it where their folder can be written
         return cls(str(value["name"]), types, **parts, calibration=str(value.get("calibration", "")))
+
+
+def _counted(value: object) -> int:
+    """A number of tensors, weights or bytes."""
+    if type(value) is not int or not 0 <= value < _MOST:
+        msg = "not a number of tensors, weights or bytes"
+        raise ValueError(msg)
+    return value
 
 
 def read_types(source: Path) -> GgufTypes:
