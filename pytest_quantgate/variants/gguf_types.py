@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.printable import visible
+from pytest_quantgate.variants.data_name import last_part
 from pytest_quantgate.variants.stored_config import NOT_STATED
 from pytest_quantgate.variants.stored_fields import LONGEST
 
@@ -172,7 +173,7 @@ def _file_name(reader: Any, key: str) -> str:
     if field is None or _kind(field) != "STRING":
         return ""
     path = field.parts[-1][-LONGEST:].tobytes().decode(errors="replace")
-    return re.split(r"[\\/]", path)[-1].strip()
+    return last_part(path)
 
 
 def _count(reader: Any, key: str) -> int | None:

@@ -103,6 +103,7 @@ def test_what_the_file_stores_is_described_and_audited(tmp_path: Path) -> None:
             },
             "calibrated with calibration_datav3.txt (importance matrix: Small.imatrix, 224 entries, 1,250 chunks)",
         ),
+        ({"dataset": "/home/somebody/texts/"}, "calibrated with texts"),
         ({"dataset": "wiki.train.raw"}, "calibrated with wiki.train.raw"),
         ({"file": r"C:\out\m.dat"}, "calibrated with an importance matrix (m.dat)"),
         ({"entries_count": 510}, "calibrated with an importance matrix (510 entries)"),
