@@ -4,7 +4,8 @@
     python benchmarks/products.py --quick        # 64 and 512
 
 All linear layers of the embedded model are run alone, output head included for up to 128 rows, in three ways by turns:
-as a forward pass runs them, by MKL with the weights as its left factor, and by oneDNN (`generation/linear.py`).
+as torch alone would (MKL, the weights as its right factor), by MKL with the weights as its left factor, and by oneDNN
+with them there, as a step does (`generation/linear.py`). The package's forward passes take oneDNN too, and are not run.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def ways(layers: list[nn.Linear], rows: int) -> dict[str, Callable[[], None]]:
     """The layers on so many rows, each way."""
     inputs = {layer.in_features: torch.randn(layer.in_features, rows) for layer in layers}
 
-    def forward() -> None:
+    def alone() -> None:
         for layer in layers:
             functional.linear(inputs[layer.in_features].t(), layer.weight)
 
@@ -39,7 +40,7 @@ def ways(layers: list[nn.Linear], rows: int) -> dict[str, Callable[[], None]]:
         for layer in layers:
             product(layer.weight, inputs[layer.in_features])
 
-    return {"forward": forward, "left": left, "onednn": onednn}
+    return {"alone": alone, "left": left, "onednn": onednn}
 
 
 @torch.inference_mode()
@@ -56,9 +57,10 @@ def main() -> None:
         used = [layer for layer in layers if rows <= HEAD_ROWS or layer is not model.get_output_embeddings()]
         taken = by_turns(ways(used, rows), TIMES)
         milliseconds = (f"{1000 * seconds:.0f}" for seconds in taken.values())
-        lines.append((f"{rows:,}", *milliseconds, f"{taken['forward'] / taken['onednn']:.2f}"))
+        lines.append((f"{rows:,}", *milliseconds, f"{taken['alone'] / taken['onednn']:.2f}"))
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {torch.cpu.get_capabilities()['cpu_name']}\n")
-    table(("rows", "forward, ms", "weights on the left, ms", "oneDNN, ms", "forward to oneDNN"), lines)
+    heads = ("rows", "torch alone, ms", "MKL, weights left, ms", "oneDNN, weights left, ms", "torch alone to oneDNN")
+    table(heads, lines)
 
 
 if __name__ == "__main__":

@@ -70,14 +70,15 @@ class FileError(QuantgateError):
 
     Args:
         problems: All problems found; at least one.
+        hint: What to do about them, where their messages cannot say.
     """
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], *, hint: str | None = None) -> None:
         self.problems = tuple(sorted(problems))
         if not self.problems:
             msg = f"{type(self).__name__} needs at least one problem"
             raise ValueError(msg)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__("\n".join(str(problem) for problem in self.problems), hint=hint)
 
 
 class SliceError(FileError):

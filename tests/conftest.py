@@ -9,17 +9,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import hypothesis
 import pytest
 
 from pytest_quantgate.report import store
 from pytest_quantgate.report.model import RunReport
 from tests.served import TINY_INSTRUCT, serving
 from tests.unit.report.valid import problems
-
-# on any machine, under any load: an example may take as long as it takes
-hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("patient")
 
 
 @pytest.hookimpl(trylast=True)

@@ -55,7 +55,7 @@ def silence(stream: TextIO) -> None:
 
 
 def tell_problems(error: FileError, out: TextIO | None) -> None:
-    """Write every problem of some files, and beside the result how many there are."""
+    """Write every problem of some files, and beside the result how many there are and what to do about them."""
     lines = "\n".join(visible(str(problem)) for problem in error.problems)
     if out is sys.stderr:
         tell(lines, out)
@@ -63,6 +63,8 @@ def tell_problems(error: FileError, out: TextIO | None) -> None:
         write(lines, sys.stdout)
     count = len(error.problems)
     tell(f"{count:,} problem{'s' if count > 1 else ''}", sys.stderr)
+    if error.hint is not None:
+        tell(visible(error.hint), sys.stderr)
 
 
 @contextlib.contextmanager

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import traceback
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_quantgate.checks.judge.check import NAME as JUDGE
-from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.gate.controls import graded_again
 from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.turns import answered, look_up, next_requests
 from pytest_quantgate.outcomes.grading import outcome_of_turns
 from pytest_quantgate.outcomes.model import Comparison
-from pytest_quantgate.plugin.backends import spec_of
 from pytest_quantgate.plugin.nearness import nearness
+from pytest_quantgate.plugin.preparing import Models, prepared_another_way
+from pytest_quantgate.plugin.trouble import Trouble
 from pytest_quantgate.printable import visible
 from pytest_quantgate.variants.schedule import another_schedule, name_of
 
@@ -35,40 +34,10 @@ if TYPE_CHECKING:
     from pytest_quantgate.plugin.nearness import Nearness
     from pytest_quantgate.plugin.options import Options
     from pytest_quantgate.variants.served import ServedVariant
-    from pytest_quantgate.variants.source import ModelSource
     from pytest_quantgate.variants.variant import Variant
 
 
 JUDGED_AT_ONCE = 8
-
-NO_TEMPLATE = "has no chat template: prompts are the plain texts"
-"""What is told of a base model."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why a variant has no answers.
-
-    Attributes:
-        reason: For people; the first line says what.
-        details: A traceback when the fault is ours or a library's; empty when the user can act on the reason.
-    """
-
-    reason: str
-    details: str = ""
-
-    @property
-    def headline(self) -> str:
-        """The reason in one line."""
-        return self.reason.partition("\n")[0]
-
-    @classmethod
-    def of(cls, error: Exception) -> Trouble:
-        """What to tell of an exception."""
-        if isinstance(error, QuantgateError):  # its words may be those of a model's files
-            return cls(visible(str(error), keep="\n"))
-        details = "".join(traceback.format_exception(error))
-        return cls(visible(f"internal error: {type(error).__name__}: {error}", keep="\n"), visible(details, keep="\n"))
 
 
 class AnswerBook:
@@ -103,8 +72,7 @@ class AnswerBook:
         self.anew = graded_again(options.reference)
         self._cases: dict[str, dict[tuple[str, str], Case]] = {}
         self._outcomes: dict[tuple[str, str, str], Outcome] = {}
-        self._sources: dict[str, ModelSource] = {}
-        self._asked_models: set[str] = set()
+        self._models = Models(options)
         self._of_this_run: dict[str, RunCache] = {}
         self.variants: dict[str, Variant | ServedVariant] = {}
         self.answers: dict[str, Answers] = {}
@@ -192,55 +160,14 @@ class AnswerBook:
             if spec == self.again and options.reference not in self.variants:
                 continue  # the reference's trouble is everybody's
             try:
-                self.variants[spec] = self._prepared(spec, device, note)
+                if spec == self.again:
+                    self.variants[spec] = prepared_another_way(self.variants[options.reference], options)
+                else:
+                    self.variants[spec] = self._models.prepared(spec, device, note)
             except Exception as error:  # noqa: BLE001  (whatever a model's files provoke must reach the items)
                 self.troubles[spec] = Trouble.of(error)
                 if spec == options.reference:
                     return  # nobody can be compared
-
-    def _prepared(self, spec: str, device: str, note: Callable[[str], None]) -> Variant | ServedVariant:
-        from pytest_quantgate.variants.mix import models_in
-        from pytest_quantgate.variants.served import ServedVariant, prepare_served, serve_another_way
-        from pytest_quantgate.variants.variant import prepare_variant, run_another_way
-
-        options = self._options
-        if spec == self.again:
-            usual = self.variants[options.reference]
-            if isinstance(usual, ServedVariant):
-                return serve_another_way(usual, kernels=options.noise_kernels)
-            return run_another_way(usual, kernels=options.noise_kernels)
-        parsed = spec_of(options, spec)
-        if parsed.served:
-            return prepare_served(spec)
-        source = self._source(parsed.here.model or options.model, note)
-        for part in models_in(parsed):
-            self._found(part, note)
-        return prepare_variant(
-            spec,
-            source,
-            folder=parsed.folder,
-            device=device,
-            compute_dtype=options.compute_dtype,
-            kernels=options.kernels,
-        )
-
-    def _source(self, model: str, note: Callable[[str], None]) -> ModelSource:
-        """A model that is asked; of one without a chat template that is told once."""
-        from pytest_quantgate.variants.checkpoint import chat_template_text
-
-        source = self._found(model, note)
-        if model not in self._asked_models and not chat_template_text(source.folder):
-            note(f"{model} {NO_TEMPLATE}")
-        self._asked_models.add(model)
-        return source
-
-    def _found(self, model: str, note: Callable[[str], None]) -> ModelSource:
-        """A model, found once."""
-        from pytest_quantgate.variants.source import resolve_model
-
-        if model not in self._sources:
-            self._sources[model] = resolve_model(model, note=note)
-        return self._sources[model]
 
     def _cache(self, spec: str, cache: CompletionCache) -> CompletionCache | RunCache:
         """Where a variant's answers are looked up and kept.

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pytest_quantgate.gate.drift import DriftInput
     from pytest_quantgate.golden.model import Golden, Standing, State
     from pytest_quantgate.outcomes.model import Outcome
-    from pytest_quantgate.plugin.answers import Trouble
     from pytest_quantgate.plugin.session import QuantRun
+    from pytest_quantgate.plugin.trouble import Trouble
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.turns import look_up
 from pytest_quantgate.plugin import preflight, terminal
-from pytest_quantgate.plugin.answers import NO_TEMPLATE
+from pytest_quantgate.plugin.preparing import NO_TEMPLATE
 from pytest_quantgate.printable import visible
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from pytest_quantgate.cases.model import Location, PolicySettings, Slice
 from pytest_quantgate.garbage import no_cycle_search
 from pytest_quantgate.generation.cache import CompletionCache
 from pytest_quantgate.plugin import terminal
-from pytest_quantgate.plugin.answers import Trouble
 from pytest_quantgate.plugin.book import CaseRef
 from pytest_quantgate.plugin.collect import CaseItem
+from pytest_quantgate.plugin.trouble import Trouble
 from pytest_quantgate.report.encoding import decode_case, decode_outcome, dump, encode_case, encode_outcome
 from pytest_quantgate.report.reading import Fields, parse_object
 

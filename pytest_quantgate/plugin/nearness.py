@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_quantgate.generation.turns import asked
+from pytest_quantgate.plugin.trouble import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -98,8 +99,6 @@ class Nearness:
             try:
                 measure(completions, load)
             except Exception as error:  # noqa: BLE001  (libraries raise anything; no gate judges by fidelity)
-                from pytest_quantgate.plugin.answers import Trouble
-
                 progress.note(f"{spec}: fidelity is not measured any further: {Trouble.of(error).headline}")
 
         return guarded

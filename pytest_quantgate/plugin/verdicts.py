@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pytest_quantgate.gate.model import GateResult, Role
     from pytest_quantgate.gate.policy import GatePolicy
     from pytest_quantgate.outcomes.labelled import Labels
-    from pytest_quantgate.plugin.answers import Trouble
     from pytest_quantgate.plugin.session import QuantRun
+    from pytest_quantgate.plugin.trouble import Trouble
 
 
 def policy_of(run: QuantRun, name: str) -> GatePolicy:

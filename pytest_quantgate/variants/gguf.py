@@ -6,7 +6,7 @@ The conversion is one of the folders that ``made`` makes once; its manifest also
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ _KIND: Final = "models"  # the folder below the cache folder
 _VERSION: Final = 1  # raised when a conversion writes something else than before
 _TYPES: Final = "types"  # how the source stored its tensors; conversions of the first releases do not say
 _LAST: Final = "calibration"  # of what they say, what came last
+_UNREADABLE: Final = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)  # what damage raises
 _MAGIC: Final = b"GGUF"
 _WAIT_SECONDS: Final = 1800
 
@@ -78,7 +79,7 @@ def types_in(folder: Path) -> GgufTypes | None:
         return None
     try:
         return GgufTypes.from_json(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))[_TYPES])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise ModelError(
             "this conversion of a GGUF file does not say how its tensors were stored",
             where=str(folder),
@@ -87,13 +88,20 @@ def types_in(folder: Path) -> GgufTypes | None:
 
 
 def _add_types(source: Path, folder: Path) -> None:
-    """Completes the manifest of a conversion that was made before it had the types, or all that they say now."""
-    with suppress(OSError, ValueError, TypeError, QuantgateError):  # without them it is as good as it was
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if _LAST not in manifest.get(_TYPES, ()):
+    """Completes the manifest of a conversion whose types are missing, not all that is said now, or damaged."""
+    with suppress(*_UNREADABLE, QuantgateError):  # without them it is as good as it was
+        path = folder / MANIFEST
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if not _has_types(manifest):
             told = {**manifest, _TYPES: read_types(source).to_json()}
-            path = folder / MANIFEST
             write_bytes(path, json.dumps(told, indent=2, sort_keys=True).encode(), None, str(path))
+
+
+def _has_types(manifest: Mapping[str, Any]) -> bool:
+    with suppress(*_UNREADABLE):
+        GgufTypes.from_json(manifest[_TYPES])
+        return _LAST in manifest[_TYPES]
+    return False
 
 
 def _recipe(source: Path) -> Recipe:

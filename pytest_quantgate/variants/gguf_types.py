@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.printable import visible
+from pytest_quantgate.variants.data_name import last_part
 from pytest_quantgate.variants.stored_config import NOT_STATED
 from pytest_quantgate.variants.stored_fields import LONGEST
 
@@ -19,6 +20,7 @@ _HEAD = ("output.weight",)
 _MATRIX = 2
 _PLAIN = ("F32", "F16", "BF16", "F64")
 _WEIGHED = re.compile(r"Q[2-6]_[01K]|IQ\d_\w+")  # types that llama.cpp makes by an importance matrix, given one
+_MOST = 1 << 63
 _AGAIN = "download or copy it again"
 _IMATRIX = "quantize.imatrix."  # what llama.cpp's quantizer writes, and gguf has no names for
 _COUNTED = ("entries", "chunks")
@@ -99,12 +101,20 @@ class GgufTypes:
         """Reads back what ``to_json`` gave.
 
         Raises:
-            KeyError, TypeError, ValueError: It is something else.
+            AttributeError, KeyError, TypeError, ValueError: It is something else.
         """
-        parts = {part: Stored(*map(int, value[part])) for part in ("layers", "embedding", "head", "whole")}
-        types = {str(name): int(count) for name, count in value["types"].items()}
+        parts = {part: Stored(*map(_counted, value[part])) for part in ("layers", "embedding", "head", "whole")}
+        types = {str(name): _counted(count) for name, count in value["types"].items()}
         # conversions of the first releases have none, and get it where their folder can be written
         return cls(str(value["name"]), types, **parts, calibration=str(value.get("calibration", "")))
+
+
+def _counted(value: object) -> int:
+    """A number of tensors, weights or bytes."""
+    if type(value) is not int or not 0 <= value < _MOST:
+        msg = "not a number of tensors, weights or bytes"
+        raise ValueError(msg)
+    return value
 
 
 def read_types(source: Path) -> GgufTypes:
@@ -163,7 +173,7 @@ def _file_name(reader: Any, key: str) -> str:
     if field is None or _kind(field) != "STRING":
         return ""
     path = field.parts[-1][-LONGEST:].tobytes().decode(errors="replace")
-    return re.split(r"[\\/]", path)[-1].strip()
+    return last_part(path)
 
 
 def _count(reader: Any, key: str) -> int | None:

@@ -18,7 +18,7 @@ from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants import checkpoint, gptq_calibration
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.digests import file_digest
-from pytest_quantgate.variants.made import Recipe, made_folder
+from pytest_quantgate.variants.made import Recipe, is_whole, made_folder
 from pytest_quantgate.variants.modules import quantized_layers
 from pytest_quantgate.variants.registry import Description
 from pytest_quantgate.variants.spec import VariantSpec
@@ -94,27 +94,21 @@ class GptqBackend:
             make(folder, target, Plan(bits, group, spec.names("skip"), placement.device, note))
             return {}
 
-        recipe = Recipe(
-            what="the GPTQ checkpoint",
-            kind="gptq",
-            digest=_ingredients(spec, folder, placement),
-            version=_VERSION,
-            wait_seconds=_WAIT_SECONDS,
-            where=f"variant {str(spec)!r}",
-        )
-        return made_folder(recipe, note, write)
+        return made_folder(_recipe(spec, folder, placement), note, write)
 
     def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
-        """Loads the checkpoint, packed."""
+        """Loads the checkpoint, packed.
+
+        Raises:
+            SpecError: As for ``make``.
+            ModelError: As for ``make``; it does not load, or a file of it changed meanwhile.
+        """
         made = self.make(spec, folder, placement, logging.getLogger(__name__).warning)
-        from pytest_quantgate.variants.loading import load_pretrained  # imports torch
-        from pytest_quantgate.variants.packed_loading import Packing, load_packed
-
-        if placement.kernels == "native":
-            import torch
-
-            return load_pretrained(made, dtype=torch.float16, device=placement.device)
-        return load_packed(made, Packing("gptq", spec.bits_and_group[0]), placement.device)
+        model = _load(made, spec, placement)
+        recipe = _recipe(spec, folder, placement)
+        if not is_whole(recipe):  # its files are in no identity: the manifest alone tells
+            raise ModelError(f"{recipe.what} changed while it was loaded", where=recipe.where, hint="run again")
+        return model
 
     def stored_bytes(self, module: nn.Module) -> int | None:
         """Bytes of a packed layer's weight, zeros, scales and groups."""
@@ -135,6 +129,28 @@ def _kernels() -> dict[str, str]:
         return {f"version:{_KERNELS}": version(_KERNELS)}
     except PackageNotFoundError:
         return {}
+
+
+def _load(made: Path, spec: VariantSpec, placement: Placement) -> PreTrainedModel:
+    from pytest_quantgate.variants.loading import load_pretrained  # imports torch
+    from pytest_quantgate.variants.packed_loading import Packing, load_packed
+
+    if placement.kernels == "native":
+        import torch
+
+        return load_pretrained(made, dtype=torch.float16, device=placement.device)
+    return load_packed(made, Packing("gptq", spec.bits_and_group[0]), placement.device)
+
+
+def _recipe(spec: VariantSpec, folder: Path, placement: Placement) -> Recipe:
+    return Recipe(
+        what="the GPTQ checkpoint",
+        kind="gptq",
+        digest=_ingredients(spec, folder, placement),
+        version=_VERSION,
+        wait_seconds=_WAIT_SECONDS,
+        where=f"variant {str(spec)!r}",
+    )
 
 
 def _ingredients(spec: VariantSpec, folder: Path, placement: Placement) -> str:

@@ -1,7 +1,8 @@
 """Checkpoint folders that are made once, in the user's cache folder, and shared by all processes that need them.
 
 A folder is built under a file lock beside its final place, and moved there whole. Its manifest holds what it was made
-from and the digest of every file, so that one that was damaged later is noticed, set aside and made again.
+from and the digest of every file, so that one that was damaged later, or that somebody put a file into, is noticed,
+set aside and made again.
 """
 
 from __future__ import annotations
@@ -86,16 +87,23 @@ def made_folder(recipe: Recipe, note: Note, make: Make) -> Path:
 
 
 def is_whole(recipe: Recipe) -> bool:
-    """Whether the folder was made of this, every file as it was written."""
+    """Whether the folder was made of this, every file as it was written and no other beside them.
+
+    Loaders look for more files than a folder has, such as an adapter. None of those is hidden, as what ``files`` writes
+    beside the manifest is.
+    """
     folder = recipe.folder
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         made_of = (manifest["version"], manifest["source"])
-        files = manifest["files"].items()
-        return made_of == (recipe.version, recipe.digest) and all(
-            Path(name).name == name and file_digest(folder / name) == expected for name, expected in files
+        files = manifest["files"]
+        there = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+        return (
+            made_of == (recipe.version, recipe.digest)
+            and there <= {MANIFEST, *files}
+            and all(Path(name).name == name and file_digest(folder / name) == each for name, each in files.items())
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return False
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.printable import visible
+from pytest_quantgate.variants.data_name import data_name
 from pytest_quantgate.variants.stored_fields import AGAIN, KEY, LONGEST, Fields, shown
 
 QUANTO_MAP: Final = "quanto_qmap.json"
@@ -122,7 +123,7 @@ def _calibration(fields: Fields) -> str:
     named = fields.values.get("dataset") or _meta(fields).get("dataset")
     if isinstance(named, list) and named:
         return f"{len(named)} texts of its maker's"
-    return named if isinstance(named, str) and len(named) <= LONGEST else ""
+    return data_name(named) if isinstance(named, str) and len(named) <= LONGEST else ""
 
 
 def _meta(fields: Fields) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from typing import Final
 from pytest_quantgate.cases.nodes import Node
 from pytest_quantgate.cases.problems import Problems
 from pytest_quantgate.cases.yaml_nodes import read_yaml
+from pytest_quantgate.variants.data_name import data_name
 from pytest_quantgate.variants.stored_config import Storage
 from pytest_quantgate.variants.stored_fields import LONGEST
 
@@ -47,7 +48,7 @@ def with_recipe(storage: Storage, folder: Path) -> Storage:
     if not made:
         return storage
     shown = [*list(made)[:_MOST_SHOWN], *(["..."] if len(made) > _MOST_SHOWN else [])]
-    named = (_text(mapping, "dataset") for mapping in mappings)
+    named = (data_name(_text(mapping, "dataset")) for mapping in mappings)
     return replace(
         storage,
         maker=f"llm-compressor: {', '.join(shown)}",

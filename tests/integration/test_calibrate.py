@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pytest_quantgate.cli import OK, main
+from pytest_quantgate.cli import main
+from pytest_quantgate.commands.running import OK
 from tests.integration.conftest import Lab
 from tests.unit.cli.labelled import fill
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from pytest_quantgate.cli import BAD_USAGE, OK, main
+from pytest_quantgate.cli import main
 from pytest_quantgate.commands import diagnose as command
+from pytest_quantgate.commands.running import BAD_USAGE, OK
 from pytest_quantgate.diagnosis import diagnose as room
 from pytest_quantgate.diagnosis.diagnose import APART, NOT_AS_RECORDED, Workshop
 from pytest_quantgate.diagnosis.model import Curve, Diagnosis, Grid, Value

@@ -8,7 +8,8 @@ from shlex import quote
 import pytest
 import yaml
 
-from pytest_quantgate.cli import OK, main
+from pytest_quantgate.cli import main
+from pytest_quantgate.commands.running import OK
 from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.report.store import load
 from tests.served import TINY_INSTRUCT

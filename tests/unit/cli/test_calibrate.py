@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from pytest_quantgate.cases.model import Case, CheckSpec, Message, Turn
-from pytest_quantgate.cli import BAD_USAGE, OK, PROBLEMS, main
+from pytest_quantgate.cli import main
 from pytest_quantgate.commands.label_draw import draw, in_turn
+from pytest_quantgate.commands.running import BAD_USAGE, OK, PROBLEMS
 from pytest_quantgate.golden.labels import load_labels
 from pytest_quantgate.outcomes.intervals import wilson
 from pytest_quantgate.outcomes.model import Outcome

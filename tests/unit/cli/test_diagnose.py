@@ -14,8 +14,9 @@ import pytest
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from pytest_quantgate.checks.builtin import builtin_registry
-from pytest_quantgate.cli import BAD_USAGE, OK, PROBLEMS, main
+from pytest_quantgate.cli import main
 from pytest_quantgate.commands import broken, diagnose
+from pytest_quantgate.commands.running import BAD_USAGE, OK, PROBLEMS
 from pytest_quantgate.diagnosis import diagnose as room
 from pytest_quantgate.diagnosis.model import Diagnosis, Mode, Repair, Sample, Trial
 from pytest_quantgate.diagnosis.protection import RepairLimits

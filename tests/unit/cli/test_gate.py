@@ -193,7 +193,7 @@ def test_nobody_reading_the_report_turns_no_failure_into_a_pass() -> None:
 
 def test_judging_imports_no_torch() -> None:
     code = (
-        "import sys; from pytest_quantgate.cli import WIDEST, main; status = main(sys.argv[1:]); "
+        "import sys; from pytest_quantgate.cli import main; status = main(sys.argv[1:]); "
         "sys.exit(status or 'torch' in sys.modules or 'transformers' in sys.modules)"
     )
     words = ["gate", "--reference", "fp16.jsonl", "--candidate", "good.jsonl", "sums.slice.yaml"]

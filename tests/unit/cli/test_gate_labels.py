@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_quantgate.cli import OK, PROBLEMS, main
+from pytest_quantgate.cli import main
+from pytest_quantgate.commands.running import OK, PROBLEMS
 from tests.unit.cli.labelled import fill
 from tests.unit.cli.recorded import write_answers
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pytest_quantgate.cli import WIDEST, main
+from pytest_quantgate.cli import main
+from pytest_quantgate.commands.running import WIDEST
 from pytest_quantgate.gate.model import Verdict
 from tests.unit.cli.recorded import answers, gate, only_gate, write_answers, write_run
 

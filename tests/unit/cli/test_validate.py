@@ -44,11 +44,37 @@ def test_every_mistake_of_every_file_is_told_with_its_line(capsys: pytest.Captur
     assert main(["validate", "quant"]) == 1
     told = capsys.readouterr()
     lines = told.out.splitlines()
+    count, hint = told.err.splitlines()
     assert any(line.startswith("quant/bad.slice.yaml:3: ") and "contains" in line for line in lines)
     assert any(line.startswith("quant/bad.slice.yaml:4: ") and "duplicate" in line for line in lines)
     assert any(line.startswith("quant/bad.slice.yaml:4: ") and "weight" in line for line in lines)
     assert any(line.startswith("quant/worse.slice.yaml:1: ") for line in lines)
-    assert told.err == f"{len(lines)} problems\n"
+    assert count == f"{len(lines)} problems"
+    assert "registers 'contain' (pytest_quantgate_register_checks), only pytest knows it: `pytest " in hint
+
+
+def test_what_to_do_about_checks_of_ones_own_is_said_once_and_names_few(capsys: pytest.CaptureFixture[str]) -> None:
+    checks = ["polite", '"mine:\\e[2J": x', "mine:b: x", "mine:c: x", "polite"]
+    lines = ["slice: own", "cases:", "- id: a", "  prompt: Say x.", "  checks:", *(f"  - {each}" for each in checks)]
+    Path("quant/own.slice.yaml").write_text("\n".join(lines))
+    assert main(["validate", "quant"]) == 1
+    _, *hints = capsys.readouterr().err.splitlines()
+    assert len(hints) == 1
+    assert r"registers 'polite' or 'mine:\\x1b[2J' or 'mine:b' or ... (" in hints[0]
+
+
+@pytest.mark.parametrize("command", ["power", "gate"])
+def test_other_commands_that_read_slices_say_it_too(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("quant/bad.slice.yaml").write_text(BAD)
+    answers = ["--reference", "a.jsonl", "--candidate", "b.jsonl"] if command == "gate" else []
+    assert main([command, "quant", *answers]) == 1
+    assert "registers 'contain' (pytest_quantgate_register_checks)" in capsys.readouterr().err
+
+
+def test_nothing_is_said_of_checks_that_are_known(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("quant/bad.slice.yaml").write_text(BAD.replace("contain:", "contains:"))
+    assert main(["validate", "quant"]) == 1
+    assert capsys.readouterr().err == "2 problems\n"
 
 
 @pytest.mark.parametrize("path", ["nowhere", "empty", "cases.yaml"])

@@ -103,6 +103,7 @@ def test_what_the_file_stores_is_described_and_audited(tmp_path: Path) -> None:
             },
             "calibrated with calibration_datav3.txt (importance matrix: Small.imatrix, 224 entries, 1,250 chunks)",
         ),
+        ({"dataset": "/home/somebody/texts/"}, "calibrated with texts"),
         ({"dataset": "wiki.train.raw"}, "calibrated with wiki.train.raw"),
         ({"file": r"C:\out\m.dat"}, "calibrated with an importance matrix (m.dat)"),
         ({"entries_count": 510}, "calibrated with an importance matrix (510 entries)"),
@@ -207,14 +208,43 @@ def test_a_file_that_was_cut_is_an_error(tmp_path: Path, cut: int) -> None:
         read_types(file)
 
 
-@pytest.mark.parametrize("types", [None, [], {"name": 1}, {"name": "x", "types": {"a": "b"}, "layers": [1]}])
-def test_a_damaged_manifest_is_an_error(types: object) -> None:
-    folder = cache_folder() / "models" / "x"
-    folder.mkdir(parents=True)
-    (folder / MANIFEST).write_text(json.dumps({"types": types}))
+WHOLE = {part: [32, 34] for part in ("layers", "embedding", "head", "whole")}
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        None,
+        [],
+        {"name": 1},
+        {"name": "x", "types": {"a": "b"}, "layers": [1]},
+        {"name": "x", "types": {"F32": 1}, **WHOLE, "layers": [float("inf"), 1], "calibration": ""},
+        {"name": "x", "types": {"F32": 1}, **WHOLE, "layers": [1, 10**400], "calibration": ""},
+        {"name": "x", "types": {"F32": -1}, **WHOLE, "calibration": ""},
+    ],
+)
+def test_a_damaged_manifest_is_an_error_and_read_anew_where_the_file_is_named(tmp_path: Path, types: object) -> None:
+    file = tmp_path / "x.gguf"
+    write_gguf(file, [Kind.Q5_0], gguf.LlamaFileType.MOSTLY_Q5_0)
+    convert = Plain()
+    folder = converted_folder(file, silent, convert)
+    expected = types_in(folder)
+    manifest = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps({**manifest, "types": types}))
     with pytest.raises(ModelError, match="does not say how its tensors were stored"):
         types_in(folder)
     assert types_in(folder.with_name("elsewhere")) is None
+    assert converted_folder(file, silent, convert) == folder
+    assert types_in(folder) == expected
+    assert convert.count == 1
+
+
+def test_a_manifest_nested_too_deep_is_an_error() -> None:
+    folder = cache_folder() / "models" / "x"
+    folder.mkdir(parents=True)
+    (folder / MANIFEST).write_text("[" * 200_000)
+    with pytest.raises(ModelError, match="does not say how its tensors were stored"):
+        types_in(folder)
 
 
 def test_plain_weights_cannot_pass_for_a_quantized_gguf_file(tmp_path: Path, pristine: Path) -> None:

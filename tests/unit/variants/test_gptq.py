@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from pytest_quantgate.errors import ModelError, SpecError
 from pytest_quantgate.paths import CACHE_VARIABLE
-from pytest_quantgate.variants import gptq, gptq_calibration, gptq_making
+from pytest_quantgate.variants import gptq, gptq_calibration, gptq_making, packed_loading
 from pytest_quantgate.variants.checkpoint import WEIGHTS, read_tensors
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.headers import TensorHeader
@@ -83,6 +83,32 @@ def test_it_is_made_once_and_told_how_far_it_has_come(pristine: Path, fresh: Pat
     assert len(notes) == 3
     assert torch.equal(logits(again.model), logits(first.model))
     assert len([path for path in (fresh / "gptq").iterdir() if path.is_dir()]) == 1
+
+
+def test_weights_that_were_exchanged_are_made_anew(pristine: Path, fresh: Path) -> None:
+    expected = logits(loaded(pristine, SPECS[4]).model)
+    (weights,) = (fresh / "gptq").glob(f"*/{WEIGHTS}")
+    others = load_file(weights)
+    others[f"{UP}.scales"] *= 2
+    save_file(others, weights, metadata={"format": "pt"})
+    notes: list[str] = []
+    assert torch.equal(logits(loaded(pristine, SPECS[4], notes).model), expected)
+    assert "was damaged: moved to " in notes[0]
+
+
+def test_a_checkpoint_that_changes_while_it_is_loaded_is_an_error(
+    pristine: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(folder: Path, *given: Any) -> Any:
+        model = load_packed(folder, *given)
+        (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes() + b" ")
+        return model
+
+    loaded(pristine, SPECS[4])
+    monkeypatch.setattr(packed_loading, "load_packed", load)
+    with pytest.raises(ModelError, match=r"the GPTQ checkpoint changed while it was loaded\n  run again"):
+        loaded(pristine, SPECS[4])
+    assert len([*(fresh / "gptq").glob(f"*/{WEIGHTS}")]) == 1
 
 
 def test_fewer_bits_take_less_and_lose_more(pristine: Path) -> None:

@@ -44,7 +44,9 @@ def test_it_is_made_once(maker: Maker) -> None:
     assert json.loads((folder / MANIFEST).read_text())["told"] == "by its maker"
 
 
-@pytest.mark.parametrize("damage", ["change", "remove", "manifest", "not json", "version", "outside"])
+@pytest.mark.parametrize(
+    "damage", ["change", "remove", "add", "manifest", "not json", "too deep", "version", "outside", "no files"]
+)
 def test_what_was_damaged_is_set_aside_and_made_again(maker: Maker, damage: str) -> None:
     folder = made_folder(RECIPE, print, maker)
     manifest = folder / MANIFEST
@@ -53,19 +55,32 @@ def test_what_was_damaged_is_set_aside_and_made_again(maker: Maker, damage: str)
             (folder / "file").write_text("another")
         case "remove":
             (folder / "file").unlink()
+        case "add":
+            (folder / "adapter_config.json").write_text("{}")
         case "manifest":
             manifest.unlink()
         case "not json":
             manifest.write_text("{")
+        case "too deep":
+            manifest.write_text("[" * 200_000)
         case "version":
             manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "version": 0}))
         case "outside":
             manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "files": {"../../other": "b" * 64}}))
+        case "no files":
+            manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "files": {}}))
     notes: list[str] = []
     assert made_folder(RECIPE, notes.append, maker) == folder
     assert (maker.count, (folder / "file").read_text()) == (2, "content")
     assert notes[0].startswith("the thing in ")
     assert folder.with_suffix(".damaged").is_dir()
+
+
+def test_a_hidden_file_that_is_written_beside_the_manifest_is_no_damage(maker: Maker) -> None:
+    folder = made_folder(RECIPE, print, maker)
+    (folder / f".{MANIFEST}.tmp").touch()
+    assert made_folder(RECIPE, print, maker) == folder
+    assert maker.count == 1
 
 
 @pytest.mark.parametrize("fault", [ModelError("cannot be made"), OSError(28, "No space left on device")])

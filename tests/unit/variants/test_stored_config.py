@@ -37,6 +37,7 @@ def activations(**told: object) -> dict[str, Any]:
     [
         (GPTQ, f"GPTQ, 4 bits in groups of 128{UNKNOWN}"),
         ({**GPTQ, "desc_act": True, "group_size": -1}, f"GPTQ, act-order, 4 bits{UNKNOWN}"),
+        ({**GPTQ, "dataset": "/home/somebody/c.txt"}, "GPTQ, 4 bits in groups of 128 (calibrated with c.txt)"),
         ({**GPTQ, "dataset": ["x", "y"]}, "GPTQ, 4 bits in groups of 128 (calibrated with 2 texts of its maker's)"),
         (
             {**GPTQ, "meta": {"quantizer": ["x:1"], "dataset": "its manual"}},

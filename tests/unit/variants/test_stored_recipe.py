@@ -54,6 +54,14 @@ def folder(tmp_path: Path) -> Path:
             "made by llm-compressor: GPTQModifier W4A16; calibrated with open-platypus",
         ),
         (
+            f"{GPTQ}      dataset: /home/somebody/secret/own.jsonl\n",
+            "made by llm-compressor: GPTQModifier W4A16; calibrated with own.jsonl",
+        ),
+        (
+            f'{GPTQ}      dataset: "/a/\\e[2J.txt"\n',
+            r"made by llm-compressor: GPTQModifier W4A16; calibrated with \x1b[2J.txt",
+        ),
+        (
             (
                 "quant_stage:\n  quant_modifiers:\n    SmoothQuantModifier: {smoothing_strength: 0.8}\n"
                 "    GPTQModifier: {scheme: W8A8}\n  dataset: c4\n"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_quantgate.errors import ModelError
-from pytest_quantgate.plugin.answers import Trouble
+from pytest_quantgate.plugin.trouble import Trouble
 
 
 def test_an_error_of_ours_is_told_as_its_message() -> None:
