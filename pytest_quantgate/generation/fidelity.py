@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _ROWS: Final = 64
 _TOKENS: Final = 256  # whose logits are held at a time
-_LEAST: Final = -80.0  # log-probability below which a share of what is left is not told from none in float32
+_LEAST: Final = -80.0  # log-probability of all other tokens together, at least: there may be none
 
 UNREADABLE: Final = "the prompt cannot be read"
 TOO_LARGE: Final = "memory ran out on a single token"
@@ -166,10 +166,9 @@ class Expecting:
         self._finite = self._finite and bool(torch.isfinite(logits).all())
         if self._finite:
             self._width = min(TOP, logits.shape[-1])
-            best = logits.topk(self._width)
-            values = best.values - logits.logsumexp(dim=-1, keepdim=True)
-            self._token_ids.extend(best.indices.flatten().tolist())
-            self._log_probabilities.extend(values.flatten().tolist())
+            ids = logits.topk(self._width).indices
+            self._token_ids.extend(ids.flatten().tolist())
+            self._log_probabilities.extend(_with_rest(logits, ids).flatten().tolist())
 
     def found(self) -> Expected | str:
         """What it expects, unless its logits are not finite numbers."""
@@ -185,7 +184,7 @@ class Comparing:
 
     def __init__(self, expected: Expected) -> None:
         self._ids = torch.frombuffer(expected.token_ids, dtype=torch.int32).view(-1, expected.width)
-        self._values = torch.frombuffer(expected.log_probabilities, dtype=torch.float32).view(-1, expected.width)
+        self._values = torch.frombuffer(expected.log_probabilities, dtype=torch.float32).view(-1, expected.width + 1)
         self._agreeing = 0
         self._divergences: list[float] = []
         self._problem: str | None = None
@@ -203,8 +202,7 @@ class Comparing:
             self._problem = NOT_FINITE
         else:
             ids = ids.long().to(logits.device)
-            q = logits.gather(1, ids) - logits.logsumexp(dim=-1, keepdim=True)
-            p, q = _with_rest(p), _with_rest(q)
+            p, q = p.double(), _with_rest(logits, ids).double()
             self._divergences += (p.exp() * (p - q)).sum(dim=-1).clamp_min(0).tolist()
             self._agreeing += int((logits.argmax(dim=-1) == ids[:, 0]).sum())
 
@@ -216,8 +214,11 @@ class Comparing:
         return Fidelity(tokens, self._agreeing, round(fsum(self._divergences) / tokens, 6))
 
 
-def _with_rest(log_probabilities: torch.Tensor) -> torch.Tensor:
-    """``(tokens, n)`` and, as one more column, all that they leave."""
-    exact = log_probabilities.double()
-    rest = torch.log1p(-exact.exp().sum(dim=-1, keepdim=True).clamp(max=1 - 1e-12)).clamp_min(_LEAST)
-    return torch.cat((exact, rest), dim=-1)
+def _with_rest(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """Log-probabilities of ``(tokens, n)`` ids and, as one more column, of all other tokens together.
+
+    These are added up themselves: what the others leave of 1 is mostly rounding where it is small.
+    """
+    rest = logits.scatter(1, ids, float("-inf")).logsumexp(dim=-1, keepdim=True)
+    whole = logits.logsumexp(dim=-1, keepdim=True)
+    return torch.cat((logits.gather(1, ids) - whole, (rest - whole).clamp_min(_LEAST)), dim=-1)
