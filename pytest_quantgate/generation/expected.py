@@ -55,13 +55,7 @@ class Expected:
         """
         width = value.get("width")
         ids, values = _unpacked("i", value.get("token_ids")), _unpacked("f", value.get("log_probabilities"))
-        if (
-            type(width) is not int
-            or width < 1
-            or len(ids) % width
-            or not len(ids)
-            or len(values) != len(ids) + len(ids) // width
-        ):
+        if type(width) is not int or width < 1 or not len(ids) or len(values) * width != len(ids) * (width + 1):
             raise ValueError("rows of another shape")
         if min(ids) < 0 or not all(map(isfinite, values)) or max(values) > 1e-3:  # noqa: PLR2004  (rounding)
             raise ValueError("no log-probabilities")
