@@ -36,6 +36,7 @@ _TOKENS: Final = 256  # whose logits are held at a time
 _LEAST: Final = -80.0  # log-probability of all other tokens together, at least: there may be none
 
 UNREADABLE: Final = "the prompt cannot be read"
+TOO_LONG: Final = "prompt and answer do not fit the model's context"
 TOO_LARGE: Final = "memory ran out on a single token"
 NOT_FINITE: Final = "the logits are not finite numbers"
 
@@ -93,13 +94,16 @@ def along(
     model, schedule = loaded.model, loaded.variant.schedule
     config = model.config.get_text_config(decoder=True)
     answers = {each.request.digest: each.token_ids for each in known}
-    prompts, refused = tokenize(loaded.tokenizer, (each.request for each in known), context_length(config))
-    prompts = [_with(prompt, answers[prompt.digest]) for prompt in prompts]
+    room = context_length(config)
+    prompts, refused = tokenize(loaded.tokenizer, (each.request for each in known), room)
+    left_out = dict.fromkeys(refused, UNREADABLE)
+    # an answer's last token is predicted and not read; another model than the reference may have less room
+    left_out |= {each.digest: TOO_LONG for each in prompts if len(each.token_ids + answers[each.digest]) - 1 > room}
+    prompts = [_with(prompt, answers[prompt.digest]) for prompt in prompts if prompt.digest not in left_out]
     embedding: Any = model.get_input_embeddings()
     refuse_unknown_tokens(embedding.weight.shape[0], prompts, loaded.variant.model.name)
-    for digest in refused:
-        yield digest, UNREADABLE
-    progress.advance(len(refused), 0)
+    yield from left_out.items()
+    progress.advance(len(left_out), 0)
     store = store_of(loaded.variant.spec.kv)
     waiting = queue_of(prompts, schedule)
     prefiller = Prefiller(model, schedule, store)

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.generation.expected import TOP, Expected, Fidelity
-from pytest_quantgate.generation.fidelity import NOT_FINITE, Comparing, Expecting, Known
+from pytest_quantgate.generation.fidelity import NOT_FINITE, TOO_LONG, Comparing, Expecting, Known, along
+from pytest_quantgate.generation.progress import SilentProgress
+from pytest_quantgate.generation.prompts import tokenize
 from pytest_quantgate.variants.variant import LoadedModel
 from tests.along import known, logits_along
 from tests.tiny_model import SPECIAL, WORDS
@@ -191,6 +193,19 @@ def test_what_is_no_stored_expectation_is_refused(change: dict[str, Any]) -> Non
     assert Expected.from_json(stored)
     with pytest.raises(ValueError, match=r"numbers|shape|log-probabilities|multiple"):
         Expected.from_json({**stored, **change})
+
+
+def test_nothing_is_read_beyond_a_models_context(
+    models: dict[str, LoadedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short, long = (replace(each, token_ids=(7, 8, 9, 10)[:count]) for count, each in enumerate(known(models)[3:5], 3))
+    prompts, _ = tokenize(models["fp16"].tokenizer, [short.request, long.request], 1000)
+    room = max(len(prompt.token_ids) for prompt in prompts) + 2  # an answer's last token is not read
+    monkeypatch.setattr(models["fp16"].model.config, "max_position_embeddings", room)
+    asked = [short, long]
+    found = dict(along(models["fp16"], asked, lambda wanted: {each: Expecting() for each in wanted}, SilentProgress()))
+    assert isinstance(found[short.request.digest], Expected)
+    assert found[long.request.digest] == TOO_LONG
 
 
 def test_answers_with_tokens_that_a_model_does_not_know_are_refused(models: dict[str, LoadedModel]) -> None:
