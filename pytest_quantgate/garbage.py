@@ -21,7 +21,7 @@ def no_cycle_search() -> Iterator[None]:
 
 
 def keep_for_good() -> None:
-    """Take what there is out of the search, to the end of the process.
+    """Take what there is out of the search, to the end of the session.
 
     Not in a process that loaded a model: its memory must come back, and such a run has not a second to lose.
     """

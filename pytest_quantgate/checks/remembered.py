@@ -17,6 +17,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -40,12 +41,13 @@ LIBRARIES: Final[Mapping[Kind, tuple[str, ...]]] = {
 LARGEST: Final = 100_000
 """Characters of the longest arguments that are kept: what is longer is rare, and takes room."""
 
-_ROOMS: Final = ("checks", "outcomes")  # of the package: whose files work things out
+_ROOMS: Final = ("cases", "checks", "outcomes")  # of the package: whose files work things out
 
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS found (key TEXT PRIMARY KEY, value TEXT NOT NULL, seal TEXT NOT NULL) WITHOUT ROWID"
 )
 _BUSY_SECONDS = 5.0
+_PRIMARY: Final = 0xFF  # of an error code that SQLite extended
 
 
 def default_path() -> Path:
@@ -62,39 +64,49 @@ class Memory:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
-        self._path: Path | None = path
+        self._path = path
+        self._tried = False
         self._database: sqlite3.Connection | None = None
 
     def get(self, key: str) -> Any:
         """The value of a key as JSON; None when it is not kept."""
-        with self._lock, contextlib.suppress(sqlite3.Error, ValueError, RecursionError):
-            if (database := self._opened()) is not None:
-                row = database.execute("SELECT value, seal FROM found WHERE key = ?", (key,)).fetchone()
-                if row is not None and row[1] == digest_of([key, row[0]]):
-                    return json.loads(row[0])
+        rows = self._execute("SELECT value, seal FROM found WHERE key = ?", (key,))
+        with contextlib.suppress(ValueError, RecursionError):
+            for value, seal in rows:
+                if seal == digest_of([key, value]):
+                    return json.loads(value)
         return None
 
     def put(self, key: str, value: Any) -> None:
         """Keep a value that is plain JSON and not None."""
         text = json.dumps(value)
-        with self._lock, contextlib.suppress(sqlite3.Error):
-            if (database := self._opened()) is not None:
-                row = (key, text, digest_of([key, text]))
-                database.execute("INSERT OR REPLACE INTO found VALUES (?, ?, ?)", row)
+        self._execute("INSERT OR REPLACE INTO found VALUES (?, ?, ?)", (key, text, digest_of([key, text])))
 
     def close(self) -> None:
         """Close the file; nothing is found or kept any more."""
         with self._lock:
-            self._path = None
+            self._tried = True
             if self._database is not None:
                 self._database.close()
                 self._database = None
 
-    def _opened(self) -> sqlite3.Connection | None:
-        path, self._path = self._path, None  # one attempt
-        if path is not None:
-            self._database = _open(path)
-        return self._database
+    def _execute(self, statement: str, parameters: tuple[str, ...]) -> list[tuple[str, str]]:
+        """What a statement gives; nothing where it fails. A file that turns out to be damaged is begun anew."""
+        with self._lock, contextlib.suppress(sqlite3.Error):
+            if not self._tried:
+                self._tried, self._database = True, _open(self._path)
+            if self._database is None:
+                return []
+            try:
+                return self._database.execute(statement, parameters).fetchall()
+            except sqlite3.DatabaseError as error:
+                code = getattr(error, "sqlite_errorcode", 0)  # what Python itself says has none
+                if code & _PRIMARY not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                    raise
+            self._database.close()
+            forget(self._path)
+            self._database = _open(self._path)
+        return []
 
 
 _memory: list[Memory] = []  # the one in use, if any; tests run several sessions in one process, one inside another
@@ -103,6 +115,7 @@ _memory: list[Memory] = []  # the one in use, if any; tests run several sessions
 @contextlib.contextmanager
 def keep_in(path: Path) -> Iterator[None]:
     """Look things up in a file, and keep there what is worked out, until the block ends."""
+    _own_files()  # as they are imported: whoever edits them meanwhile changes what the next run finds
     memory = Memory(path)
     _memory.append(memory)
     try:
@@ -150,10 +163,11 @@ def _state(kind: Kind) -> str:
 
 
 @cache
-def _own_files() -> list[list[str | int]]:
+def _own_files() -> list[list[str]]:
+    """Names and digests: where installers give all files one time, nothing but what they hold tells them apart."""
     package = Path(__file__).parents[1]
     files = (file for room in _ROOMS for ending in ("*.py", "*.toml") for file in (package / room).rglob(ending))
-    return [[str(file.relative_to(package)), (stat := file.stat()).st_size, stat.st_mtime_ns] for file in sorted(files)]
+    return [[str(file.relative_to(package)), sha256(file.read_bytes()).hexdigest()] for file in sorted(files)]
 
 
 def _open(path: Path) -> sqlite3.Connection | None:

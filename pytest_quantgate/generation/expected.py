@@ -21,7 +21,7 @@ class Expected:
     Attributes:
         width: How many tokens are known in each place; at least one.
         token_ids: Place by place the most probable tokens, the most probable first; ``width`` for each place.
-        log_probabilities: Theirs, in nats.
+        log_probabilities: Theirs, in nats, and last that of all others together; ``width + 1`` for each place.
     """
 
     width: int
@@ -55,7 +55,7 @@ class Expected:
         """
         width = value.get("width")
         ids, values = _unpacked("i", value.get("token_ids")), _unpacked("f", value.get("log_probabilities"))
-        if type(width) is not int or width < 1 or len(ids) != len(values) or len(ids) % width or not len(ids):
+        if type(width) is not int or width < 1 or not len(ids) or len(values) * width != len(ids) * (width + 1):
             raise ValueError("rows of another shape")
         if min(ids) < 0 or not all(map(isfinite, values)) or max(values) > 1e-3:  # noqa: PLR2004  (rounding)
             raise ValueError("no log-probabilities")

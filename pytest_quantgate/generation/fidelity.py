@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 
 _ROWS: Final = 64
 _TOKENS: Final = 256  # whose logits are held at a time
-_LEAST: Final = -80.0  # log-probability below which a share of what is left is not told from none in float32
+_LEAST: Final = -80.0  # log-probability of all other tokens together, at least: there may be none
 
 UNREADABLE: Final = "the prompt cannot be read"
+TOO_LONG: Final = "prompt and answer do not fit the model's context"
 TOO_LARGE: Final = "memory ran out on a single token"
 NOT_FINITE: Final = "the logits are not finite numbers"
 
@@ -93,13 +94,16 @@ def along(
     model, schedule = loaded.model, loaded.variant.schedule
     config = model.config.get_text_config(decoder=True)
     answers = {each.request.digest: each.token_ids for each in known}
-    prompts, refused = tokenize(loaded.tokenizer, (each.request for each in known), context_length(config))
-    prompts = [_with(prompt, answers[prompt.digest]) for prompt in prompts]
+    room = context_length(config)
+    prompts, refused = tokenize(loaded.tokenizer, (each.request for each in known), room)
+    left_out = dict.fromkeys(refused, UNREADABLE)
+    # an answer's last token is predicted and not read; another model than the reference may have less room
+    left_out |= {each.digest: TOO_LONG for each in prompts if len(each.token_ids + answers[each.digest]) - 1 > room}
+    prompts = [_with(prompt, answers[prompt.digest]) for prompt in prompts if prompt.digest not in left_out]
     embedding: Any = model.get_input_embeddings()
     refuse_unknown_tokens(embedding.weight.shape[0], prompts, loaded.variant.model.name)
-    for digest in refused:
-        yield digest, UNREADABLE
-    progress.advance(len(refused), 0)
+    yield from left_out.items()
+    progress.advance(len(left_out), 0)
     store = store_of(loaded.variant.spec.kv)
     waiting = queue_of(prompts, schedule)
     prefiller = Prefiller(model, schedule, store)
@@ -166,10 +170,9 @@ class Expecting:
         self._finite = self._finite and bool(torch.isfinite(logits).all())
         if self._finite:
             self._width = min(TOP, logits.shape[-1])
-            best = logits.topk(self._width)
-            values = best.values - logits.logsumexp(dim=-1, keepdim=True)
-            self._token_ids.extend(best.indices.flatten().tolist())
-            self._log_probabilities.extend(values.flatten().tolist())
+            ids = logits.topk(self._width).indices
+            self._token_ids.extend(ids.flatten().tolist())
+            self._log_probabilities.extend(_with_rest(logits, ids).flatten().tolist())
 
     def found(self) -> Expected | str:
         """What it expects, unless its logits are not finite numbers."""
@@ -185,7 +188,7 @@ class Comparing:
 
     def __init__(self, expected: Expected) -> None:
         self._ids = torch.frombuffer(expected.token_ids, dtype=torch.int32).view(-1, expected.width)
-        self._values = torch.frombuffer(expected.log_probabilities, dtype=torch.float32).view(-1, expected.width)
+        self._values = torch.frombuffer(expected.log_probabilities, dtype=torch.float32).view(-1, expected.width + 1)
         self._agreeing = 0
         self._divergences: list[float] = []
         self._problem: str | None = None
@@ -203,8 +206,7 @@ class Comparing:
             self._problem = NOT_FINITE
         else:
             ids = ids.long().to(logits.device)
-            q = logits.gather(1, ids) - logits.logsumexp(dim=-1, keepdim=True)
-            p, q = _with_rest(p), _with_rest(q)
+            p, q = p.double(), _with_rest(logits, ids).double()
             self._divergences += (p.exp() * (p - q)).sum(dim=-1).clamp_min(0).tolist()
             self._agreeing += int((logits.argmax(dim=-1) == ids[:, 0]).sum())
 
@@ -216,8 +218,11 @@ class Comparing:
         return Fidelity(tokens, self._agreeing, round(fsum(self._divergences) / tokens, 6))
 
 
-def _with_rest(log_probabilities: torch.Tensor) -> torch.Tensor:
-    """``(tokens, n)`` and, as one more column, all that they leave."""
-    exact = log_probabilities.double()
-    rest = torch.log1p(-exact.exp().sum(dim=-1, keepdim=True).clamp(max=1 - 1e-12)).clamp_min(_LEAST)
-    return torch.cat((exact, rest), dim=-1)
+def _with_rest(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
+    """Log-probabilities of ``(tokens, n)`` ids and, as one more column, of all other tokens together.
+
+    These are added up themselves: what the others leave of 1 is mostly rounding where it is small.
+    """
+    rest = logits.scatter(1, ids, float("-inf")).logsumexp(dim=-1, keepdim=True)
+    whole = logits.logsumexp(dim=-1, keepdim=True)
+    return torch.cat((logits.gather(1, ids) - whole, (rest - whole).clamp_min(_LEAST)), dim=-1)

@@ -82,7 +82,7 @@ def tokenize(
 
     Returns:
         The prompts that can be answered, and, by request digest, a completion that names the problem for each
-        one that cannot: too long for the context, or refused by the template or the tokenizer.
+        one that cannot: too long for the context, without a token, or refused by the template or the tokenizer.
     """
     prompts: list[Prompt] = []
     refused: dict[str, Completion] = {}
@@ -96,8 +96,12 @@ def tokenize(
                 "", (), "invalid", 0, problem=f"the prompt cannot be rendered: {reason}"
             )
             continue
+        if not token_ids:  # of characters that it drops
+            problem = "the tokenizer makes no token of the prompt"
+            refused[request.digest] = Completion("", (), "invalid", 0, problem=problem)
+            continue
         room = context_length - len(token_ids)
-        if room < 1 or not token_ids:
+        if room < 1:
             problem = f"the prompt of {len(token_ids)} tokens does not fit the model's context of {context_length}"
             refused[request.digest] = Completion("", (), "context", len(token_ids), problem=problem)
             continue

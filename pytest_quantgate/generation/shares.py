@@ -12,11 +12,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from time import monotonic, sleep
 from typing import Literal
 
@@ -119,6 +119,22 @@ class Shares:
         left = dict(zip(busy.values(), shares, strict=True))
         for process in [each for each in left if each.ready]:  # since an earlier turn
             process.send(left.pop(process))
+        try:
+            self._listen(busy, left, keep, progress)
+        except Exception:  # of one process: what the others have told by now is not made again
+            for process in busy.values():
+                for completions in process.finished():
+                    keep(completions)
+            raise
+
+    def _listen(
+        self,
+        busy: dict[Connection, _Process],
+        left: dict[_Process, list[Request]],
+        keep: Callable[[Mapping[str, Completion]], None],
+        progress: Progress,
+    ) -> None:
+        """Take what the busy processes tell until each has answered its share; those in ``left`` still get theirs."""
         while busy:
             for ready in wait(list(busy)):
                 process = busy[ready]  # type: ignore[index]  # one of those that were handed in
@@ -221,6 +237,14 @@ class _Process:
             raise ModelError(told.text) if told.expected else RuntimeError(f"on {self.device}: {told.text}")
         self.ready = told == "ready"
         return told
+
+    def finished(self) -> Iterator[Mapping[str, Completion]]:
+        """The answers that it has told and nobody has read."""
+        with suppress(EOFError, OSError):
+            while self.connection.poll():
+                told = self.connection.recv()
+                if isinstance(told, Kept):
+                    yield told.completions
 
     def close(self) -> None:
         """End it."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_quantgate.generation.progress import Progress
     from pytest_quantgate.variants.variant import LoadedModel
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 """Of how both are measured."""
 
 _AT_ONCE: Final = 64

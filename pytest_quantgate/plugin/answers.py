@@ -216,7 +216,8 @@ class AnswerBook:
         before = self.answers.get(spec)
         if before is not None:
             completions = {**before.completions, **found.completions}
-            generated = before.generated + found.generated
+            again = sum(not each.lasting for digest, each in before.completions.items() if digest in found.completions)
+            generated = before.generated + found.generated - again  # those were not kept
             found = replace(found, completions=completions, cached=len(completions) - generated, generated=generated)
         self.answers[spec] = found
 

@@ -51,6 +51,8 @@ def install(config: pytest.Config) -> None:
     last_failed.install(run)
     only.install(run)
     config.pluginmanager.register(_loop(run), "quantgate-loop")
+    if not gc.get_freeze_count():  # else it is somebody else's to give back
+        config.add_cleanup(gc.unfreeze)  # another session of this process has other objects
     # Python looks for garbage several times more when a process ends, which takes long among the objects of many cases.
     atexit.register(gc.freeze)
 

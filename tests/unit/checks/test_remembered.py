@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,52 @@ def test_another_python_finds_anew(path: Path, asked: list[tuple[Any, ...]], mon
     assert len(asked) == 2
 
 
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Stands in for the package's own files."""
+    folder = tmp_path / "package"
+    for room in ("cases", "checks", "outcomes"):
+        (folder / room).mkdir(parents=True)
+        _write(folder / room / "some.py", "LIMIT = 1")
+    monkeypatch.setattr(remembered, "__file__", str(folder / "checks" / "remembered.py"))
+    _start_anew()
+    yield folder
+    _start_anew()
+
+
+def _write(file: Path, text: str) -> None:
+    file.write_text(text)
+    os.utime(file, (0, 0))  # as packagers do whose archives are the same every time
+
+
+def _start_anew() -> None:
+    """As in another process."""
+    vars(remembered)["_state"].cache_clear()
+    vars(remembered)["_own_files"].cache_clear()
+
+
+@pytest.mark.parametrize("room", ["cases", "checks", "outcomes"])
+def test_other_code_finds_anew_however_old_its_file_claims_to_be(
+    path: Path, asked: list[tuple[Any, ...]], package: Path, room: str
+) -> None:
+    _kept(path)
+    _write(package / room / "some.py", "LIMIT = 2")
+    _start_anew()
+    _kept(path)
+    assert len(asked) == 2
+
+
+def test_what_was_found_before_an_edit_is_not_what_the_edited_code_finds(
+    path: Path, asked: list[tuple[Any, ...]], package: Path
+) -> None:
+    with remembered.keep_in(path):
+        _write(package / "checks" / "some.py", "LIMIT = 2")  # while models answer
+        math_answer("It is 4", value="4")
+    _start_anew()
+    _kept(path)
+    assert len(asked) == 2
+
+
 def test_shares_without_the_language_that_is_asked_for_are_not_believed(path: Path) -> None:
     text = "Das ist ein ganz gewöhnlicher Satz in einer Sprache, die man hier erkennt."
     with remembered.keep_in(path):
@@ -103,7 +151,7 @@ def _kept(path: Path) -> None:
         math_answer("It is 4", value="4")
 
 
-@pytest.mark.parametrize("kind", ["payload", "seal", "shape", "file", "not ours", "no folder"])
+@pytest.mark.parametrize("kind", ["payload", "seal", "shape", "file", "page", "not ours", "no folder"])
 def test_damage_means_working_out_again(path: Path, asked: list[tuple[Any, ...]], kind: str) -> None:
     _kept(path)
     _damage(path, kind)
@@ -123,6 +171,10 @@ def _damage(path: Path, kind: str) -> None:
             path.parent.write_text("a file")
         else:
             path.write_bytes(b"SQLite format 3\x00" + b"torn" * 200 if kind == "file" else b"a diary " * 100)
+        return
+    if kind == "page":
+        content = path.read_bytes()
+        path.write_bytes(content[:4096] + b"torn" * ((len(content) - 4096) // 4))  # the first one says what there is
         return
     database = sqlite3.connect(path, isolation_level=None)
     ((key,),) = database.execute("SELECT key FROM found").fetchall()

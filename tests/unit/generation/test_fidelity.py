@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.generation.expected import TOP, Expected, Fidelity
-from pytest_quantgate.generation.fidelity import NOT_FINITE, Comparing, Expecting, Known
+from pytest_quantgate.generation.fidelity import NOT_FINITE, TOO_LONG, Comparing, Expecting, Known, along
+from pytest_quantgate.generation.progress import SilentProgress
+from pytest_quantgate.generation.prompts import tokenize
 from pytest_quantgate.variants.variant import LoadedModel
 from tests.along import known, logits_along
 from tests.tiny_model import SPECIAL, WORDS
@@ -125,6 +127,21 @@ def test_stretches_of_an_answer_add_up_to_it() -> None:
     assert fidelity_of(wanted, after[:4], after[4:5], after[5:]) == fidelity_of(wanted, after)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_rest_that_float32_rounds_away_is_no_divergence(seed: int) -> None:
+    torch.manual_seed(seed)
+    before, after = torch.zeros(1, 128), torch.full((1, 128), -3.7)
+    wanted = expected_of(before)
+    after[0, list(wanted.token_ids)] = 17 + torch.rand(TOP)  # all others together are about a billionth
+    found = fidelity_of(wanted, after)
+    assert isinstance(found, Fidelity)
+    p, q = before.double().softmax(-1)[0], after.double().softmax(-1)[0]
+    best = torch.zeros(128, dtype=torch.bool)
+    best[list(wanted.token_ids)] = True
+    parts = [torch.cat((each[best], each[~best].sum()[None])) for each in (p, q)]
+    assert found.divergence == pytest.approx(float((parts[0] * (parts[0] / parts[1]).log()).sum()), abs=1e-4)
+
+
 def test_certain_models_have_a_finite_divergence() -> None:
     sure, other = torch.full((1, 100), -200.0), torch.full((1, 100), -200.0)
     sure[0, 1], other[0, 2] = 200.0, 200.0
@@ -134,9 +151,13 @@ def test_certain_models_have_a_finite_divergence() -> None:
     assert 79 < found.divergence < 500
 
 
+numbers = st.floats(-100, 0, width=32)
 rows = st.integers(1, 5).flatmap(
     lambda width: st.lists(
-        st.lists(st.tuples(st.integers(0, 2**31 - 1), st.floats(-100, 0, width=32)), min_size=width, max_size=width),
+        st.tuples(
+            st.lists(st.integers(0, 2**31 - 1), min_size=width, max_size=width),
+            st.lists(numbers, min_size=width + 1, max_size=width + 1),
+        ),
         min_size=1,
         max_size=5,
     )
@@ -144,8 +165,9 @@ rows = st.integers(1, 5).flatmap(
 
 
 @given(rows)
-def test_what_is_expected_is_read_back_as_it_was(drawn: list[list[tuple[int, float]]]) -> None:
-    wanted = Expected.of(len(drawn[0]), [i for row in drawn for i, _ in row], [p for row in drawn for _, p in row])
+def test_what_is_expected_is_read_back_as_it_was(drawn: list[tuple[list[int], list[float]]]) -> None:
+    ids, values = ([each for row in part for each in row] for part in zip(*drawn, strict=True))
+    wanted = Expected.of(len(drawn[0][0]), ids, values)
     assert Expected.from_json(wanted.to_json()) == wanted
 
 
@@ -160,16 +182,30 @@ def test_what_is_expected_is_read_back_as_it_was(drawn: list[list[tuple[int, flo
         {"token_ids": None},
         {"token_ids": ""},
         {"log_probabilities": "AAA="},
-        {"log_probabilities": "AADAfwAAwH8="},
-        {"log_probabilities": "AACAPwAAgD8="},
+        {"log_probabilities": "AAAAvwAAwL8="},
+        {"log_probabilities": "AADAfwAAwH8AAMB/"},
+        {"log_probabilities": "AACAPwAAgD8AAIA/"},
         {"token_ids": "/////wAAAAA="},
     ],
 )
 def test_what_is_no_stored_expectation_is_refused(change: dict[str, Any]) -> None:
-    stored = Expected.of(2, (5, 7), (-0.5, -1.5)).to_json()
+    stored = Expected.of(2, (5, 7), (-0.5, -1.5, -1.7)).to_json()
     assert Expected.from_json(stored)
     with pytest.raises(ValueError, match=r"numbers|shape|log-probabilities|multiple"):
         Expected.from_json({**stored, **change})
+
+
+def test_nothing_is_read_beyond_a_models_context(
+    models: dict[str, LoadedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short, long = (replace(each, token_ids=(7, 8, 9, 10)[:count]) for count, each in enumerate(known(models)[3:5], 3))
+    prompts, _ = tokenize(models["fp16"].tokenizer, [short.request, long.request], 1000)
+    room = max(len(prompt.token_ids) for prompt in prompts) + 2  # an answer's last token is not read
+    monkeypatch.setattr(models["fp16"].model.config, "max_position_embeddings", room)
+    asked = [short, long]
+    found = dict(along(models["fp16"], asked, lambda wanted: {each: Expecting() for each in wanted}, SilentProgress()))
+    assert isinstance(found[short.request.digest], Expected)
+    assert found[long.request.digest] == TOO_LONG
 
 
 def test_answers_with_tokens_that_a_model_does_not_know_are_refused(models: dict[str, LoadedModel]) -> None:

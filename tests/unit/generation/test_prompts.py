@@ -116,3 +116,11 @@ def test_without_a_template_what_is_recalled_stands_behind_the_text() -> None:
     (asked,) = found.asked
     assert asked.problem is None
     assert [words.words[token - 100] for token in asked.token_ids] == ["blue"]
+
+
+def test_a_prompt_without_a_token_is_not_called_too_long() -> None:
+    request = Request((Message("user", " "),), 4)
+    prompts, refused = tokenize(cast("Any", Words()), [request], 100)
+    assert not prompts
+    assert refused[request.digest].problem == "the tokenizer makes no token of the prompt"
+    assert refused[request.digest].lasting

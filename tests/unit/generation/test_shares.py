@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from multiprocessing import Pipe
 from pathlib import Path
@@ -19,10 +19,10 @@ from pytest_quantgate.errors import ModelError, UsageError
 from pytest_quantgate.generation import budget, run, share, shares
 from pytest_quantgate.generation.budget import key_value_budget
 from pytest_quantgate.generation.cache import CompletionCache
-from pytest_quantgate.generation.completion import Request
+from pytest_quantgate.generation.completion import Completion, Request
 from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.run import answer
-from pytest_quantgate.generation.shares import Job, Shares, deal
+from pytest_quantgate.generation.shares import Failed, Job, Kept, Shares, deal
 from pytest_quantgate.variants import device, memory
 from pytest_quantgate.variants.audit import Audit
 from pytest_quantgate.variants.device import Placement, split_devices
@@ -276,6 +276,34 @@ def test_a_process_that_does_not_load_is_told_and_what_others_answer_meanwhile_i
             assert len(cache.get(variant.identity.digest, [each.digest for each in asked])) == 3
     finally:
         unregister("dies")
+
+
+class Told:
+    """A process that has told everything before anybody reads it: the first that it failed, others an answer."""
+
+    def __init__(self, variant: Variant, _processes: int) -> None:
+        self.device = variant.device
+        self.ready = False
+        self.connection, self._theirs = Pipe()
+        self._theirs.send("ready")
+
+    def send(self, share: Sequence[Request]) -> None:
+        answer = Completion("kol", (1,), "stop", 1)
+        last = Failed("the device is lost", expected=True) if self.device == "cuda:0" else None
+        self._theirs.send(last or Kept({share[0].digest: answer}))
+
+    receive = shares._Process.receive  # noqa: SLF001  (of the class that this stands in for)
+    finished = shares._Process.finished  # noqa: SLF001
+
+
+def test_what_others_have_told_when_a_process_fails_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    variant = prepare_variant("fp32", resolve_model(str(build_tiny_model(tmp_path / "tiny"))), device="cpu")
+    monkeypatch.setattr(shares, "_Process", Told)
+    sharing = Shares([on_device(variant, place) for place in ("cuda:0", "cuda:1")], lambda _: None)
+    kept: dict[str, Completion] = {}
+    with pytest.raises(ModelError, match="the device is lost"):
+        sharing.generate([request("kol"), request("tul")], kept.update, SilentProgress())
+    assert [each.text for each in kept.values()] == ["kol"]
 
 
 @pytest.mark.parametrize(
