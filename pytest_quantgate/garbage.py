@@ -20,7 +20,7 @@ def no_cycle_search() -> Iterator[None]:
             gc.enable()
 
 
-def keep_for_good() -> None:
+def keep_for_this_session() -> None:
     """Take what there is out of the search, to the end of the session.
 
     Not in a process that loaded a model: its memory must come back, and such a run has not a second to lose.

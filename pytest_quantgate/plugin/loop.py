@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_quantgate.garbage import keep_for_good
+from pytest_quantgate.garbage import keep_for_this_session
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -39,7 +39,7 @@ class Loop:
         if not run.tally.wanted:
             return (yield)
         session.testscollected += run.answer()  # a gate is one more result; progress ends at 100%
-        keep_for_good()  # answers
+        keep_for_this_session()  # answers
         try:
             result = yield
         except (session.Failed, session.Interrupted):  # -x and the like; Ctrl-C passes by
