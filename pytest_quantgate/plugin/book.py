@@ -11,7 +11,7 @@ import pytest
 
 from pytest_quantgate.cases.load import load_slice
 from pytest_quantgate.errors import Problem, SliceError
-from pytest_quantgate.garbage import keep_for_this_session, no_cycle_search
+from pytest_quantgate.garbage import no_cycle_search
 from pytest_quantgate.plugin.files import seen_from
 
 if TYPE_CHECKING:
@@ -128,7 +128,6 @@ class SliceBook:
                     count_tokens=self._count_tokens,
                     sources=self.sources,
                 )
-                keep_for_this_session()
             self._refuse_duplicate(loaded, key)
             self._by_file[key] = loaded
             self._by_name[loaded.name] = (key, loaded)
