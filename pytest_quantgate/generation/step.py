@@ -125,9 +125,9 @@ class ShortStep:
         return self._head.of(self._norm(hidden, self._final)).t()
 
     def _norm(self, inputs: torch.Tensor, weight: torch.Tensor, dim: int = 0) -> torch.Tensor:
-        exact = inputs.float()
-        scale = exact.square().mean(dim, keepdim=True).add_(self._epsilon).rsqrt_()
-        return (exact * scale).to(inputs.dtype).mul_(weight)
+        exact = inputs.to(torch.float32, copy=True)
+        scale = (exact * exact).sum(dim, keepdim=True).div_(exact.shape[dim]).add_(self._epsilon).rsqrt_()
+        return exact.mul_(scale).to(inputs.dtype).mul_(weight)
 
 
 def short_step(model: PreTrainedModel) -> ShortStep | None:
@@ -260,17 +260,21 @@ def _attention(
     rows, heads, width = queries.shape
     kv_heads = memory.keys.shape[1]
     # Queries that share keys are one product, in half precision too: several times quicker there than one for each.
-    queries = queries.reshape(rows, kv_heads, heads // kv_heads, width)
+    together = heads // kv_heads
+    queries = queries.reshape(rows, kv_heads, together, width)
     if queries.dtype != torch.float32:  # and quickest by fours; what is filled up reads, and nobody asks what
-        queries = functional.pad(queries, (0, 0, 0, -queries.shape[2] % _FOURS))
-    read = torch.empty_like(queries)
-    for run, window, mask in runs:
-        columns = slice(window, cursor + 1)
-        read[run] = functional.scaled_dot_product_attention(
-            queries[run],
-            memory.keys[run, :, columns],
-            memory.values[run, :, columns],
+        queries = torch.cat((queries, queries[:, :, :1].expand(-1, -1, -together % _FOURS, -1)), dim=2)
+    # A view takes microseconds, and there are several for each run and layer: so as few as can be.
+    sizes = [run.stop - run.start for run, _, _ in runs]
+    keys, values = (torch.split(each[:rows], sizes) for each in (memory.keys, memory.values))
+    read = [
+        functional.scaled_dot_product_attention(
+            asking,
+            key.narrow(2, window, cursor + 1 - window),
+            value.narrow(2, window, cursor + 1 - window),
             attn_mask=mask,
             scale=scaling,
-        )
-    return read[:, :, : heads // kv_heads].reshape(rows, heads * width)
+        )[:, :, :together]
+        for asking, key, value, (_, window, mask) in zip(torch.split(queries, sizes), keys, values, runs, strict=True)
+    ]
+    return torch.cat(read).reshape(rows, heads * width)
