@@ -283,7 +283,7 @@ class CompletionCache:
                     return _connect(self.path)
         except (OSError, Timeout, sqlite3.Error) as error:
             _warn(f"the completion cache {self.path} cannot be opened ({error}); the run goes on without it")
-            memory = sqlite3.connect(":memory:")
+            memory = sqlite3.connect(":memory:", check_same_thread=False)  # answers of a server come in a thread
             memory.executescript(SCHEMA)
             return memory
 
