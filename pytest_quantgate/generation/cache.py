@@ -129,6 +129,10 @@ class CompletionCache:
         self._write("INSERT OR REPLACE INTO completions VALUES (?, ?, ?, ?)", rows)
         self._note_use(identity)
 
+    def forget(self, identity: str) -> None:
+        """Forget all answers of one variant."""
+        self._write("DELETE FROM completions WHERE identity = ?", [(identity,)])
+
     def get_audit(self, identity: str) -> dict[str, Any] | None:
         """The audit that was stored when this variant was last loaded, as plain JSON; None when there is none."""
         for payload, seal in self._read("SELECT payload, seal FROM audits WHERE identity = ?", (identity,)):
