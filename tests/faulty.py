@@ -62,6 +62,7 @@ class Asked:
         body: The JSON value; None without.
         key: The Authorization header.
         number: How many came before it with the same method.
+        port: The client's: one for each connection.
     """
 
     method: str
@@ -69,6 +70,7 @@ class Asked:
     body: Any
     key: str | None
     number: int
+    port: int
 
 
 Says = Callable[[Asked], Reply | None]
@@ -134,7 +136,8 @@ class FaultyServer:
             method = str(handler.command)
             number = sum(each.method == method for each in self.asked)
             body = json.loads(content) if content else None
-            asked = Asked(method, handler.path, body, handler.headers["Authorization"], number)
+            port = handler.client_address[1]
+            asked = Asked(method, handler.path, body, handler.headers["Authorization"], number, port)
             self.asked.append(asked)
             self._now += 1
             self.most = max(self.most, self._now)

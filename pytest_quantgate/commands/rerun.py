@@ -180,6 +180,38 @@ def _file_of(record: CaseRecord, spec: str, where: str) -> str:
     return file
 
 
+def check_files(rerun: Rerun, report: Path) -> None:
+    """Refuses to start where the files of the cases are not: their node ids are as seen from where the run was started.
+
+    Args:
+        rerun: What is to be run.
+        report: The run's file; the right folder is looked for above it, and above this one.
+
+    Raises:
+        UsageError: A file is not there; the hint names the folder to start in, where there is one that has them all.
+    """
+    files = list(dict.fromkeys(each.partition("::")[0] for each in rerun.selected))
+    here = Path.cwd()
+    missing = next((file for file in files if not _is_there(here / file)), None)
+    if missing is None:
+        return
+    folders = dict.fromkeys((*report.resolve().parents, *here.parents))
+    found = next((folder for folder in folders if all(_is_there(folder / file) for file in files)), None)
+    hint = "start it in the folder that the run was started in: its files are named as seen from there"
+    raise UsageError(
+        f"{missing[:200]!r}, in which cases of this run are, is not there as seen from {here}",
+        where=str(report),
+        hint=hint if found is None else f"start it in {found}, from where all its files are seen",
+    )
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:  # no file has a name that long
+        return False
+
+
 @contextmanager
 def command_of(rerun: Rerun) -> Iterator[tuple[str, ...]]:
     """The whole command, one string per argument; many cases stand in a file that lives as long as the context."""

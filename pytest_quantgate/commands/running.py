@@ -117,6 +117,7 @@ def run_rerun(arguments: argparse.Namespace) -> int:
         what = f"is {arguments.only}" if arguments.only else "was run by pytest"
         write(f"no case of this run {what}: there is nothing to run again", sys.stdout)
         return rerun.NOTHING
+    rerun.check_files(planned, arguments.file)
     with rerun.command_of(planned) as words:
         write(rerun.described(planned, words), sys.stdout)
         flush(sys.stdout)

@@ -129,6 +129,10 @@ class CompletionCache:
         self._write("INSERT OR REPLACE INTO completions VALUES (?, ?, ?, ?)", rows)
         self._note_use(identity)
 
+    def forget(self, identity: str) -> None:
+        """Forget all answers of one variant."""
+        self._write("DELETE FROM completions WHERE identity = ?", [(identity,)])
+
     def get_audit(self, identity: str) -> dict[str, Any] | None:
         """The audit that was stored when this variant was last loaded, as plain JSON; None when there is none."""
         for payload, seal in self._read("SELECT payload, seal FROM audits WHERE identity = ?", (identity,)):
@@ -283,7 +287,7 @@ class CompletionCache:
                     return _connect(self.path)
         except (OSError, Timeout, sqlite3.Error) as error:
             _warn(f"the completion cache {self.path} cannot be opened ({error}); the run goes on without it")
-            memory = sqlite3.connect(":memory:")
+            memory = sqlite3.connect(":memory:", check_same_thread=False)  # answers of a server come in a thread
             memory.executescript(SCHEMA)
             return memory
 

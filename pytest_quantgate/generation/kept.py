@@ -34,6 +34,11 @@ class RunCache:
         for request, completion in completions.items():
             self._completions[identity, request] = completion
 
+    def forget(self, identity: str) -> None:
+        """Forget all answers of one variant."""
+        for key in [key for key in self._completions if key[0] == identity]:
+            del self._completions[key]
+
     def get_audit(self, _identity: str) -> dict[str, Any] | None:
         """None: only a model that was loaded here has an audit."""
         return None

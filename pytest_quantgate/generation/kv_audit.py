@@ -1,6 +1,8 @@
 """Proof that keys and values are quantized, taken from what attention reads. Imports torch: import it only to load.
 
-Nothing of ``kv_quant`` is asked: what was read must lie on a grid that its own numbers span.
+Nothing of ``kv_quant`` is asked: what was read must lie on a grid that its own numbers span. The ends of a group's grid
+are stored in fp16, and are among its numbers as they are: in every compute dtype what is in fp16 of a number of that
+dtype is one of its numbers too. So a number is beside the grid by its own rounding alone.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ _MARGIN: Final = 1.02
 def check_stored(scheme: str, layers: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
     """Refuses keys and values that are not quantized as a scheme says.
 
-    A group that spans a grid no coarser than its own rounding (to fp16 scales, and to the compute dtype) tells nothing,
-    and is passed over: in bfloat16 that is most groups of ``int8``, and few of any other scheme.
+    A group whose numbers lie close together for their size, or are tiny, tells nothing and is passed over: its least
+    and its greatest number need not be the ends of its grid.
 
     Args:
         scheme: One of ``variants.kv.SCHEMES``.
@@ -61,7 +63,7 @@ def _beside_levels(groups: torch.Tensor, dtype: torch.dtype, scheme: str) -> tor
     spans = (spread >= largest / 2) & (spread >= _LEAST) & spread.isfinite()
     step = spread / (2 ** SCHEMES[scheme] - 1)
     nearest = low + ((groups - low) / step).round() * step
-    error = _half_ulp(groups, dtype) + _half_ulp(largest, dtype) + _ARITHMETIC * largest
+    error = _half_ulp(groups, dtype) + _ARITHMETIC * largest
     beside: torch.Tensor = spans & ((groups - nearest).abs() > _MARGIN * error)
     return beside
 
@@ -73,8 +75,7 @@ def _beside_floats(groups: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     spans = (largest >= _LEAST) & largest.isfinite()
     scale = largest / _LARGEST
     nearest = (sizes / scale).float().clamp(max=_LARGEST).to(_EIGHT).double() * scale
-    share = sizes / largest
-    error = _half_ulp(sizes, dtype) + share * _half_ulp(largest, dtype) + _ARITHMETIC * sizes
+    error = _half_ulp(sizes, dtype) + _ARITHMETIC * sizes
     return spans & ((sizes - nearest).abs() > _MARGIN * error)
 
 

@@ -17,6 +17,7 @@ from pytest_quantgate.generation.progress import Progress
 from pytest_quantgate.variants.audit import Audit
 from pytest_quantgate.variants.memory import release_memory
 from pytest_quantgate.variants.served import ServedVariant
+from pytest_quantgate.variants.server_facts import MixedServersError
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ def answer(
 
     Raises:
         QuantgateError: The model cannot be loaded, is not what its spec says, or does not fit in memory; or a server
-            tells other facts of itself than before it was asked.
+            tells other facts of itself than before it was asked. Where servers that are not alike take turns, none of
+            their answers stays in the cache.
     """
     identity = variant.identity.digest
     completions: dict[str, Completion] = {}
@@ -109,6 +111,9 @@ def answer(
             try:
                 if missing:
                     engine.generate(missing, keep, progress)
+            except MixedServersError:  # nobody knows who gave which of its answers, nor in earlier runs
+                cache.forget(identity)
+                raise
             finally:
                 progress.finish()
             generated += len(missing)

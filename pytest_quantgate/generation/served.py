@@ -14,6 +14,7 @@ from typing import Final
 from pytest_quantgate.cases.model import Message
 from pytest_quantgate.endpoint import HARMLESS
 from pytest_quantgate.generation.completion import Completion, Request
+from pytest_quantgate.generation.event_loop import run_apart
 from pytest_quantgate.generation.progress import Progress
 from pytest_quantgate.generation.served_client import (
     BarredError,
@@ -80,14 +81,14 @@ class Served:
 
         Args:
             requests: What is asked, each once.
-            keep: Called with answers, by digest, once the server told behind them what it told before; also with what
-                says why there is none.
-            progress: Told how far it has come.
+            keep: Called, in another thread, with answers, by digest, once the server told behind them what it told
+                before; also with what says why there is none.
+            progress: Told, in that thread, how far it has come.
 
         Raises:
             ModelError: The server tells something else than before.
         """
-        asyncio.run(self._generate(requests, keep, progress))
+        run_apart(self._generate(requests, keep, progress))
 
     def close(self) -> None:
         """Nothing is held between two calls."""

@@ -2,8 +2,8 @@
 
 In float32 answers do not depend on who else is in a batch, so they are those of one process. In half precision another
 batch may turn a near tie, and bitsandbytes int8 depends on its neighbours: ``--quant-noise-floor`` measures how much.
-Whatever a process finishes is kept at once; when one fails, the others are ended, and what all of them finished is not
-made again.
+Whatever a process finishes is kept at once; when one fails, or on an interrupt, the others are ended, and what all of
+them told by then is not made again.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Shares:
             process.send(left.pop(process))
         try:
             self._listen(busy, left, keep, progress)
-        except Exception:  # of one process: what the others have told by now is not made again
+        except BaseException:  # of one process, or an interrupt: what all have told by now is not made again
             for process in busy.values():
                 for completions in process.finished():
                     keep(completions)
@@ -200,6 +200,7 @@ class _Process:
 
     def __init__(self, variant: Variant, processes: int) -> None:
         self.ready = False
+        self._torn = False  # a message was begun to be read, and not to its end
         self.device = variant.device
         self._spec = str(variant.spec)
         self._offline = variant.offline
@@ -229,19 +230,21 @@ class _Process:
             QuantgateError: The process could not load the variant, or has ended.
             RuntimeError: It failed at something else.
         """
+        self._torn = True
         try:
             told: Told | Failed = self.connection.recv()
         except (EOFError, OSError):
             raise self._ended() from None
+        self._torn = False
         if isinstance(told, Failed):
             raise ModelError(told.text) if told.expected else RuntimeError(f"on {self.device}: {told.text}")
         self.ready = told == "ready"
         return told
 
     def finished(self) -> Iterator[Mapping[str, Completion]]:
-        """The answers that it has told and nobody has read."""
+        """The answers that it has told and nobody has read; none where an interrupt tore what was being read."""
         with suppress(EOFError, OSError):
-            while self.connection.poll():
+            while not self._torn and self.connection.poll():
                 told = self.connection.recv()
                 if isinstance(told, Kept):
                     yield told.completions

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from pytest_quantgate.outcomes.grading import outcome_of_turns
 from pytest_quantgate.outcomes.model import Comparison
 from pytest_quantgate.plugin.nearness import nearness
 from pytest_quantgate.plugin.preparing import Models, prepared_another_way
+from pytest_quantgate.plugin.several import several_at_a_time
 from pytest_quantgate.plugin.trouble import Trouble
 from pytest_quantgate.printable import visible
 from pytest_quantgate.variants.schedule import another_schedule, name_of
@@ -232,19 +232,14 @@ class AnswerBook:
     def ask_judge(self, wanted: Sequence[CaseRef], registry: CheckRegistry) -> None:
         """Grade the cases that a judge is asked about, several at a time: each takes seconds, spent on waiting.
 
+        An interrupt waits for no verdict; those that came are kept.
+
         Args:
             wanted: The cases to compare.
             registry: The checks by name.
         """
         judged = [ref for ref in wanted if self.trouble(ref.candidate) is None and _needs_judge(ref.case)]
-        if not judged:
-            return
-        pool = ThreadPoolExecutor(JUDGED_AT_ONCE)
-        try:
-            for done in [pool.submit(self.comparison, ref, registry) for ref in judged]:
-                done.result()
-        finally:  # an interrupt waits for no answer that nobody wants any more
-            pool.shutdown(cancel_futures=True)
+        several_at_a_time(lambda ref: self.comparison(ref, registry), judged, JUDGED_AT_ONCE)
 
     def judged(self, wanted: Iterable[CaseRef]) -> dict[tuple[str, str, str], Outcome]:
         """How cases that a judge is asked about were graded here, by variant, slice and case; controls left out.

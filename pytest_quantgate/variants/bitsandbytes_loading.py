@@ -69,6 +69,9 @@ def finish(model: PreTrainedModel, placement: Placement) -> None:
     """See ``BitsAndBytesBackend.finish``."""
     dtype = dtype_of(placement.compute_dtype)
     if placement.kernels == "dense":
+        for module in model.modules():  # weights that refer to their layers would stay until garbage is collected
+            if isinstance(module, Linear4bit):
+                setattr(module.weight, "module", None)  # noqa: B010  (its type is unknown)
         spread(model, lambda module: _weight_of(module, dtype) if isinstance(module, Linear4bit) else None)
     quantized = [module for module in model.modules() if stored_bytes(module) is not None]
     keep_readable(quantized, partial(_weight_of, dtype=dtype))

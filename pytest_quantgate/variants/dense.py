@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -14,12 +15,16 @@ _READ: Final = "quantgate_weight_of"  # on a layer that stays quantized: gives t
 def spread(model: nn.Module, weight_of: Callable[[nn.Module], torch.Tensor | None]) -> None:
     """Replaces quantized layers, one at a time, by ordinary ones that hold exactly the weights they stand for.
 
+    A quantized layer to which nothing else refers is freed before the next one is replaced.
+
     Args:
         model: A loaded model; changed in place.
         weight_of: The dequantized weight of a module, ``(out_features, in_features)`` in the compute dtype; None for a
             module that stays.
     """
-    for name, module in list(model.named_modules()):
+    left = deque(model.named_modules())
+    while left:
+        name, module = left.popleft()
         weight = weight_of(module)
         if weight is None:
             continue

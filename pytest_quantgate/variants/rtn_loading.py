@@ -44,7 +44,8 @@ def round_layers(model: PreTrainedModel, spec: VariantSpec) -> None:
     check_skips(skips, [name for name, _ in model.named_modules() if name], str(spec))
     layers = layers_to_quantize(model, skips)
     check_shapes(spec, {name: (layer.out_features, layer.in_features) for name, layer in layers.items()})
-    for name, layer in layers.items():
+    for name in list(layers):
+        layer = layers.pop(name)  # its weight goes when it is rounded, and not with the last one
         model.set_submodule(name, RoundedLinear(layer, store_rounded(layer.weight, bits, group)))
 
 

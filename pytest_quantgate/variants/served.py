@@ -10,7 +10,7 @@ from pytest_quantgate.errors import ModelError, SpecError
 from pytest_quantgate.variants.address import CONCURRENCY, ServedAddress, parse_address
 from pytest_quantgate.variants.identity import Identity
 from pytest_quantgate.variants.schedule import USUAL, Schedule, name_of
-from pytest_quantgate.variants.server_facts import Facts, ask
+from pytest_quantgate.variants.server_facts import Facts, MixedServersError, ask, differing, mixed
 from pytest_quantgate.variants.spec import VariantSpec, parse_spec
 
 ENGINE: Final = "served-1"
@@ -87,7 +87,7 @@ def prepare_served(spec: str) -> ServedVariant:
 
     Raises:
         SpecError: The address is malformed, or the environment's keys are.
-        ModelError: The server cannot be reached, or refuses the key.
+        ModelError: The server cannot be reached, refuses the key, or is several that are not alike.
     """
     parsed = parse_spec(spec)
     address = parse_address(str(parsed))
@@ -123,23 +123,43 @@ def check_server_unchanged(variant: ServedVariant) -> bool:
         Whether it could be asked.
 
     Raises:
+        MixedServersError: It tells something else by now, and then again what it told before.
         ModelError: What it told before has another value now, or is told no more; the message says what.
     """
     before = variant.told
-    try:
-        now = ask(variant.address).told if before else {}
-    except ModelError:
+    now = _told_now(variant) if before else {}
+    if now is None:
         return False
+    changed = _changed(before, now)
+    if not changed:
+        return True
+    facts, where = differing(changed, before, now), f"variant {str(variant.spec)!r}"
+    again = _told_now(variant)
+    if again is not None and not _changed(before, again):
+        raise mixed(facts, where)
+    raise ModelError(
+        f"what the server tells of itself changed since the run began: {facts}",
+        where=where,
+        hint="run again: what it answered since it last told the same is not kept",
+    )
+
+
+def _told_now(variant: ServedVariant) -> Mapping[str, str] | None:
+    """The facts; None where it cannot be asked."""
+    try:
+        return ask(variant.address).told
+    except MixedServersError:
+        raise
+    except ModelError:
+        return None
+
+
+def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> set[str]:
+    """The names of facts that have another value, or are told no more."""
     changed = {name for name, value in before.items() if now.get(name, value) != value}
     if "version" in now:  # then it tells all of these that it has: a commit may have become a branch, which is no fact
         changed |= ENOUGH & before.keys() - now.keys()
-    if changed:
-        raise ModelError(
-            f"what the server tells of itself changed since the run began: {', '.join(sorted(changed))}",
-            where=f"variant {str(variant.spec)!r}",
-            hint="run again: what it answered since it last told the same is not kept",
-        )
-    return True
+    return changed
 
 
 def serve_another_way(variant: ServedVariant, *, kernels: bool) -> ServedVariant:

@@ -2,6 +2,9 @@
 
 Servers answer about themselves in different places, all read here: ``/v1/models`` (all of them), ``/version`` (vLLM),
 ``/props`` (llama.cpp), ``/info`` (TGI), ``/server_info`` (SGLang; ``/get_server_info`` before).
+
+Behind one address there may be several servers, which take turns by request or by connection. So a place that tells
+something is asked some times in a row, each time over a connection of its own.
 """
 
 from __future__ import annotations
@@ -10,8 +13,9 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_quantgate.checks.finding import one_line
@@ -22,10 +26,14 @@ from pytest_quantgate.variants.address import KEY_VARIABLE, ServedAddress, key_f
 if TYPE_CHECKING:
     import httpx2
 
+TIMES: Final = 4
+"""Times that a place which tells something is asked; as many servers at most are found out for certain."""
+
 ATTEMPTS: Final = 3
 SECONDS: Final = 15.0  # one attempt may take
 MOST_BYTES: Final = 1 << 22  # of a reply; a gateway may list thousands of models
 _LONGEST: Final = 200  # characters of a fact
+_NOTHING: Final = "nothing"  # is told
 _LONGEST_WAIT: Final = 5.0
 _PASSING: Final = BUSY - {500}  # `transformers serve` lists its models so, where it has downloaded none
 _COMMIT: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])")
@@ -67,6 +75,10 @@ _OF_MODEL: Final = {"owned_by": "owned_by", "root": "root", "parent": "parent", 
 _OF_META: Final = {"n_params": "weights", "size": "bytes", "n_vocab": "vocabulary"}  # llama.cpp
 
 
+class MixedServersError(ModelError):
+    """Servers that are not alike answer at one address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a server told.
@@ -88,23 +100,22 @@ def ask(address: ServedAddress) -> Facts:
 
     Raises:
         SpecError: The environment's keys are malformed.
+        MixedServersError: It tells something else from one question to the next.
         ModelError: It cannot be reached, answers nothing but errors, or refuses the key.
     """
     key = key_for(address)
     where = f"variant {str(address)!r}"
     with _client(address, key, where) as client:
-        asking = _Asking(client)
-        status, models = asking.get(f"{address.url}/models")
+        asking = _Asking(client, where)
+        status, told = asking.told(f"{address.url}/models", partial(_of_model, model=address.model, key=key))
         if status in BARRED:
             hint = f"put its key into ${KEY_VARIABLE} as HOST=KEY" if not key else f"look at the key in ${KEY_VARIABLE}"
             raise ModelError(f"the server refuses the key with status {status}", where=where, hint=hint)
         if status is None or status in _PASSING:
             hint = "start it, or look at the address; what was answered before is kept"
             raise ModelError(f"the server cannot be reached: {asking.trouble}", where=where, hint=hint)
-        told = dict(_of_model(models, address.model, key))
         for path, server, names in _PLACES:
-            _, value = asking.get(f"{address.root}{path}")
-            found = dict(_facts(value, names, key))
+            _, found = asking.told(f"{address.root}{path}", partial(_facts, names=names, key=key))
             if "version" in found:
                 told |= found | {"server": server}
             if "version" in found or not asking.whole:
@@ -122,7 +133,7 @@ def ask(address: ServedAddress) -> Facts:
 def _client(address: ServedAddress, key: str, where: str) -> httpx2.Client:
     import httpx2
 
-    headers = {"Accept-Encoding": "identity", **authorization(key)}
+    headers = {"Accept-Encoding": "identity", "Connection": "close", **authorization(key)}
     try:
         verify = verification(address.url)
         return httpx2.Client(headers=headers, timeout=SECONDS, follow_redirects=False, verify=verify)
@@ -134,23 +145,60 @@ def _client(address: ServedAddress, key: str, where: str) -> httpx2.Client:
         ) from None
 
 
+def differing(names: Iterable[str], one: Mapping[str, str], other: Mapping[str, str]) -> str:
+    """Which of some facts are not the same, with what was told of each first and then."""
+    found = sorted(name for name in names if one.get(name) != other.get(name))
+    return ", ".join(f"{name} ({one.get(name, _NOTHING)}, then {other.get(name, _NOTHING)})" for name in found)
+
+
+def mixed(facts: str, where: str) -> MixedServersError:
+    """The error, with what ``differing`` says."""
+    return MixedServersError(
+        f"several servers that are not alike take turns at this address: {facts}",
+        where=where,
+        hint="name one of them, or let all of them serve the same; nothing that they answered is kept",
+    )
+
+
 class _Asking:
     """Asks one place of a server after the other.
 
     Args:
         client: The client.
+        where: Who is asked, for errors.
 
     Attributes:
         whole: No place was unreachable or busy.
         trouble: Why the last one could not be asked.
     """
 
-    def __init__(self, client: httpx2.Client) -> None:
+    def __init__(self, client: httpx2.Client, where: str) -> None:
         self._client = client
+        self._where = where
         self.whole = True
         self.trouble = ""
 
-    def get(self, url: str) -> tuple[int | None, Any]:
+    def told(self, url: str, read: Callable[[Any], Iterator[tuple[str, str]]]) -> tuple[int | None, dict[str, str]]:
+        """Status and facts of a place.
+
+        Args:
+            url: The place.
+            read: Finds facts in what it answers.
+
+        Raises:
+            MixedServersError: It tells something else when it is asked again.
+        """
+        status, value = self._get(url)
+        told = dict(read(value))
+        for _ in range(TIMES - 1 if told else 0):
+            again, value = self._get(url)
+            if again != OK:  # which says nothing of who answers
+                break
+            if (now := dict(read(value))) != told:
+                raise mixed(differing(told.keys() | now.keys(), told, now), self._where)
+        return status, told
+
+    def _get(self, url: str) -> tuple[int | None, Any]:
         """Status, None for none, and the JSON value that a place answers with; None for anything else."""
         import httpx2
 
@@ -188,17 +236,17 @@ def _json(content: bytes) -> Any:
         return None
 
 
-def _of_model(value: Any, model: str, key: str) -> Iterator[tuple[str, str]]:
+def _of_model(value: Any, *, model: str, key: str) -> Iterator[tuple[str, str]]:
     """The facts in the entry of a list of models."""
     entries = value.get("data") if isinstance(value, dict) else None
     for entry in entries if isinstance(entries, list) else []:
         if isinstance(entry, dict) and entry.get("id") == model:
-            yield from _facts(entry, _OF_MODEL, key)
-            yield from _facts(entry.get("meta"), _OF_META, key)
+            yield from _facts(entry, names=_OF_MODEL, key=key)
+            yield from _facts(entry.get("meta"), names=_OF_META, key=key)
             return
 
 
-def _facts(value: Any, names: Mapping[str, str], key: str) -> Iterator[tuple[str, str]]:
+def _facts(value: Any, *, names: Mapping[str, str], key: str) -> Iterator[tuple[str, str]]:
     """What a value tells under some names; the key that a server echoes is no fact."""
     if not isinstance(value, dict):
         return

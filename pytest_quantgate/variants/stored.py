@@ -133,6 +133,7 @@ def plain_tensors(tensors: tuple[TensorHeader, ...], folder: Path) -> tuple[Tens
 def _of_storage(storage: Storage, tensors: tuple[TensorHeader, ...], folder: Path) -> Description:
     layers = layers_of(storage, tensors, str(folder))
     stored_bits = 8 * sum(layer.stored_bytes for layer in layers) / sum(layer.weights for layer in layers)
+    weights = sum(tensor.count for tensor in as_plain(tensors, layers))
     rest = {tensor.dtype for tensor in tensors if tensor.dtype in _COMPUTE}
     try:
         identity = {"quanto_map": file_digest(folder / QUANTO_MAP)} if storage.method == "quanto" else {}
@@ -148,6 +149,8 @@ def _of_storage(storage: Storage, tensors: tuple[TensorHeader, ...], folder: Pat
         bits=storage.bits,
         identity=identity,
         requires=storage.requires,
+        # quanto makes room for all weights as they were, and then puts those that are stored in their place
+        loading_bytes=HALF_BITS // 8 * weights if storage.method == "quanto" else 0,
     )
 
 

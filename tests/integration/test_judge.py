@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pytest_quantgate.checks.judge.verdicts import VerdictCache, verdict_folder
+from pytest_quantgate.plugin import answers
 from tests.integration.conftest import Lab
-from tests.unit.checks.judge.conftest import Server, server  # noqa: F401  (a fixture)
+from tests.unit.checks.judge.conftest import Reply, Server, server  # noqa: F401  (a fixture)
 
 RUBRIC = {"judge": "The answer is kind."}
 
@@ -28,6 +33,34 @@ def test_verdicts_decide_and_are_asked_for_once(lab: Lab, empty_cache: Path, ser
     lab.run("--quant-judge", url).assert_outcomes(passed=4)
     assert len(server.asked) == asked
     assert empty_cache.is_dir()
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_an_interrupt_waits_for_no_verdict_and_keeps_those_that_came(
+    lab: Lab,
+    server: Server,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    judged(lab)
+    server.says('{"verdict": "pass", "reason": "warm"}')
+    replies, go_on = server.next, threading.Event()
+
+    def slow(body: dict[str, Any], key: str | None) -> Reply:
+        found = replies(body, key)
+        if len(server.asked) == 2:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            go_on.wait(60)  # then there would be two verdicts
+        return found
+
+    monkeypatch.setattr(server, "next", slow)
+    monkeypatch.setattr(answers, "JUDGED_AT_ONCE", 1)
+    url = f"http://127.0.0.1:{server.port}/v1#big"
+    result = lab.run("--quant-judge", url)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["quantgate: interrupted: 6 answers are kept*"])
+    assert VerdictCache(verdict_folder()).count() == 1
+    go_on.set()
+    lab.run("--quant-judge", url).assert_outcomes(passed=4)
 
 
 @pytest.mark.usefixtures("empty_cache")

@@ -300,6 +300,21 @@ def test_a_server_that_is_redeployed_in_the_run_gives_no_verdict_and_nothing_of_
     assert empty_cache.is_dir()
 
 
+def test_servers_that_take_turns_are_asked_nothing_and_give_no_verdict(lab: Lab) -> None:
+    lab.write("words", lab.many(4))
+
+    def says(asked: Asked) -> Reply | None:
+        return of({"version": f"1.{asked.number % 2}"}) if asked.path == "/version" else None
+
+    with FaultyServer(says) as server, FaultyServer(answering(lab.tiny.texts["fp16"])) as other:
+        result, report = gated(lab, "--quant-ref", f"{other.url}#m", "--quant-cand", f"{server.url}?as=two#m")
+        assert server.bodies == []
+    told = "several servers that are not alike take turns at this address: version (1.1, then 1.0)"
+    result.stdout.fnmatch_lines([f"quantgate: error: variant *{told}", "*name one of them*"])
+    result.stdout.fnmatch_lines(["*1 failed, 4 unscored*"])
+    assert [gate.verdict.value for gate in report.gates] == ["INCONCLUSIVE"]
+
+
 def test_a_dry_run_says_what_is_served(lab: Lab) -> None:
     lab.write("words", lab.many(3))
     with FaultyServer(answering({})) as server:

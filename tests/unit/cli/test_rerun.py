@@ -185,6 +185,17 @@ def test_every_file_is_named_before_it_is_run() -> None:
         assert described(planned, words).endswith(", ..., of the files\n  a.slice.yaml\n  /elsewhere/b.slice.yaml")
 
 
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the run was started, with the files of its cases; it is the current folder."""
+    folder = tmp_path / "project"
+    for name in (FORMAT, MATH):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    monkeypatch.chdir(folder)
+    return folder
+
+
 def written(made: RunReport, folder: Path) -> str:
     file = folder / "run.json"
     file.write_text(made.to_json())
@@ -249,6 +260,41 @@ def test_without_a_terminal_it_only_shows_the_command(
 def test_yes_beforehand_runs_it(tmp_path: Path, started: list[tuple[str, ...]]) -> None:
     assert main(["rerun", written(report(), tmp_path), "--yes"]) == 3
     assert len(started) == 1
+
+
+@pytest.mark.parametrize(("reported", "started_in"), [("project/out", ""), ("", "project/suites"), ("", "other")])
+def test_elsewhere_than_the_run_nothing_runs_and_the_folder_is_named_where_it_can_be_told(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    started: list[tuple[str, ...]],
+    capsys: pytest.CaptureFixture[str],
+    *,
+    reported: str,
+    started_in: str,
+) -> None:
+    for each in (reported, started_in):
+        (tmp_path / each).mkdir(exist_ok=True)
+    file = written(report(), tmp_path / reported)
+    monkeypatch.chdir(tmp_path / started_in)
+    assert main(["rerun", file, "--only", "degraded", "--yes"]) == 2
+    assert started == []
+    told = capsys.readouterr().err
+    assert (
+        f"{file}: '{FORMAT}', in which cases of this run are, is not there as seen from {tmp_path / started_in}" in told
+    )
+    assert (f"start it in {tmp_path / 'project'}, from where" in told) == (started_in != "other")
+    assert ("start it in the folder that the run was started in" in told) == (started_in == "other")
+
+
+def test_a_file_whose_name_is_too_long_is_not_there(
+    tmp_path: Path, started: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = report()
+    far = replace(made.cases[1], node_ids={"nf4": f"{'a' * 5_000}.slice.yaml::bad[nf4]"})
+    file = written(replace(made, cases=(made.cases[0], far, *made.cases[2:])), tmp_path)
+    assert main(["rerun", file, "--only", "degraded", "--yes"]) == 2
+    assert "is not there as seen from" in capsys.readouterr().err
+    assert started == []
 
 
 def test_where_nothing_is_such_nothing_runs(

@@ -63,6 +63,14 @@ def test_what_was_never_quantized_is_refused_and_named(scheme: str, dtype: torch
     assert f" of 384 groups are not of {scheme}\n" in str(caught.value)
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_of_what_was_never_quantized_every_group_tells(scheme: str, dtype: torch.dtype) -> None:
+    states = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(1)).to(dtype)
+    with pytest.raises(AuditError, match=f": 384 of 384 groups are not of {scheme}"):
+        check_stored(scheme, [(states, states)])
+
+
 @pytest.mark.parametrize(("scheme", "more"), [("int2", "int4"), ("int4", "int8"), ("int8", "fp8"), ("fp8", "int8")])
 def test_one_scheme_does_not_pass_for_another_of_fewer_levels_or_other_ones(scheme: str, more: str) -> None:
     stored = store_of(more)(torch.randn(1, 2, 9, 64, generator=torch.Generator().manual_seed(2)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 from pathlib import Path
@@ -16,6 +17,7 @@ from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.run import answer
 from pytest_quantgate.variants import server_facts
 from pytest_quantgate.variants.served import prepare_served
+from pytest_quantgate.variants.server_facts import TIMES
 from tests.faulty import DROP, Asked, FaultyServer, Reply, Says, chat, of
 from tests.unit.generation.served_run import requests
 
@@ -33,19 +35,24 @@ def redeploying(facts: dict[str, object], at: str, then: dict[str, object]) -> S
     return says
 
 
+COMMIT = "0e9e39f249a16976918f6564b8830bc894c89659"
 FACTS: dict[str, object] = {
     "version": "1.0",
     "dtype": "auto",
     "quantization": None,
-    "revision": "0e9e39f249a16976918f6564b8830bc894c89659",
+    "revision": COMMIT,
 }
 
 
 @pytest.mark.parametrize(
     ("stated", "then", "told"),
     [
-        ("?as=mine", {"version": "1.1", "quantization": "awq"}, "quantization, version"),
-        ("", {"revision": "main"}, "revision"),
+        (
+            "?as=mine",
+            {"version": "1.1", "quantization": "awq"},
+            r"quantization \(none, then awq\), version \(1.0, then 1.1\)",
+        ),
+        ("", {"revision": "main"}, rf"revision \({COMMIT}, then nothing\)"),
     ],
 )
 def test_answers_of_a_server_that_was_redeployed_meanwhile_are_not_kept(
@@ -138,6 +145,34 @@ def test_a_server_that_cannot_be_asked_again_confirms_nothing_until_it_can(
     found, questions, why = kept_one_by_one(says, SilentProgress(), tmp_path / "cache")
     assert (found, questions) == ([True, False, False, False, False, False], 4)
     assert "changed since the run began: version" in why
+
+
+@pytest.mark.parametrize("times", [1, TIMES], ids=["by request", "by look"])
+@pytest.mark.parametrize("query", ["concurrency=1", "concurrency=1&as=mine"])
+def test_of_servers_that_begin_to_take_turns_nothing_is_kept(
+    times: int, query: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "CONFIRMED_EVERY", 0.0)
+    begun, looks = [], itertools.count()
+
+    def says(asked: Asked) -> Reply | None:
+        if asked.method == "POST":
+            begun.extend(["yes"] * (asked.body["messages"][-1]["content"] == "What is 3?"))
+            return chat()
+        if asked.path != "/server_info":
+            return None
+        other = bool(begun) and next(looks) // times % 2 == 0
+        return of({**FACTS, "version": "1.1"} if other else FACTS)
+
+    asked = requests(6)
+    with FaultyServer(says) as server, CompletionCache(tmp_path / "cache") as cache:
+        served = prepare_served(f"{server.url}?{query}#big")
+        assert served.kept
+        answer(served, asked[:2], cache, SilentProgress())
+        with pytest.raises(ModelError, match=r"several servers .* take turns .*version \(.*\n.*nothing .* is kept"):
+            answer(served, asked, cache, SilentProgress())
+        assert cache.get(served.identity.digest, [each.digest for each in asked]) == {}
+        assert len(server.bodies) == 2 + 2 + 2  # twice what finds out what it takes, and two answers each time
 
 
 def test_nor_are_they_kept_for_the_rest_of_the_run() -> None:

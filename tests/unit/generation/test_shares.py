@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +23,7 @@ from pytest_quantgate.generation.cache import CompletionCache
 from pytest_quantgate.generation.completion import Completion, Request
 from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.run import answer
-from pytest_quantgate.generation.shares import Failed, Job, Kept, Shares, deal
+from pytest_quantgate.generation.shares import Advanced, Failed, Job, Kept, Shares, deal
 from pytest_quantgate.variants import device, memory
 from pytest_quantgate.variants.audit import Audit
 from pytest_quantgate.variants.device import Placement, split_devices
@@ -279,31 +280,67 @@ def test_a_process_that_does_not_load_is_told_and_what_others_answer_meanwhile_i
 
 
 class Told:
-    """A process that has told everything before anybody reads it: the first that it failed, others an answer."""
+    """A process that has told everything before anybody reads it: an answer, and on one device something before it.
+
+    Attributes:
+        before: That.
+    """
+
+    before: Sequence[Any] = ()
 
     def __init__(self, variant: Variant, _processes: int) -> None:
         self.device = variant.device
-        self.ready = False
+        self.ready = self._torn = False
         self.connection, self._theirs = Pipe()
         self._theirs.send("ready")
 
     def send(self, share: Sequence[Request]) -> None:
-        answer = Completion("kol", (1,), "stop", 1)
-        last = Failed("the device is lost", expected=True) if self.device == "cuda:0" else None
-        self._theirs.send(last or Kept({share[0].digest: answer}))
+        for told in self.before if self.device == "cuda:0" else ():
+            self._theirs.send(told)
+        self._theirs.send(Kept({share[0].digest: Completion(self.device, (1,), "stop", 1)}))
 
     receive = shares._Process.receive  # noqa: SLF001  (of the class that this stands in for)
     finished = shares._Process.finished  # noqa: SLF001
 
 
-def test_what_others_have_told_when_a_process_fails_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Interrupted(SilentProgress):
+    def advance(self, cases: int, tokens: int) -> None:
+        del cases, tokens
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("told", "error"), [(Failed("the device is lost", expected=True), ModelError), (Advanced(0, 1), KeyboardInterrupt)]
+)
+def test_what_was_told_when_a_process_fails_or_the_run_is_interrupted_is_kept(
+    told: Failed | Advanced, error: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variant = prepare_variant("fp32", resolve_model(str(build_tiny_model(tmp_path / "tiny"))), device="cpu")
+    monkeypatch.setattr(shares, "_Process", Told)
+    monkeypatch.setattr(Told, "before", [told])
+    sharing = Shares([on_device(variant, place) for place in ("cuda:0", "cuda:1")], lambda _: None)
+    kept: dict[str, Completion] = {}
+    with pytest.raises(error):
+        sharing.generate([request("kol"), request("tul")], kept.update, Interrupted())
+    assert sorted(each.text for each in kept.values()) == ["cuda:0", "cuda:1"]
+
+
+def test_of_a_message_that_an_interrupt_tore_the_rest_is_not_taken_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     variant = prepare_variant("fp32", resolve_model(str(build_tiny_model(tmp_path / "tiny"))), device="cpu")
     monkeypatch.setattr(shares, "_Process", Told)
     sharing = Shares([on_device(variant, place) for place in ("cuda:0", "cuda:1")], lambda _: None)
-    kept: dict[str, Completion] = {}
-    with pytest.raises(ModelError, match="the device is lost"):
-        sharing.generate([request("kol"), request("tul")], kept.update, SilentProgress())
-    assert [each.text for each in kept.values()] == ["kol"]
+    read: list[int] = []
+
+    def torn(connection: Connection) -> Any:
+        read.append(len(os.read(connection.fileno(), 4)))  # of its length and what follows
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Connection, "recv", torn)
+    with pytest.raises(KeyboardInterrupt):
+        sharing.generate([request("kol")], lambda _: None, SilentProgress())
+    assert read == [4]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+import weakref
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 import torch
 from optimum.quanto.library import extensions
 from torch import nn
+from transformers import PreTrainedModel
 
 from pytest_quantgate.cases.model import Message
 from pytest_quantgate.errors import ModelError, SpecError
@@ -19,8 +22,13 @@ from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.run import answer
 from pytest_quantgate.variants.dense import is_readable, weight_in
+from pytest_quantgate.variants.loading import layers_to_quantize
 from pytest_quantgate.variants.memory import ALLOWANCE_BYTES
+from pytest_quantgate.variants.plain import BACKEND as PLAIN
+from pytest_quantgate.variants.registry import backend_of
+from pytest_quantgate.variants.rtn_loading import round_layers
 from pytest_quantgate.variants.source import resolve_model
+from pytest_quantgate.variants.spec import parse_spec
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, prepare_variant
 from tests.unit.variants.distances import distance, logits, measured
 
@@ -77,6 +85,47 @@ def no_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
 def weight(model: LoadedModel) -> torch.Tensor:
     found: torch.Tensor = model.model.get_parameter("model.layers.1.mlp.down_proj.weight")
     return found
+
+
+def held_behind_each(
+    monkeypatch: pytest.MonkeyPatch, model: PreTrainedModel, of: Sequence[weakref.ref[Any]], work: Callable[[], None]
+) -> list[int]:
+    """How many of some objects there still are whenever a layer was replaced, without garbage collection."""
+    found: list[int] = []
+    put = type(model).set_submodule
+
+    def noted(self: PreTrainedModel, *given: Any, **more: Any) -> None:
+        put(self, *given, **more)
+        found.append(sum(each() is not None for each in of))
+
+    monkeypatch.setattr(type(model), "set_submodule", noted)
+    gc.collect()
+    gc.disable()
+    try:
+        work()
+    finally:
+        gc.enable()
+    return found
+
+
+@pytest.mark.parametrize("spec", ["nf4", "quanto:int8", "rtn:4bit"])
+def test_of_layers_that_are_spread_out_only_one_is_held_both_ways(
+    pristine: Path, monkeypatch: pytest.MonkeyPatch, spec: str
+) -> None:
+    variant = prepared(pristine, spec, "dense")
+    backend = backend_of(variant.spec.name)
+    model = backend.load(variant.spec, pristine, variant.placement)
+    replaced = (each for each in model.modules() if backend.stored_bytes(each) is not None)
+    packed = [weakref.ref(getattr(each, "weight", each)) for each in replaced]
+    found = held_behind_each(monkeypatch, model, packed, lambda: backend.finish(model, variant.placement))
+    assert found == list(range(LINEAR_LAYERS, 0, -1))
+
+
+def test_of_layers_that_are_rounded_only_one_is_held_both_ways(pristine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = PLAIN.load(parse_spec("fp16"), pristine, prepared(pristine, "fp16").placement)
+    plain = [weakref.ref(each.weight) for each in layers_to_quantize(model, ()).values()]
+    found = held_behind_each(monkeypatch, model, plain, lambda: round_layers(model, parse_spec("rtn:4bit")))
+    assert found == list(range(LINEAR_LAYERS, 0, -1))
 
 
 @pytest.mark.parametrize(("spec", "bits"), BITS.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -278,6 +279,47 @@ def test_a_proxy_that_cannot_be_used_is_told_without_its_password(proxy: str, mo
     with pytest.raises(ModelError) as caught:
         prepared(tells())
     assert KEY not in str(caught.value)
+
+
+def by_turns(place: str, *facts: Any, by: Callable[[Asked], int] = lambda asked: asked.number) -> Says:
+    """Several servers behind one address: what each tells at a place, and who is asked."""
+    asked_by: list[int] = []
+
+    def says(asked: Asked) -> Reply | None:
+        if by(asked) not in asked_by:
+            asked_by.append(by(asked))
+        found = facts[asked_by.index(by(asked)) % len(facts)]
+        return of(found) if asked.path == place else None
+
+    return says
+
+
+OLD, NEW = {"version": "1.0"}, {"version": "1.1"}
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [
+        (by_turns("/version", OLD, NEW), "version"),
+        (by_turns("/version", OLD, OLD, OLD, NEW), "version"),
+        (by_turns("/version", OLD, NEW, by=lambda asked: asked.port), "version"),
+        (by_turns("/v1/models", models(root="org/m"), models(root="org/m-awq")), "root"),
+        (by_turns("/server_info", SGLANG, SGLANG | {"quantization": "awq"}), "quantization"),
+        (by_turns("/v1/models", models(owned_by="vllm"), {"data": []}), "owned_by"),
+    ],
+    ids=["by request", "one of four", "by connection", "models", "quantization", "one without the model"],
+)
+@pytest.mark.parametrize("query", ["", "?as=mine"])
+def test_servers_that_are_not_alike_behind_one_address_are_refused(says: Says, told: str, query: str) -> None:
+    with pytest.raises(ModelError, match=rf"several servers that are not alike take turns .*: {told} \(") as caught:
+        prepared(says, query)
+    if told == "version":
+        assert "1.0" in caught.value.what
+        assert "1.1" in caught.value.what
+
+
+def test_servers_that_are_alike_may_take_turns() -> None:
+    assert told(prepared(by_turns("/version", OLD, {**OLD}))) == {"server": "vLLM", "version": "1.0"}
 
 
 def test_nobody_chooses_the_kernels_of_a_server() -> None:

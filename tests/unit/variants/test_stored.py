@@ -17,8 +17,11 @@ from safetensors.torch import load_file, save_file
 
 from pytest_quantgate.errors import ModelError, QuantgateError, SpecError
 from pytest_quantgate.variants import device
+from pytest_quantgate.variants.checkpoint import read_tensors
 from pytest_quantgate.variants.header_audit import audit_headers
+from pytest_quantgate.variants.memory import ALLOWANCE_BYTES
 from pytest_quantgate.variants.source import resolve_model
+from pytest_quantgate.variants.stored import plain_tensors
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, prepare_variant
 from tests.stored_checkpoints import MAKERS, mxfp4
 from tests.unit.variants.distances import logits, measured
@@ -104,6 +107,17 @@ def test_each_kind_is_described_and_audited_by_what_its_files_hold(made: Make, l
     assert by_headers is not None
     if not name.startswith("quanto"):  # its files hold the embedding a second time, as the output head
         assert by_headers.to_json() == pytest.approx(found.audit.to_json(), rel=1e-3)
+
+
+@pytest.mark.parametrize(("name", "bytes_each"), [("quanto-int4", 2), ("torchao-int8", 0)])
+def test_the_estimate_counts_the_room_that_loading_makes_for_plain_weights(
+    made: Make, name: str, bytes_each: int
+) -> None:
+    folder = made(name)
+    found = prepare(folder, kernels="native")
+    weights = sum(tensor.count for tensor in plain_tensors(read_tensors(folder), folder))
+    assert found.description.loading_bytes == bytes_each * weights
+    assert found.needed_bytes > ALLOWANCE_BYTES + bytes_each * weights
 
 
 def test_mixed_bits_are_audited_by_what_each_layer_takes(loaded: Load) -> None:

@@ -1,0 +1,37 @@
+"""An event loop in a thread of its own: where one is running already, as in a notebook, no other can run beside it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+
+def run_apart(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end, whatever else runs in this thread.
+
+    An interrupt of this thread cancels it, and is raised once it has ended.
+
+    Args:
+        work: What to run; what it raises is raised here.
+    """
+    loop = asyncio.new_event_loop()
+
+    def run() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(work)
+
+    with ThreadPoolExecutor(1, "quantgate-loop") as pool:
+        done = pool.submit(run)
+        try:
+            done.result()
+        finally:
+            with suppress(RuntimeError):  # it has ended by itself, and the loop is closed
+                loop.call_soon_threadsafe(_cancel_all, loop)
+
+
+def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
