@@ -57,6 +57,7 @@ class GptqBackend:
             bits=bits,
             identity={"calibration": gptq_calibration.digest(), "gptq": str(_VERSION), **_kernels()},
             native_requires={_KERNELS: _KERNELS},
+            head=False,
         )
 
     def inspect(self, spec: VariantSpec, folder: Path) -> Description:

@@ -49,6 +49,7 @@ class Description:
         requires: Importable module to installable distribution, beyond those of its name's ``Entry``.
         native_requires: Those that native kernels need as well.
         loading_bytes: The most that loading holds at a time, where that can be more than what is held in the end.
+        head: Whether the output head may be quantized too; a mix that gives it to a variant that never does is refused.
     """
 
     summary: str
@@ -63,6 +64,7 @@ class Description:
     requires: Mapping[str, str] = field(default_factory=dict)
     native_requires: Mapping[str, str] = field(default_factory=dict)
     loading_bytes: int = 0
+    head: bool = True
 
 
 class Backend(Protocol):

@@ -48,6 +48,7 @@ class RtnBackend:
             native=False,
             skipped=skipped,
             bits=bits,
+            head=False,
         )
 
     def check(self, spec: VariantSpec, folder: Path, placement: Placement) -> None:  # noqa: ARG002  (the protocol's)
