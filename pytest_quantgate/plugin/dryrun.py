@@ -12,6 +12,7 @@ from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.turns import look_up
 from pytest_quantgate.plugin import preflight, terminal
+from pytest_quantgate.plugin.backends import SAME
 from pytest_quantgate.plugin.preparing import NO_TEMPLATE
 from pytest_quantgate.printable import visible
 
@@ -80,7 +81,7 @@ class DryRun:
         told: list[str] = []
 
         def note(text: str) -> None:
-            told.extend([text] * (not text.endswith(NO_TEMPLATE)))
+            told.extend([text] * (not text.endswith((NO_TEMPLATE, SAME))))
             self._say(text)
 
         run.answers.prepare(run.answers.specs, note)
