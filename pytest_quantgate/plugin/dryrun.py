@@ -11,7 +11,7 @@ import pytest
 from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.turns import look_up
-from pytest_quantgate.plugin import preflight, terminal
+from pytest_quantgate.plugin import preflight, terminal, views
 from pytest_quantgate.plugin.backends import SAME
 from pytest_quantgate.plugin.preparing import NO_TEMPLATE
 from pytest_quantgate.printable import visible
@@ -89,6 +89,7 @@ class DryRun:
         problems += self._show_memory()
         problems += self._show_slices()
         problems += self._show_power()
+        problems += views.problems(run)
         if run.nothing_collected and run.options.explicit:
             problems.append(terminal.NO_SLICES)
         if session.testsfailed:
@@ -115,6 +116,7 @@ class DryRun:
                 continue
             together = split_devices(self._run.options.device).count(variant.device)
             self._say(f"{spec}: {variant.summary}; {_answered_by(variant)}, {_memory(variant, together)}")
+            problems += self._show_unmade(variant)
             own_on_cpu = own_on_cpu or (variant.device == "cpu" and not variant.offline)
             try:
                 check_memory(variant.needed_bytes, variant.device, spec, together)
@@ -123,6 +125,22 @@ class DryRun:
         if own_on_cpu:
             self._say(WHY_OWN)
         return problems
+
+    def _show_unmade(self, variant: Variant) -> list[str]:
+        """What must be made before a variant is loaded, and where it is kept then."""
+        from pytest_quantgate.variants.registry import backend_of
+
+        unmade = getattr(backend_of(variant.spec.name), "unmade", None)
+        try:
+            found = {} if unmade is None else unmade(variant.spec, variant.model.folder, variant.placement)
+        except QuantgateError as error:
+            return [str(error)]
+        for spec, folder in found.items():
+            self._say(
+                f"{spec}: its checkpoint is not made yet: the run makes it before it is asked, once, which takes "
+                f"minutes or longer, and keeps it in {folder}"
+            )
+        return []
 
     def _show_slices(self) -> list[str]:
         from pytest_quantgate.generation.cache import CompletionCache, default_cache_path

@@ -96,6 +96,16 @@ class MixBackend:
                 own = folder_of(each, folder)
                 make(each, own, placement_of(describe(each, own), placement), note)
 
+    def unmade(self, spec: VariantSpec, folder: Path, placement: Placement) -> Mapping[str, Path]:
+        """What of the parts is not made yet."""
+        found: dict[str, Path] = {}
+        for each in map_of(spec).specs:
+            unmade = getattr(backend_of(each.name), "unmade", None)
+            if unmade is not None:
+                own = folder_of(each, folder)
+                found |= unmade(each, own, placement_of(describe(each, own), placement))
+        return found
+
     def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
         """Loads the fp16 weights and moves the layers of each spec over.
 

@@ -148,6 +148,14 @@ class Making(Backend, Protocol):
         """
         ...
 
+    def unmade(self, spec: VariantSpec, folder: Path, placement: Placement) -> Mapping[str, Path]:
+        """By spec, the folders that ``make`` would keep something in and that are not there yet; torch-free.
+
+        Raises:
+            ModelError: The checkpoint cannot be read.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
