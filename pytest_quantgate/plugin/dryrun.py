@@ -14,6 +14,7 @@ from pytest_quantgate.generation.turns import look_up
 from pytest_quantgate.plugin import preflight, terminal, views
 from pytest_quantgate.plugin.backends import SAME
 from pytest_quantgate.plugin.preparing import NO_TEMPLATE
+from pytest_quantgate.plural import counted
 from pytest_quantgate.printable import visible
 
 if TYPE_CHECKING:
@@ -206,7 +207,7 @@ class DryRun:
             counts = [tokens.count(request) for request in requests]
             context = "" if tokens.context is None else f" of a context of {tokens.context}"
             self._say(
-                f"{variant.model.name} has another tokenizer: {sum(counts)} tokens of all prompts, "
+                f"{variant.model.name} has another tokenizer: {counted(sum(counts), 'token')} of all prompts, "
                 f"the longest takes {max(counts)}{context}"
             )
         return problems
