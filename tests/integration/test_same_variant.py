@@ -45,6 +45,12 @@ def test_a_copy_of_the_model_is_told_when_its_files_are_read(lab: Lab) -> None:
     result = lab.run(candidates=(f"fp16@{copy}",))
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines([f"fp16@{copy} {SAME}"])
+
+
+@pytest.mark.alone(reason="a dry run starts no workers")
+def test_a_dry_run_tells_it_of_a_copy_and_calls_it_no_work(lab: Lab) -> None:
+    lab.write("words", lab.many(1))
+    copy = shutil.copytree(lab.tiny.folder, Path(lab.pytester.path, "copy"))
     dry = lab.run("--quant-dry-run", candidates=(f"fp16@{copy}", f"nf4@{copy}"))
     dry.stdout.fnmatch_lines([f"quantgate: fp16@{copy} {SAME}", "quantgate: dry run: *; nothing was loaded, and *"])
     assert dry.stdout.str().count(SAME) == 1
