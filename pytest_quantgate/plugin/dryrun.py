@@ -133,7 +133,9 @@ class DryRun:
 
         unmade = getattr(backend_of(variant.spec.name), "unmade", None)
         try:
-            found = {} if unmade is None else unmade(variant.spec, variant.model.folder, variant.placement)
+            found: Mapping[str, Path] = (
+                {} if unmade is None else unmade(variant.spec, variant.model.folder, variant.placement)
+            )
         except QuantgateError as error:
             return [str(error)]
         for spec, folder in found.items():

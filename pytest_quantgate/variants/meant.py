@@ -221,9 +221,10 @@ def _called() -> Mapping[str, Sequence[str]]:
     for name in sorted(variant_names(), key=_REFUSED.__contains__):
         entry = entry_of(name)
         scheme = entry.scheme
+        texts: dict[str, tuple[str, ...]]
         if scheme is None:
-            flags = [each for each, kind in entry.options.items() if kind is OptionKind.FLAG]
-            texts = {name: (name,)} | {f"{name}:{each}": (f"{name}:{each}",) for each in flags}
+            flags = [f"{name}:{each}" for each, kind in entry.options.items() if kind is OptionKind.FLAG]
+            texts = {each: (each,) for each in (name, *flags)}
         else:
             known = scheme.known or tuple(f"{each}bit" for each in scheme.bits)
             texts = {f"{name}:{each}": (f"{name}:{each}", each) for each in known}
