@@ -71,9 +71,9 @@ def refuse_comment(config: pytest.Config, key: str, value: object) -> None:
     """
     if _overridden(config, key) or config.inipath is None or config.inipath.suffix == ".toml":
         return
-    for text in value if isinstance(value, list) else [value]:
-        comment = _COMMENT.search(text) if isinstance(text, str) else None
-        if comment is not None:
+    texts: list[object] = value if isinstance(value, list) else [value]
+    for text in texts:
+        if isinstance(text, str) and (comment := _COMMENT.search(text)) is not None:
             msg = (
                 f"{place_of(config, key, text)}: an ini file has no comments behind values: "
                 f"put {comment[0].strip()!r} on a line of its own"
