@@ -38,7 +38,12 @@ FORM: Final = "http://HOST:PORT/v1#MODEL"
 _FIRST_WAIT: Final = 0.5  # seconds
 _DOUBLINGS: Final = 32  # no float is large enough for a thousand
 _MOST_BACKSLASHES: Final = 8  # before a character: one, and more where JSON stands in JSON
-_AUTHORITY: Final = re.compile(r"//([^/?#]*)")
+_BEGIN: Final = re.compile(r"(https?)(?::[/\\]{0,2}|[/\\]{1,2})(?=[^/\\])", re.IGNORECASE)  # http:/HOST, https//HOST
+_AUTHORITY: Final = re.compile(r"(?:[\w+.-]*:?//)?([^/?#]*)")
+_PLACE: Final = re.compile(
+    r"(?P<host>localhost|\[[\da-f:.]+\]|[\w-]+(?:\.[\w-]+)*)(?P<port>:\d{1,5})?(?P<rest>[/?#].*)?",
+    re.ASCII | re.IGNORECASE | re.DOTALL,
+)
 _QUERY: Final = re.compile(r"\?[^#]*")
 # where the HTTP client logs; a filter of a logger is none of those below it
 _LOGGERS: Final = ("httpx2", *(f"httpcore2.{each}" for each in ("connection", "http11", "http2", "proxy", "socks")))
@@ -68,23 +73,72 @@ def split_address(text: str, *, what: str, key: str) -> Address:
         key: The environment variable that a key belongs into.
 
     Raises:
-        UsageError: The text is not of that form, or holds a user name or password; then the message does not.
+        UsageError: The text is not of that form, with the nearest one that is; or it holds a user name or password,
+            and then the message does not.
     """
+    text = text.strip()
     hint, shown = f"write {FORM}", without_query(text)
-    authority = _AUTHORITY.search(text)
+    authority = _AUTHORITY.match(_BEGIN.sub("", text, count=1))
     if authority is not None and "@" in authority[1]:
         raise UsageError(f"{what} holds no user name or password", hint=f"put the key into ${key}")
     try:
-        parts = urlsplit(text.strip())
+        parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
         raise UsageError(f"{shown!r} is not a URL: {error}", hint=hint) from None
     if parts.scheme not in {"http", "https"} or not host:
-        raise UsageError(f"{shown!r} is not the URL of an endpoint", hint=hint)
-    if not parts.fragment.strip():
-        raise UsageError(f"{shown!r} does not name the model", hint=hint)
+        begins = text.lower().startswith(("http://", "https://"))
+        reason = "it names no host" if begins else "it begins with neither http:// nor https://"
+        meant = _mended(shown)
+        raise UsageError(
+            f"{shown!r} is not the URL of an endpoint: {reason}",
+            hint=hint if meant is None else f"did you mean {meant!r}? {hint}",
+        )
     url = f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+    if not parts.fragment.strip():
+        listed = re.sub(r"/(chat/)?completions$", "", url) if parts.path.strip("/") else f"{url}/v1"
+        raise UsageError(
+            f"{shown!r} does not name the model behind a #",
+            hint=f"{hint}; most servers list their models at {listed}/models",
+        )
     return Address(url, parts.query, parts.fragment.strip())
+
+
+def like_address(text: str) -> bool:
+    """Whether a text that does not begin with ``http://`` or ``https://`` is meant as the address of a server.
+
+    A model of the hub has a slash too, and a file a dot: without ``http`` it takes a port, a ``/v1`` or a ``#`` too.
+    """
+    if _BEGIN.match(text) or "://" in text:
+        return True
+    found = _PLACE.fullmatch(text)
+    if found is None:
+        return False
+    host, port, rest = found["host"], found["port"], found["rest"] or ""
+    a_host = "." in host or host.startswith("[") or host.lower() == "localhost"
+    return (
+        re.match(r"/v1(?![\w.-])", rest, re.ASCII) is not None
+        or (port is not None and (a_host or bool(rest)))
+        or ("#" in rest and a_host)
+    )
+
+
+def _mended(text: str) -> str | None:
+    """The address that one without a scheme, or with a misspelt one, may be meant as; None where it may be none."""
+    begin = _BEGIN.match(text)
+    rest = text if begin is None else text[begin.end() :]
+    if _PLACE.fullmatch(rest) is None:
+        return None
+    return f"{'http' if begin is None else begin[1].lower()}://{rest}"
+
+
+def try_below(url: str) -> str:
+    """What to say where a server does not know the place that is asked for; empty of an address that has a path.
+
+    Args:
+        url: The address without its model.
+    """
+    return "" if urlsplit(url).path.strip("/") else f"; its address has no path: most servers are asked at {url}/v1"
 
 
 def without_query(address: str) -> str:

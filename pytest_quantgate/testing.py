@@ -41,6 +41,7 @@ from pytest_quantgate.gate.policy import resolve_policy
 from pytest_quantgate.generation.completion import Completion
 from pytest_quantgate.outcomes.grading import outcome_of_turns
 from pytest_quantgate.outcomes.model import Comparison, Outcome
+from pytest_quantgate.plural import counted
 
 if TYPE_CHECKING:
     from pytest_quantgate.cases.model import Slice
@@ -300,7 +301,8 @@ def _completions(case: Case, given: str | Answer | Sequence[str | Answer]) -> li
     answers = [given] if isinstance(given, str | Answer) else list(given)
     turns = 1 + len(case.later)
     if len(answers) != turns:
-        what = f"case {case.id!r} has {turns} turn{'s' if turns > 1 else ''}, and {len(answers)} answers are given"
+        those = f"{counted(len(answers), 'answer')} {'is' if len(answers) == 1 else 'are'}"
+        what = f"case {case.id!r} has {counted(turns, 'turn')}, and {those} given"
         raise UsageError(what, where=str(case.location), hint="give a list with one answer for each turn")
     return [_completion(each if isinstance(each, Answer) else Answer(each)) for each in answers]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_quantgate.checks.early import count_decided
 from pytest_quantgate.checks.finding import Finding, followed, violated
+from pytest_quantgate.plural import counted
 
 if TYPE_CHECKING:
     from pytest_quantgate.checks.registry import CheckRegistry
@@ -196,11 +197,6 @@ def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
             start = stop.end()
     if _says_something(text, start, len(text)):
         yield start, len(text)
-
-
-def counted(number: int, unit: str) -> str:
-    """``1 word``, ``2 words``."""
-    return f"{number} {unit}{'' if number == 1 else 's'}"
 
 
 def _judge(count: int, unit: str, low: int | None, high: int | None, exactly: int | None) -> Finding:

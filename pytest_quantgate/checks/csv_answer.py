@@ -11,6 +11,7 @@ from pytest_quantgate.checks.fences import NoStructureError, block_decided, stru
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
 from pytest_quantgate.csv_text import CsvError, csv_rows
 from pytest_quantgate.errors import nearest
+from pytest_quantgate.plural import counted
 
 if TYPE_CHECKING:
     from pytest_quantgate.checks.registry import CheckRegistry
@@ -65,15 +66,16 @@ def csv_table(
     width = len(found[0])
     if width == 1 and 1 not in {len(header), len(columns or ()), len(wanted[0]) if wanted else 0}:
         return violated(f"the first line has one cell, with no {quoted(delimiter)} in it")
+    below = counted(len(found) - 1, "row")
     fault = (
         _header_fault(found[0], header)
-        or (f"{len(found) - 1} rows below the header, not {rows}" if rows not in (None, len(found) - 1) else "")
+        or (f"{below} below the header, not {rows}" if rows not in (None, len(found) - 1) else "")
         or _column_fault(found, columns or {})
         or _table_fault(found, wanted)
     )
     if fault:
         return violated(fault)
-    return followed(f"a table of {width} columns and {len(found) - 1} rows below its header")
+    return followed(f"a table of {counted(width, 'column')} and {below} below its header")
 
 
 def csv_decided(so_far: str, **arguments: Any) -> bool | None:
@@ -146,7 +148,8 @@ def _table_fault(found: Sequence[Sequence[str]], wanted: Sequence[Sequence[str]]
     if not wanted:
         return ""
     if len(found) != len(wanted) or len(found[0]) != len(wanted[0]):
-        return f"{len(found)} lines of {len(found[0])} cells, not {len(wanted)} lines of {len(wanted[0])}"
+        there = f"{counted(len(found), 'line')} of {counted(len(found[0]), 'cell')}"
+        return f"{there}, not {counted(len(wanted), 'line')} of {len(wanted[0])}"
     for number, (row, other) in enumerate(zip(found, wanted, strict=True)):
         for cell, expected in zip(row, other, strict=True):
             if cell != expected:

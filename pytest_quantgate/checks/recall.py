@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_quantgate.cases.model import CheckSpec
 from pytest_quantgate.checks.arguments import listed
-from pytest_quantgate.checks.counts import counted
 from pytest_quantgate.checks.finding import Finding, followed, quoted, unscored, violated
 from pytest_quantgate.checks.model import Answer, Recall
+from pytest_quantgate.plural import counted
 
 if TYPE_CHECKING:
     from pytest_quantgate.checks.registry import CheckRegistry

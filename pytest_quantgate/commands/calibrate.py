@@ -16,6 +16,7 @@ from pytest_quantgate.commands.label_sheet import read_sheet, write_sheet
 from pytest_quantgate.commands.label_tables import head, sheets
 from pytest_quantgate.errors import UsageError
 from pytest_quantgate.golden.labels import label_of, load_labels, write_labels
+from pytest_quantgate.plural import counted
 from pytest_quantgate.printable import visible
 from pytest_quantgate.report.encoding import dump
 from pytest_quantgate.report.store import load
@@ -61,7 +62,7 @@ def draw_sheet(
         UsageError: There is nothing to ask, or an option cannot be right.
     """
     if sample < FEWEST:
-        raise UsageError(f"{sample} rows are too few", where="--sample", hint="a case has two answers: give 2 or more")
+        raise UsageError(f"too few rows: {sample}", where="--sample", hint="a case has two answers: give 2 or more")
     report = load(run)
     asked, others = checks_asked(report, slices, checks)
     with _not_too_deep(run):
@@ -69,7 +70,7 @@ def draw_sheet(
     if not questions:
         raise UsageError("no answer could be asked about", where=str(run), hint="name other slices or checks")
     write_sheet(questions, sheet, builtin_registry())
-    lines = [f"{sheet}: {len(questions)} answers to label, of the checks {', '.join(asked)}"]
+    lines = [f"{sheet}: {counted(len(questions), 'answer')} to label, of the checks {', '.join(asked)}"]
     if others and not checks:
         lines.append(f"  not asked about, name them with --check for that: {', '.join(others)}")
     words = ["quantgate", "calibrate", str(run), "--labels", str(sheet)]
@@ -142,7 +143,8 @@ def _keep(report: RunReport, labels: Sequence[tuple[str, Label]]) -> Iterator[st
         write_labels(replace(book, labels={**book.labels, **added}))
         changed = sum(key in book.labels and book.labels[key].yes is not label.yes for key, label in added.items())
         new = len(added.keys() - book.labels.keys())
-        yield f"{book.path}: {new} labels added, {changed} changed, {len(book.labels.keys() | added.keys())} in all"
+        whole = len(book.labels.keys() | added.keys())
+        yield f"{book.path}: {counted(new, 'label')} added, {changed} changed, {whole} in all"
 
 
 @contextmanager

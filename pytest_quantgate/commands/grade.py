@@ -18,6 +18,7 @@ from pytest_quantgate.commands.lines import STDIN, lines_of, object_of
 from pytest_quantgate.commands.streams import tell, write
 from pytest_quantgate.generation.completion import Completion
 from pytest_quantgate.outcomes.grading import outcome_of_turns
+from pytest_quantgate.plural import counted
 from pytest_quantgate.printable import visible
 
 # What grading depends on; lines may carry more (model, tags, timings), which does not concern it.
@@ -69,7 +70,7 @@ def _answer_of(node: Node, registry: CheckRegistry, problems: Problems) -> tuple
     if case is None or responses is None:
         return None
     if len(responses) != 1 + len(case.later):
-        problems.add(1, f"'responses' holds {len(responses)}, and the case has {1 + len(case.later)} turns")
+        problems.add(1, f"'responses' holds {len(responses)}, and the case has {counted(1 + len(case.later), 'turn')}")
         return None
     return case, responses
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_quantgate.gate.wording import percent
+from pytest_quantgate.plural import counted
 from pytest_quantgate.report.figures import UNDEFINED, change, ranged
 from pytest_quantgate.report.tables import Name, Sheet
 
@@ -26,7 +27,7 @@ def head(report: RunReport, run: str, sheet: str, said: Mapping[str, Said], kept
     yes = sum(each.label for each in said.values())
     return (
         ("answers of ", Name(run), ", ", Name(report.model), ", made ", Name(report.created)),
-        (f"{len(said)} labels of ", Name(sheet), f": {yes} yes, {len(said) - yes} no"),
+        (f"{counted(len(said), 'label')} of ", Name(sheet), f": {yes} yes, {len(said) - yes} no"),
         *(("kept in ", Name(line)) for line in kept),
     )
 
@@ -96,7 +97,7 @@ def _notes(found: Calibration, specs: tuple[str, str]) -> Iterator[Line]:
     if found.change.value is None:
         yield name, f": no change is told: {found.change.undefined}"
     else:
-        told = f"{change(found.change)} points on {found.both} cases labelled on both sides"
+        told = f"{change(found.change)} points on {counted(found.both, 'case')} labelled on both sides"
         yield name, ": agreement with people changed by ", told
     for spec, judged in zip(specs, (found.reference, found.on_candidate), strict=True):
         if judged.labelled and judged.covered is not None and judged.covered < 1:

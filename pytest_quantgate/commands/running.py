@@ -20,6 +20,7 @@ from pytest_quantgate.commands.streams import (
     write,
 )
 from pytest_quantgate.errors import FileError, QuantgateError, SliceError, UsageError
+from pytest_quantgate.plural import counted
 from pytest_quantgate.printable import visible
 
 OK, PROBLEMS, BAD_USAGE = 0, 1, 2
@@ -235,7 +236,7 @@ def run_cache(arguments: argparse.Namespace) -> int:
     if arguments.action == "info":
         write(visible(info()), sys.stdout)
     else:
-        which = "all kept answers" if days is None else f"the kept answers that no run used for {days} days"
+        which = "all kept answers" if days is None else f"the kept answers that no run used for {counted(days, 'day')}"
         older = "" if days is None else f" --older-than {days}"
         if not (arguments.yes or can_ask()):
             hint = f"say yes beforehand: quantgate cache clear --yes{older}"

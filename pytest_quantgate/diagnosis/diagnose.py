@@ -31,6 +31,7 @@ from pytest_quantgate.diagnosis.weights import unread
 from pytest_quantgate.errors import ModelError, UsageError
 from pytest_quantgate.generation.run import context_length, stops_of
 from pytest_quantgate.outcomes.model import Comparison, Transition
+from pytest_quantgate.plural import counted
 from pytest_quantgate.variants.memory import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -280,7 +281,7 @@ def _shape(reading: Reading) -> str:
     """What must be the same for activations to be compared."""
     _, states, width = reading.residual.shape
     neurons, heads = reading.neurons.shape[-1], reading.attention.shape[2]
-    return f"{states - 1} layers of width {width} with {heads} heads and {neurons} neurons each"
+    return f"{counted(states - 1, 'layer')} of width {width} with {counted(heads, 'head')} and {neurons} neurons each"
 
 
 def _chooser(reference: LoadedModel, runner: Runner) -> partial[Chosen]:

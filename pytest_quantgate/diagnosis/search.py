@@ -30,6 +30,7 @@ from pytest_quantgate.diagnosis.screening import Screen
 from pytest_quantgate.diagnosis.strategy import Orders, promising, screen_all
 from pytest_quantgate.diagnosis.trials import Cases, Keeping, Protection, Subject, Trials
 from pytest_quantgate.outcomes.model import Comparison, Transition
+from pytest_quantgate.plural import counted
 from pytest_quantgate.variants.memory import available_bytes, release_memory
 from pytest_quantgate.variants.mix import FP16
 from pytest_quantgate.variants.registry import describe
@@ -108,7 +109,7 @@ def search(
     )
     if objection is not None:
         return Repair(as_is, (), None, reason=objection)
-    cut = f"screening was cut short after {limits.minutes * _SCREENING:g} of {limits.minutes:g} minutes"
+    cut = f"screening was cut short after {limits.minutes * _SCREENING:g} of {counted(limits.minutes, 'minute')}"
     try:
         screen = Screen(before, after, points, clock.check)
     except TimeUpError:
@@ -138,7 +139,7 @@ def search(
     try:
         _decode(trials, promising(trials, collapsed=collapsed), told)
     except TimeUpError:
-        late += f"; not all that is promising could be decoded within {limits.minutes:g} minutes"
+        late += f"; not all that is promising could be decoded within {counted(limits.minutes, 'minute')}"
     else:
         late += _rounds(trials, screen, lessons, again, minutes=limits.minutes, told=told, collapsed=collapsed)
     best = next(iter(ranked(trials.log)), None)
@@ -166,15 +167,15 @@ def _rounds(
             try:
                 if not screen.learn(lessons.points):
                     break
-                told(f"round {number}, with {len(screen.points)} places to look at")
+                told(f"round {number}, with {counted(len(screen.points), 'place')} to look at")
                 again(number)
             except TimeUpError:  # what was screened until then is decoded
-                late = f"; round {number} was cut short by the limit of {minutes:g} minutes"
+                late = f"; round {number} was cut short by the limit of {counted(minutes, 'minute')}"
             clock.allow(minutes)
             if not _decode(trials, promising(trials, collapsed=collapsed)[:LATER], told) or late:
                 return late
         except TimeUpError:
-            return f"; round {number} was cut short by the limit of {minutes:g} minutes"
+            return f"; round {number} was cut short by the limit of {counted(minutes, 'minute')}"
         except Exception as error:  # noqa: BLE001  (what was decoded before must not be lost to it)
             return f"; round {number} broke off: {fault_of(error)}"
     return ""

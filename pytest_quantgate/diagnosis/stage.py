@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from pytest_quantgate.generation.progress import LOG_INTERVAL_SECONDS
+from pytest_quantgate.plural import counted
 
 if TYPE_CHECKING:
     from pytest_quantgate.generation.progress import Progress
@@ -24,7 +25,7 @@ class Stage:
         self._progress, self._label, self._cases = progress, label, cases
         self._done = 0
         self._told = time.monotonic()
-        progress.note(f"{label}, {cases} cases")
+        progress.note(f"{label}, {counted(cases, 'case')}")
 
     def __call__(self, cases: int) -> None:
         """So many more cases are through."""

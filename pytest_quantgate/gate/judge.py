@@ -25,6 +25,7 @@ from pytest_quantgate.gate.wording import p_value
 from pytest_quantgate.outcomes.intervals import CONFIDENCE, Interval
 from pytest_quantgate.outcomes.significance import holm
 from pytest_quantgate.outcomes.statistics import summarize
+from pytest_quantgate.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -228,7 +229,7 @@ def _proves(limit: Limit, way: Literal["p_above", "p_below"], level: float) -> b
 def _decided_before(looks: Sequence[Look], limits: Iterable[Limit], way: Literal["p_fail", "p_pass"]) -> list[str]:
     """What to say when an earlier look decided and the cases since then alone would not."""
     decisive = min(looks, key=lambda look: getattr(look, way) / look.share)
-    return [f"decided by the look at {decisive.cases} cases; now {by_point(limit)}" for limit in limits]
+    return [f"decided by the look at {counted(decisive.cases, 'case')}; now {by_point(limit)}" for limit in limits]
 
 
 def _family(verdict: Verdict, p_fail: float, p_pass: float, alpha: float, gates: int) -> str:
@@ -237,8 +238,7 @@ def _family(verdict: Verdict, p_fail: float, p_pass: float, alpha: float, gates:
         Verdict.PASS: p_value(p_pass, limit=alpha),
         Verdict.INCONCLUSIVE: f"{p_value(p_fail, limit=alpha)} to FAIL and {p_value(p_pass, limit=alpha)} to PASS",
     }[verdict]
-    among = "1 gate" if gates == 1 else f"{gates} gates"
-    return f"evidence: {told}, adjusted for {among}, at alpha {alpha:g}"
+    return f"evidence: {told}, adjusted for {counted(gates, 'gate')}, at alpha {alpha:g}"
 
 
 def _finding(limit: Limit, seen: _Seen, needed: int | None) -> Finding:

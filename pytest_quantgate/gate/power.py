@@ -14,6 +14,7 @@ from pytest_quantgate.gate.measures import INDICATORS, implied
 from pytest_quantgate.gate.sequential import looks
 from pytest_quantgate.gate.wording import given
 from pytest_quantgate.outcomes.intervals import CONFIDENCE
+from pytest_quantgate.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -171,7 +172,7 @@ def _order(needed: int | None) -> tuple[bool, int]:
 def _problem(policy: GatePolicy, cases: int, limit: _Limit, needed: int | None) -> str | None:
     problems = []
     if policy.min_cases > cases:
-        problems.append(f"min_cases is {policy.min_cases} and it has {_count(cases, 'case')}")
+        problems.append(f"min_cases is {policy.min_cases} and it has {counted(cases, 'case')}")
     if policy.rule == "evidence" and (needed is None or needed > cases):
         value = given(float(getattr(policy, limit.key)), 2)
         if needed is None and limit.bound > 0 and not limit.effective:
@@ -181,10 +182,8 @@ def _problem(policy: GatePolicy, cases: int, limit: _Limit, needed: int | None) 
             problems.append(f"{limit.key} {value} cannot be proven to be kept: give a limit {other}, or the rule point")
         else:
             worth = "" if limit.effective == cases else f", worth {limit.effective:.0f} of their own"
-            has = f"{_count(cases, 'case')}{worth}"
-            problems.append(f"{limit.key} {value} takes {needed} cases to PASS even when none degrades; it has {has}")
+            has = f"{counted(cases, 'case')}{worth}"
+            problems.append(
+                f"{limit.key} {value} takes {counted(needed, 'case')} to PASS even when none degrades; it has {has}"
+            )
     return "; ".join(problems) or None
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -24,6 +24,7 @@ from pytest_quantgate.generation.prompts import Prompt
 from pytest_quantgate.generation.recall import measure
 from pytest_quantgate.generation.slots import Layer, SlotPool, capacity_for
 from pytest_quantgate.generation.step import ShortStep, agrees, short_step, top_two
+from pytest_quantgate.plural import counted
 from pytest_quantgate.variants.memory import is_out_of_memory, release_memory
 from pytest_quantgate.variants.schedule import USUAL, Schedule
 
@@ -309,7 +310,9 @@ class Decoder:
 
 def _too_large(prompt: Prompt) -> Decoded:
     """What stands for an answer that did not fit in memory."""
-    problem = f"memory ran out on this prompt of {len(prompt.token_ids)} tokens alone: free memory, or shorten it"
+    problem = (
+        f"memory ran out on this prompt of {counted(len(prompt.token_ids), 'token')} alone: free memory, or shorten it"
+    )
     return Decoded(prompt, (), (), "unknown", problem=problem)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_quantgate.checks.model import Recall
 from pytest_quantgate.generation.completion import Completion, FinishReason
 from pytest_quantgate.generation.prompts import Prompt
+from pytest_quantgate.plural import counted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -41,7 +42,7 @@ class Decoded:
         Args:
             tokenizer: The model's.
         """
-        invalid = f"the logits after {len(self.token_ids)} tokens were not finite numbers"
+        invalid = f"the logits after {counted(len(self.token_ids), 'token')} were not finite numbers"
         return Completion(
             text=text_of(tokenizer, self.token_ids),
             token_ids=self.token_ids,

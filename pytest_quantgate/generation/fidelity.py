@@ -22,6 +22,7 @@ from pytest_quantgate.generation.kv_quant import Store, store_of
 from pytest_quantgate.generation.prefill import Prefiller, Waiting, next_batch, queue_of
 from pytest_quantgate.generation.prompts import Asked, Prompt, tokenize
 from pytest_quantgate.generation.run import context_length, refuse_unknown_tokens
+from pytest_quantgate.plural import counted
 from pytest_quantgate.variants.memory import is_out_of_memory, release_memory
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ def along(
             if tokens > 1:
                 waiting.extendleft(reversed(batch))
                 tokens //= 2
-                progress.note(f"memory ran out along the reference's answers; going on with {tokens} tokens at a time")
+                some = counted(tokens, "token")
+                progress.note(f"memory ran out along the reference's answers; going on with {some} at a time")
                 continue
             found = {item.prompt.digest: TOO_LARGE for item in batch}
         if not waiting or waiting[0].group != batch[0].group:

@@ -25,6 +25,7 @@ from pytest_quantgate.generation.progress import Progress
 from pytest_quantgate.generation.prompts import Asked, Prompt, in_groups, tokenize
 from pytest_quantgate.generation.recall import DIGITS
 from pytest_quantgate.generation.run import context_length, refuse_unknown_tokens, stop_ids
+from pytest_quantgate.plural import counted
 from pytest_quantgate.variants.checkpoint import CONFIG, WEIGHTS_INDEX, read_json, weight_files
 from pytest_quantgate.variants.device import members
 from pytest_quantgate.variants.header_audit import audit_headers
@@ -234,7 +235,9 @@ class Offline:
         if reason == "stop":
             token_ids.pop()
         elif len(token_ids) != found.prompt.max_new_tokens:
-            raise self._broken_off(f"it ended an answer after {len(token_ids)} tokens: {answer.finish_reason}")
+            raise self._broken_off(
+                f"it ended an answer after {counted(len(token_ids), 'token')}: {answer.finish_reason}"
+            )
         # an infinite margin is no fault: no other token was possible
         valid = next((place for place, margin in enumerate(margins) if isnan(margin)), len(margins))
         if valid < len(margins):

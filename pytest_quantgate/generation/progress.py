@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from pytest_quantgate.plural import counted
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichBar
@@ -66,10 +68,10 @@ class RichProgress:
         self._label, self._total, self._done, self._tokens = label, total, cached, 0
         self._began = self._logged = time.monotonic()
         if cached == total:
-            self._line(f"{label}: all {total} answers cached")
+            self._line(f"{label}: {'' if total == 1 else 'all '}{counted(total, 'answer')} cached")
             return
         if not self._console.is_terminal:
-            self._line(f"{label}: {total - cached} answers {doing}, {cached} cached")
+            self._line(f"{label}: {counted(total - cached, 'answer')} {doing}, {cached} cached")
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -96,7 +98,7 @@ class RichProgress:
             self._bar.update(self._task, completed=self._done, speed=self._speed(now))
         elif now - self._logged >= LOG_INTERVAL_SECONDS:
             self._logged = now
-            self._line(f"{self._label}: {self._done} of {self._total} answers, {self._speed(now)}")
+            self._line(f"{self._label}: {self._done} of {counted(self._total, 'answer')}, {self._speed(now)}")
 
     def note(self, message: str) -> None:
         """Write one line, above the bar when there is one."""
@@ -110,9 +112,8 @@ class RichProgress:
         if self._tokens:
             now = time.monotonic()
             seconds = now - self._began
-            self._line(
-                f"{self._label}: {self._done} of {self._total} answers, {self._tokens} tokens in {seconds:.0f} s"
-            )
+            told = f"{self._done} of {counted(self._total, 'answer')}, {counted(self._tokens, 'token')}"
+            self._line(f"{self._label}: {told} in {seconds:.0f} s")
 
     def _speed(self, now: float) -> str:
         seconds = now - self._began

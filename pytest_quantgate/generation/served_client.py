@@ -24,6 +24,7 @@ from pytest_quantgate.endpoint import (
     authorization,
     back_off,
     retry_after,
+    try_below,
     verification,
 )
 from pytest_quantgate.generation.completion import Completion
@@ -243,7 +244,7 @@ class ServedClient:
         elif status in BARRED:
             raise BarredError(trouble)
         elif status in HOPELESS:
-            self.given_up = trouble
+            self.given_up = f"{trouble}{try_below(self._address.url)}"
         elif status in _BLAMED and status not in BUSY:
             raise RefusedError(trouble)
         if self.given_up is not None:

@@ -12,6 +12,7 @@ from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.turns import answered, look_up, next_requests
 from pytest_quantgate.outcomes.grading import outcome_of_turns
 from pytest_quantgate.outcomes.model import Comparison
+from pytest_quantgate.plugin.backends import SAME, same_as_reference
 from pytest_quantgate.plugin.nearness import nearness
 from pytest_quantgate.plugin.preparing import Models, prepared_another_way
 from pytest_quantgate.plugin.several import several_at_a_time
@@ -164,10 +165,25 @@ class AnswerBook:
                     self.variants[spec] = prepared_another_way(self.variants[options.reference], options)
                 else:
                     self.variants[spec] = self._models.prepared(spec, device, note)
+                    self._tell_if_same(spec, note)
             except Exception as error:  # noqa: BLE001  (whatever a model's files provoke must reach the items)
                 self.troubles[spec] = Trouble.of(error)
                 if spec == options.reference:
                     return  # nobody can be compared
+
+    def _tell_if_same(self, spec: str, note: Callable[[str], None]) -> None:
+        """Say of a candidate that its files are those of the reference, where its name does not say it.
+
+        What servers tell of themselves may be the same of two.
+        """
+        from pytest_quantgate.variants.variant import Variant
+
+        options = self._options
+        one, other = self.variants.get(options.reference), self.variants[spec]
+        if spec not in options.candidates or not isinstance(one, Variant) or not isinstance(other, Variant):
+            return
+        if one is not other and one.identity == other.identity and spec not in same_as_reference(options):
+            note(f"{spec} {SAME}")
 
     def _cache(self, spec: str, cache: CompletionCache) -> CompletionCache | RunCache:
         """Where a variant's answers are looked up and kept.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.plugin import hooks
 from pytest_quantgate.variants import registry
@@ -64,6 +64,33 @@ def model_of(options: Options, spec: str) -> str:
 def model_of_run(options: Options, places: Mapping[str, Placement]) -> str:
     """What the model of a run is called: of one in which nothing runs here, the reference's."""
     return options.model if places else model_of(options, options.reference)
+
+
+SAME: Final = "is the same variant as the reference: both give the same answers"
+"""What is told of a candidate that cannot differ."""
+
+
+def same_as_reference(options: Options) -> tuple[str, ...]:
+    """The candidates that are the reference, told without reading a model: the same spec of a model of the same name.
+
+    A reference that comes from goldens is none: what answered then may have changed.
+    """
+    if options.anchored is not None:
+        return ()
+    known = _known_by(options, options.reference)
+    return tuple(spec for spec in options.candidates if _known_by(options, spec) == known)
+
+
+def _known_by(options: Options, text: str) -> tuple[str, ...]:
+    """What two texts of one variant have in common."""
+    from pytest_quantgate.variants.address import parse_address
+    from pytest_quantgate.variants.source import from_anywhere
+
+    spec = spec_of(options, text).here
+    if spec.served:
+        return (str(replace(parse_address(str(spec)), concurrency=None)),)
+    adapter = "" if spec.lora is None else from_anywhere(spec.lora)
+    return (str(replace(spec, model=None, lora=None)), from_anywhere(spec.model or options.model), adapter)
 
 
 def placements(options: Options) -> dict[str, Placement]:

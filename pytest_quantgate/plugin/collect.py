@@ -11,6 +11,7 @@ from pytest_quantgate.cases.suites import suite_files
 from pytest_quantgate.errors import SliceError, nearest
 from pytest_quantgate.plugin.book import CaseRef
 from pytest_quantgate.plugin.files import absolute, is_there
+from pytest_quantgate.plugin.values import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -146,7 +147,7 @@ def keep_slices(run: QuantRun, session: pytest.Session, items: list[pytest.Item]
     for name in names:
         if name not in run.book.names and not session.testsfailed:
             hint = nearest(name, run.book.names) if run.book.names else "no slice was collected"
-            msg = f"--quant-slice {name}: no such slice: {hint}"
+            msg = f"{place_of(run.config, 'quant_slice', name)} {name}: no such slice: {hint}"
             raise pytest.UsageError(msg)
     others = [item for item in items if (ref := ref_of(item)) is not None and ref.slice not in names]
     if others:

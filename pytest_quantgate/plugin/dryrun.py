@@ -11,8 +11,10 @@ import pytest
 from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.generation.completion import Request
 from pytest_quantgate.generation.turns import look_up
-from pytest_quantgate.plugin import preflight, terminal
+from pytest_quantgate.plugin import preflight, terminal, views
+from pytest_quantgate.plugin.backends import SAME
 from pytest_quantgate.plugin.preparing import NO_TEMPLATE
+from pytest_quantgate.plural import counted
 from pytest_quantgate.printable import visible
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ class DryRun:
         told: list[str] = []
 
         def note(text: str) -> None:
-            told.extend([text] * (not text.endswith(NO_TEMPLATE)))
+            told.extend([text] * (not text.endswith((NO_TEMPLATE, SAME))))
             self._say(text)
 
         run.answers.prepare(run.answers.specs, note)
@@ -88,6 +90,7 @@ class DryRun:
         problems += self._show_memory()
         problems += self._show_slices()
         problems += self._show_power()
+        problems += views.problems(run)
         if run.nothing_collected and run.options.explicit:
             problems.append(terminal.NO_SLICES)
         if session.testsfailed:
@@ -114,6 +117,7 @@ class DryRun:
                 continue
             together = split_devices(self._run.options.device).count(variant.device)
             self._say(f"{spec}: {variant.summary}; {_answered_by(variant)}, {_memory(variant, together)}")
+            problems += self._show_unmade(variant)
             own_on_cpu = own_on_cpu or (variant.device == "cpu" and not variant.offline)
             try:
                 check_memory(variant.needed_bytes, variant.device, spec, together)
@@ -122,6 +126,24 @@ class DryRun:
         if own_on_cpu:
             self._say(WHY_OWN)
         return problems
+
+    def _show_unmade(self, variant: Variant) -> list[str]:
+        """What must be made before a variant is loaded, and where it is kept then."""
+        from pytest_quantgate.variants.registry import backend_of
+
+        unmade = getattr(backend_of(variant.spec.name), "unmade", None)
+        try:
+            found: Mapping[str, Path] = (
+                {} if unmade is None else unmade(variant.spec, variant.model.folder, variant.placement)
+            )
+        except QuantgateError as error:
+            return [str(error)]
+        for spec, folder in found.items():
+            self._say(
+                f"{spec}: its checkpoint is not made yet: the run makes it before it is asked, once, which takes "
+                f"minutes or longer, and keeps it in {folder}"
+            )
+        return []
 
     def _show_slices(self) -> list[str]:
         from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
@@ -187,7 +209,7 @@ class DryRun:
             counts = [tokens.count(request) for request in requests]
             context = "" if tokens.context is None else f" of a context of {tokens.context}"
             self._say(
-                f"{variant.model.name} has another tokenizer: {sum(counts)} tokens of all prompts, "
+                f"{variant.model.name} has another tokenizer: {counted(sum(counts), 'token')} of all prompts, "
                 f"the longest takes {max(counts)}{context}"
             )
         return problems

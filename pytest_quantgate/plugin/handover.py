@@ -22,6 +22,7 @@ from pytest_quantgate.plugin import terminal
 from pytest_quantgate.plugin.book import CaseRef
 from pytest_quantgate.plugin.collect import CaseItem
 from pytest_quantgate.plugin.trouble import Trouble
+from pytest_quantgate.plural import counted
 from pytest_quantgate.report.encoding import decode_case, decode_outcome, dump, encode_case, encode_outcome
 from pytest_quantgate.report.reading import Fields, parse_object
 
@@ -162,7 +163,7 @@ def write_answers(run: QuantRun, folder: Path) -> None:
     except OSError as error:
         raise _no_room(folder, error.strerror) from None
     if written < expected:
-        raise _no_room(folder, f"{expected - written} answers are missing in {_ANSWERS}")
+        raise _no_room(folder, f"{counted(expected - written, 'answer')} missing in {_ANSWERS}")
 
 
 def take_answers(run: QuantRun, folder: Path) -> None:

@@ -29,6 +29,17 @@ def clear(path: Path, option: str = "--quant-report-json") -> None:
         raise pytest.UsageError(msg) from None
 
 
+def problem(path: Path, option: str) -> str | None:
+    """Why no report can be written to a file; None where one can. Nothing is made or removed."""
+    from pytest_quantgate.report import store
+
+    try:
+        store.check(path)
+    except QuantgateError as error:
+        return f"{option} {path}: {error.what}"
+    return None
+
+
 def write(report: RunReport, path: Path) -> str | None:
     """Write the report whole or not at all.
 

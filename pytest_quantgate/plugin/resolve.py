@@ -15,7 +15,7 @@ from pytest_quantgate.plugin.options import Inconclusive, Only, Options
 from pytest_quantgate.plugin.settings import SETTINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pytest_quantgate.cases.model import PolicySettings
     from pytest_quantgate.checks.settings import GradingSettings
@@ -44,10 +44,14 @@ def resolve(config: pytest.Config) -> Options:
         command_line = _policy(config, values.on_command_line)
         ini = _policy(config, values.in_ini_file)
         alpha = _alpha(config)
-        for suite in suites:
-            suite_files(suite)
     except QuantgateError as error:
         raise pytest.UsageError(str(error)) from None
+    for suite in suites:
+        try:
+            suite_files(suite)
+        except QuantgateError as error:
+            msg = f"{values.place_of(config, 'quant_suite', suite)}: {error}"
+            raise pytest.UsageError(msg) from None
     given_paths = config.args_source is pytest.Config.ArgsSource.ARGS
     return Options(
         reference=reference,
@@ -91,12 +95,14 @@ def _grading(config: pytest.Config) -> GradingSettings:
     from pytest_quantgate.checks.settings import GradingSettings
     from pytest_quantgate.errors import QuantgateError
 
-    text = values.text(config, "quant_judge")
-    try:
-        judge = JudgeEndpoint.parse(text) if text is not None else None
-    except QuantgateError as error:
-        msg = f"{SETTINGS['quant_judge'].option}: {error}"
-        raise pytest.UsageError(msg) from None
+    found = values.given(config, "quant_judge")
+    judge = None
+    if found is not None:
+        try:
+            judge = JudgeEndpoint.parse(found.text())
+        except QuantgateError as error:
+            msg = f"{found.where}: {error}"
+            raise pytest.UsageError(msg) from None
     return GradingSettings(allow_code=values.flag(config, "quant_allow_code"), judge=judge)
 
 
@@ -166,16 +172,22 @@ def _specs(config: pytest.Config, key: str) -> tuple[str, ...]:
     found = values.given(config, key)
     if found is None:
         return ()
-    try:
-        specs = tuple(str(parse_spec(each)) for text in found.texts() for each in split_specs(text))
-    except QuantgateError as error:
-        msg = f"{found.where}: {error}"
-        raise pytest.UsageError(msg) from None
+    specs: list[str] = []
+    for text in found.texts():
+        where = values.place_of(config, key, text)
+        if "," in text and not all(each.strip() for each in text.split(",")):
+            msg = f"{where} {text}: a variant is missing beside a comma: leave the comma out"
+            raise pytest.UsageError(msg)
+        try:
+            specs += [str(parse_spec(each)) for each in split_specs(text)]
+        except QuantgateError as error:
+            msg = f"{where}: {error}"
+            raise pytest.UsageError(msg) from None
     _refuse_twice(specs, found.where)
-    return specs
+    return tuple(specs)
 
 
-def _refuse_twice(specs: tuple[str, ...], where: str) -> None:
+def _refuse_twice(specs: Sequence[str], where: str) -> None:
     for spec in specs:
         if specs.count(spec) > 1:
             msg = f"{where} {spec} is given {specs.count(spec)} times: name each variant once"
@@ -319,10 +331,10 @@ def _diagnose_minutes(config: pytest.Config) -> float | None:
 
 def _report_path(config: pytest.Config, key: str) -> Path | None:
     """Where a report is to be written."""
-    option = SETTINGS[key].option
-    text = values.text(config, key)
-    if text is None:
+    found = values.given(config, key)
+    if found is None:
         return None
+    text = found.text()
     try:
         path = config.invocation_params.dir / Path(text).expanduser()
         kind = path.stat().st_mode
@@ -330,10 +342,10 @@ def _report_path(config: pytest.Config, key: str) -> Path | None:
         return path
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: ~ of nobody; ValueError: a null character
         reason = getattr(error, "strerror", None) or error
-        msg = f"{option} {text}: no report can be written there: {reason}"
+        msg = f"{found.where} {text}: no report can be written there: {reason}"
         raise pytest.UsageError(msg) from None
     if not stat.S_ISREG(kind):  # it would be replaced by an ordinary file
         what = "a folder" if stat.S_ISDIR(kind) else "not a regular file"
-        msg = f"{option} {text}: this is {what}, name a file"
+        msg = f"{found.where} {text}: this is {what}, name a file"
         raise pytest.UsageError(msg)
     return path

@@ -21,6 +21,7 @@ from pytest_quantgate.plugin.tally import STATUSES, TRANSITION, Tally, transitio
 from pytest_quantgate.plugin.tokens import counter_of
 from pytest_quantgate.plugin.verdicts import judge_all
 from pytest_quantgate.plugin.whole import Whole
+from pytest_quantgate.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -176,7 +177,8 @@ class QuantRun:
                 self.looks.ask(cache)
             except KeyboardInterrupt:
                 kept = self.answers.kept(cache)
-                terminal.line(self.config, f"interrupted: {kept} answers are kept, the same command goes on from there")
+                told = f"{counted(kept, 'answer')} {'is' if kept == 1 else 'are'}"
+                terminal.line(self.config, f"interrupted: {told} kept, the same command goes on from there")
                 raise
         for trouble in self.answers.troubles.values():
             terminal.line(self.config, f"error: {trouble.reason}")

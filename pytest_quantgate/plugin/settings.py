@@ -342,7 +342,8 @@ def ini_value(config: pytest.Config, key: str) -> Any:
     try:
         return config.getini(key)
     except (TypeError, ValueError, pytest.UsageError) as error:
-        from pytest_quantgate.plugin.ini_file import place_of
+        from pytest_quantgate.plugin.ini_file import place_of, refuse_comment
 
+        refuse_comment(config, key, str(error).rstrip("'\""))
         msg = f"{place_of(config, key)}: {error}"
         raise pytest.UsageError(msg) from None

@@ -12,7 +12,7 @@ import pytest
 from pytest_quantgate.checks.remembered import default_path, keep_in
 from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.paths import cache_folder
-from pytest_quantgate.plugin import ini_file, last_failed, only, xdist
+from pytest_quantgate.plugin import ini_file, last_failed, only, values, xdist
 from pytest_quantgate.plugin.resolve import resolve
 from pytest_quantgate.plugin.session import RUN_KEY, QuantRun
 
@@ -42,7 +42,7 @@ def install(config: pytest.Config) -> None:
             register_architectures(config)
         run = QuantRun(config, settled, placements(settled), role)
     except QuantgateError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(values.told(config, error)) from None
     findings = ExitStack()
     findings.enter_context(keep_in(default_path()))
     config.add_cleanup(findings.close)

@@ -82,7 +82,7 @@ def warnings_as_lines(config: pytest.Config) -> Iterator[None]:
 
 def header(run: QuantRun) -> list[str]:
     """Model, variants, device and arithmetic, before anything is collected."""
-    from pytest_quantgate.plugin.backends import model_of_run
+    from pytest_quantgate.plugin.backends import SAME, model_of_run, same_as_reference
     from pytest_quantgate.variants.device import split_devices
     from pytest_quantgate.variants.spec import parse_spec
 
@@ -106,6 +106,7 @@ def header(run: QuantRun) -> list[str]:
     return [
         f"quantgate: model {model_of_run(options, run.places)}{device}{suites}",
         f"quantgate: reference {variant(options.reference)}, {noun} {candidates}",
+        *(f"quantgate: {spec} {SAME}" for spec in same_as_reference(options)),
         *_how_it_is_judged(options),
     ]
 

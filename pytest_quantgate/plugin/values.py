@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.plugin.settings import SETTINGS, ini_value
 
 if TYPE_CHECKING:
@@ -114,19 +115,36 @@ def in_ini_file(config: pytest.Config, key: str) -> Given | None:
     """What the ini file says; None when nothing.
 
     Raises:
-        pytest.UsageError: It is not of the key's type.
+        pytest.UsageError: It is not of the key's type, or goes on with a comment.
     """
     value = ini_value(config, key) if SETTINGS[key].ini else None
     if value is None:
         return None
-    from pytest_quantgate.plugin.ini_file import folder_of, place_of
+    from pytest_quantgate.plugin.ini_file import folder_of, place_of, refuse_comment
 
+    refuse_comment(config, key, value)
     return Given(value, place_of(config, key), folder_of(config, key))
 
 
 def given(config: pytest.Config, key: str) -> Given | None:
     """What the command line says, else what the ini file says."""
     return on_command_line(config, key) or in_ini_file(config, key)
+
+
+def place_of(config: pytest.Config, key: str, value: str) -> str:
+    """Where one of several values that a key has stands: the option, or its own line of the ini file."""
+    if config.getoption(key) is not None:
+        return SETTINGS[key].option
+    from pytest_quantgate.plugin import ini_file
+
+    return ini_file.place_of(config, key, value)
+
+
+def told(config: pytest.Config, error: QuantgateError) -> str:
+    """An error in words; one that blames an option blames the ini file where that is what says it."""
+    blamed = (given(config, key) for key, setting in SETTINGS.items() if setting.option == error.where)
+    found = next(blamed, None)
+    return str(error) if found is None else str(QuantgateError(error.what, where=found.where, hint=error.hint))
 
 
 def text(config: pytest.Config, key: str) -> str | None:

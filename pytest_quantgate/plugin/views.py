@@ -30,18 +30,39 @@ def clear(run: QuantRun) -> None:
     Raises:
         pytest.UsageError: One cannot be written where it is asked for, or two are asked for at one place.
     """
-    options = run.options
-    files = (("--quant-report-json", options.report_json), *((option, path) for option, path, _ in _asked(run)))
-    taken: dict[str, str] = {}
-    for option, path in files:
-        if path is None:
-            continue
-        other = taken.setdefault(os.path.realpath(path), option)
-        if other != option:
-            msg = f"{option} {path}: {other} names the same file: name another"
-            raise pytest.UsageError(msg)
+    twice = _named_twice(run)
+    if twice:
+        raise pytest.UsageError(*twice)
     for option, path, _ in _asked(run):
         report_file.clear(path, option)
+
+
+def problems(run: QuantRun) -> list[str]:
+    """Why the report or a view of it cannot be written where it is asked for; nothing is made or removed.
+
+    Args:
+        run: The session's run.
+    """
+    unwritable = [report_file.problem(path, option) for option, path in _files(run)]
+    return [*_named_twice(run), *filter(None, unwritable)]
+
+
+def _named_twice(run: QuantRun) -> list[str]:
+    found = []
+    taken: dict[str, str] = {}
+    for option, path in _files(run):
+        other = taken.setdefault(os.path.realpath(path), option)
+        if other != option:
+            found.append(f"{option} {path}: {other} names the same file: name another")
+    return found
+
+
+def _files(run: QuantRun) -> Iterator[tuple[str, Path]]:
+    """Option and file of the report, and of each view, where they are asked for."""
+    if run.options.report_json is not None:
+        yield "--quant-report-json", run.options.report_json
+    for option, path, _ in _asked(run):
+        yield option, path
 
 
 def finish(run: QuantRun, exitstatus: int) -> None:

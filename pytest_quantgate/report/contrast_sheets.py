@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pytest_quantgate.plural import counted
 from pytest_quantgate.report.breakdown import BOUNDARY_NOTE
 from pytest_quantgate.report.figures import UNDEFINED, change, points, probability, ranged, share
 from pytest_quantgate.report.tables import Name, Sheet
@@ -161,8 +162,8 @@ def _details(group: Group) -> Iterator[str]:
         )
     else:
         yield (
-            f"A has {group.cases[0]} cases and B {group.cases[1]}, {in_both} of them the same: too few to pair, so"
-            " the runs are taken as independent."
+            f"A has {counted(group.cases[0], 'case')} and B {group.cases[1]}, {in_both} of them the same: too few to"
+            " pair, so the runs are taken as independent."
         )
     if group.difference.value is not None:
         yield f"PASS→FAIL rate, B less A: {change(group.difference)} points (Newcombe's 95% interval)."

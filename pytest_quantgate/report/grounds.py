@@ -8,6 +8,7 @@ from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.gate.sentences import INDICATOR_WORDS
 from pytest_quantgate.gate.wording import given, measured, percent_limit, percent_range
 from pytest_quantgate.outcomes.intervals import Estimate
+from pytest_quantgate.plural import counted
 from pytest_quantgate.report.figures import UNDEFINED, change, probability, ranged, share
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _reliability(name: str, found: Reliability) -> str:
     unscored = f", {found.unscored} more with an unscored case" if found.unscored else ""
     return (
         f"{name}, reliable@{k}: all cases pass in {share(found.reference.value)} → {share(found.candidate.value)} of"
-        f" {counts.n} clusters, {counts.pf} P→F and {counts.fp} F→P{unscored}"
+        f" {counted(counts.n, 'cluster')}, {counts.pf} P→F and {counts.fp} F→P{unscored}"
     )
 
 
@@ -129,4 +130,4 @@ def _savings(report: RunReport, seed: int) -> str:
         left = [record for record in records if not record.outcomes]
         saved += variants * sum(1 + len(record.case.later) for record in left)
         told.append(f"{name} {len(records) - len(left)} of {len(records)}")
-    return f"sequential, seed {seed}: cases asked: {', '.join(told) or 'none'}; {saved} answers saved"
+    return f"sequential, seed {seed}: cases asked: {', '.join(told) or 'none'}; {counted(saved, 'answer')} saved"

@@ -3,28 +3,59 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Final
 
 from pytest_quantgate.errors import UsageError
 from pytest_quantgate.files import write_bytes
 from pytest_quantgate.report.model import RunReport
+
+_HINT: Final = "name a file in a folder that you can write to"
+
+
+def check(path: Path) -> None:
+    """Refuse a place where no report can be written; nothing is made or removed.
+
+    Raises:
+        UsageError: No report can be written there; told now rather than after everything was judged.
+    """
+    with _told(path):
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(path.stat().st_mode):  # it would be replaced by an ordinary file
+                raise UsageError("no report can be written there: not a regular file", where=str(path), hint=_HINT)
+        folder = next(each for each in path.absolute().parents if each.exists())  # the others can be made in it
+        with TemporaryFile(dir=folder):  # permissions alone do not tell: a file system may be read-only
+            pass
 
 
 def clear(path: Path) -> None:
     """Remove the report of an earlier run, so that nobody takes it for this one's, and make its folder.
 
     Raises:
-        UsageError: No report can be written there; told now rather than after everything was judged.
+        UsageError: As for ``check``.
     """
-    hint = "name a file in a folder that you can write to"
-    try:
+    with _told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not stat.S_ISREG(path.stat().st_mode):  # it would be replaced by an ordinary file
-            raise UsageError("no report can be written there: not a regular file", where=str(path), hint=hint)
+    check(path)
+    with _told(path):
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Has a fault of the file system say whose it is.
+
+    Raises:
+        UsageError: There is one.
+    """
+    try:
+        yield
     except (OSError, ValueError) as error:  # ValueError: a null character
         reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"no report can be written there: {reason}", where=str(path), hint=hint) from None
+        raise UsageError(f"no report can be written there: {reason}", where=str(path), hint=_HINT) from None
 
 
 def write(report: RunReport, path: Path) -> None:

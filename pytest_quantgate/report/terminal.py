@@ -10,6 +10,7 @@ from pytest_quantgate.cases.model import full_name
 from pytest_quantgate.gate.model import GateResult, Verdict
 from pytest_quantgate.gate.wording import given, measured, percent, percent_range
 from pytest_quantgate.golden.model import REFERENCE
+from pytest_quantgate.plural import counted
 from pytest_quantgate.report.breakdown import breakdown_sheets
 from pytest_quantgate.report.cliff import cliff, cliff_sheet
 from pytest_quantgate.report.diagnosis import diagnosis_lines
@@ -188,7 +189,7 @@ def _spread(gate: GateResult, interval: Interval) -> str:
     other = gate.evidence is not None or gate.floor is not None or gate.verdict is Verdict.INCONCLUSIVE
     if other or found is None or found.needed is None or found.needed <= gate.statistics.counts.n:
         return f"{gate.slice} {percent_range(interval)}"
-    return f"{gate.slice} {percent_range(interval)} ({found.needed} cases would decide)"
+    return f"{gate.slice} {percent_range(interval)} ({counted(found.needed, 'case')} would decide)"
 
 
 def _audit(audit: AuditRecord) -> str:

@@ -99,6 +99,24 @@ def parse_address(text: str) -> ServedAddress:
     return ServedAddress(url, found.model, kind, stated, _concurrency(told.get("concurrency"), where))
 
 
+def no_address(text: str) -> SpecError:
+    """The error for a text that is meant as an address and is none, as ``endpoint.like_address`` finds it.
+
+    Args:
+        text: What the user wrote; it does not begin with ``http://`` or ``https://``.
+    """
+    try:
+        parse_address(text)
+    except SpecError as error:
+        return error
+    shown = without_query(text)
+    begin, _, rest = shown.partition("://")
+    return SpecError(
+        f"{shown!r} is not an address: http and https are written in small letters",
+        hint=f"did you mean {f'{begin.lower()}://{rest}'!r}?",
+    )
+
+
 def _query(query: str, where: str) -> dict[str, str]:
     """What the address says behind the question mark."""
     told: dict[str, str] = {}

@@ -53,6 +53,7 @@ class BitsAndBytesBackend:
             dense=not eight,
             skipped=skipped,
             bits=8 if eight else 4,
+            head=False,
         )
 
     def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal
@@ -177,20 +178,35 @@ def parse_device(text: str) -> str:
     if text == "cpu":
         return text
     match = re.fullmatch(r"auto|cuda(?::(\d{1,4}))?", text, re.ASCII)
-    if not match:
-        raise UsageError(
-            f"{text!r} is not a device",
-            where="--quant-device",
-            hint=f"{nearest(text, ('auto', 'cpu', 'cuda'))}; a certain GPU is written cuda:N",
-        )
     count = cuda_device_count()
+    if not match:
+        meant = _meant(text)
+        guess = f"did you mean {meant!r}? " if meant else "devices are CPUs and CUDA's GPUs; "
+        raise UsageError(f"{text!r} is not a device", where="--quant-device", hint=f"{guess}{_usable(count)}")
     if text == "auto" and not count:
         return "cpu"
     index = int(match[1] or 0)
     if index >= count:
         found = f"{count} CUDA device{'s'[: count > 1]}" if count else "no CUDA device that torch can use"
-        raise UsageError(f"{text} is not there: found {found}", where="--quant-device", hint="use --quant-device cpu")
+        raise UsageError(f"{text} is not there: found {found}", where="--quant-device", hint=_usable(count))
     return f"cuda:{index}"
+
+
+def _meant(text: str) -> str | None:
+    """The device that a text may mean which is none; None where that is anybody's guess."""
+    words = text.strip().lower()
+    number = re.fullmatch(r"(?:cuda|gpu|nvidia)?[\s:_]*(\d{1,4})", words, re.ASCII)
+    if number is not None:
+        return f"cuda:{int(number[1])}"
+    if words.startswith(("gpu", "nvidia", "cuda")):  # difflib takes a gpu for a cpu
+        return "cuda"
+    return next(iter(get_close_matches(words, ("auto", "cpu", "cuda"), n=1)), None)
+
+
+def _usable(count: int) -> str:
+    """What can be used on this machine."""
+    gpus = {0: "", 1: ", cuda:0"}.get(count, f", cuda:0 to cuda:{count - 1}, or several with commas")
+    return f"here can be used: auto, cpu{gpus}{'' if count else '; torch can use no CUDA device'}"
 
 
 def split_devices(text: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ that optimum and gptqmodel write, under the digest of all that it depends on. It
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -57,6 +57,7 @@ class GptqBackend:
             bits=bits,
             identity={"calibration": gptq_calibration.digest(), "gptq": str(_VERSION), **_kernels()},
             native_requires={_KERNELS: _KERNELS},
+            head=False,
         )
 
     def inspect(self, spec: VariantSpec, folder: Path) -> Description:
@@ -95,6 +96,15 @@ class GptqBackend:
             return {}
 
         return made_folder(_recipe(spec, folder, placement), note, write)
+
+    def unmade(self, spec: VariantSpec, folder: Path, placement: Placement) -> Mapping[str, Path]:
+        """The folder that the checkpoint of a spec will be kept in, by the spec; empty where it was made.
+
+        Raises:
+            ModelError: The plain checkpoint cannot be read.
+        """
+        recipe = _recipe(spec, folder, placement)
+        return {} if is_whole(recipe) else {str(spec): recipe.folder}
 
     def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
         """Loads the checkpoint, packed.

@@ -38,6 +38,7 @@ class HqqBackend:
             bits=bits,
             # not among what the name requires: nobody should install it before transformers can use it
             identity={"version:hqq": version_of("hqq")},
+            head=False,
         )
 
     def check(self, spec: VariantSpec, folder: Path, placement: Placement) -> None:  # noqa: ARG002  (the protocol's)

@@ -7,6 +7,7 @@ model of its own, which is then loaded; whatever is no linear layer, and the tok
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,12 +20,12 @@ from pytest_quantgate.variants.checkpoint import check_folder, read_tensors
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.headers import TensorHeader
 from pytest_quantgate.variants.identity import contents, third_party
-from pytest_quantgate.variants.mix_fit import check_files
-from pytest_quantgate.variants.mix_map import MixMap, read_map
+from pytest_quantgate.variants.mix_fit import ABOVE, check_files
+from pytest_quantgate.variants.mix_map import CLOSE, MixMap, read_map
 from pytest_quantgate.variants.modules import EMBEDDING, HEAD, modules_of
 from pytest_quantgate.variants.registry import Description, backend_of, check_here, describe, entry_of
 from pytest_quantgate.variants.source import ModelSource, model_at_hand
-from pytest_quantgate.variants.spec import MIX, VariantSpec
+from pytest_quantgate.variants.spec import MIX, VariantSpec, is_inline
 from pytest_quantgate.variants.stored import NAME as STORED
 from pytest_quantgate.variants.stored import refuse_quantized
 
@@ -38,6 +39,7 @@ FP16: Final = VariantSpec("fp16")
 _FP16_BITS: Final = 16
 _UNKNOWN: Final = ("",)  # covers every module: which are quantized is checked one by one when they are loaded
 _MATRIX: Final = 2
+_OPENED: Final = re.compile(r"=\s*\([^;)]*$")  # the last part of a map, cut at the @ of its model
 
 
 class MixBackend:
@@ -66,11 +68,17 @@ class MixBackend:
         """Has each part refuse what it cannot load here; each loads the whole model, or its own.
 
         Raises:
-            SpecError: One of them does, or its own model is not of the same architecture and shapes.
+            SpecError: One of them does, or leaves the output head as it is and the map gives it to that one, or its own
+                model is not of the same architecture and shapes.
             ModelError: A checkpoint cannot be read, or is refused.
         """
         rules = map_of(spec)
-        layers = _layers_of(read_tensors(folder), rules, f"variant {str(spec)!r}")
+        where = f"variant {str(spec)!r}"
+        layers = _layers_of(read_tensors(folder), rules, where)
+        head = None if layers is None else layers.specs.get(HEAD)
+        if head is not None and not describe(head, folder_of(head, folder)).head:
+            what = f"{head}: it leaves {HEAD} as it is, and the map gives it to {head}"
+            raise SpecError(what, where=rules.place_of(HEAD, where), hint=ABOVE)
         for each in rules.specs:
             own = folder_of(each, folder)
             with blamed(each, spec):
@@ -87,6 +95,16 @@ class MixBackend:
             if make is not None:
                 own = folder_of(each, folder)
                 make(each, own, placement_of(describe(each, own), placement), note)
+
+    def unmade(self, spec: VariantSpec, folder: Path, placement: Placement) -> Mapping[str, Path]:
+        """What of the parts is not made yet."""
+        found: dict[str, Path] = {}
+        for each in map_of(spec).specs:
+            unmade = getattr(backend_of(each.name), "unmade", None)
+            if unmade is not None:
+                own = folder_of(each, folder)
+                found |= unmade(each, own, placement_of(describe(each, own), placement))
+        return found
 
     def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:
         """Loads the fp16 weights and moves the layers of each spec over.
@@ -129,6 +147,10 @@ def map_of(spec: VariantSpec) -> MixMap:
         SpecError: It is wrong.
         FileError: The file that holds it is.
     """
+    opened = _OPENED.search(spec.scheme or "")
+    if spec.model is not None and opened and is_inline(spec.scheme or ""):
+        part = f"{opened[0].lstrip('= ')}@{spec.model.partition(';')[0]}"
+        raise SpecError(f"a parenthesis is not closed: {part!r}", where=f"variant {str(spec)!r}", hint=CLOSE)
     if spec.model is not None and ";" in spec.model:
         raise SpecError(
             "the model of the whole stands behind the whole map, and not in the middle of it",

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +31,8 @@ MOST_RULES: Final = 1000
 _PATTERN: Final = re.compile(r"[\w*]+(\.[\w*]+)*", re.ASCII)
 _STAR: Final = re.compile(r"^\s*\*", re.MULTILINE)
 _EXAMPLE: Final = "for example down_proj=int8;*=nf4"
+CLOSE: Final = "a part that has a model of its own stands between two: down_proj=(stored@MODEL)"
+"""What to do about a parenthesis too few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,11 @@ class MixMap:
 
     Attributes:
         rules: Pattern and spec, in the order in which they are tried; at least one.
+        places: ``FILE:LINE`` of each pattern; empty for a map that stands in a spec. Equal maps may differ in it.
     """
 
     rules: tuple[tuple[str, VariantSpec], ...]
+    places: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
         """The canonical text, as it can stand in a spec."""
@@ -71,25 +75,42 @@ class MixMap:
             SpecError: A pattern matches none, or none that is left by those above it.
         """
         names = list(modules)
-        found: dict[str, VariantSpec] = {}
-        for pattern, spec in self.rules:
-            covered = [name for name in names if (name != head or pattern.strip("*.")) and matches(pattern, name)]
+        found: dict[str, str] = {}
+        for pattern, _ in self.rules:
+            covered = [name for name in names if _covers(pattern, name, head)]
             if not covered:
                 parts = {part for name in names for part in name.split(".") if not part.isdigit()}
                 raise SpecError(
                     f"the model has no linear layer {pattern!r}",
-                    where=where,
+                    where=self.places.get(pattern, where),
                     hint=nearest(pattern, (*names, *parts), otherwise=f"known: {', '.join(sorted(parts))}"),
                 )
             left = [name for name in covered if name not in found]
             if not left:
+                above = ", ".join(map(repr, dict.fromkeys(found[name] for name in covered)))
                 raise SpecError(
-                    f"{pattern!r} matches nothing that the patterns above it have not matched already",
-                    where=where,
+                    f"{pattern!r} matches nothing that the patterns above it have not matched already: {above}",
+                    where=self.places.get(pattern, where),
                     hint="put it above them, or leave it out: the first pattern that matches decides",
                 )
-            found.update(dict.fromkeys(left, spec))
-        return {name: found[name] for name in names if name in found}
+            found.update(dict.fromkeys(left, pattern))
+        specs = dict(self.rules)
+        return {name: specs[found[name]] for name in names if name in found}
+
+    def place_of(self, head: str, otherwise: str) -> str:
+        """``FILE:LINE`` of the pattern that decides about the output head.
+
+        Args:
+            head: Its name.
+            otherwise: What to give of a map that stands in a spec.
+        """
+        decides = (pattern for pattern, _ in self.rules if _covers(pattern, head, head))
+        return self.places.get(next(decides, ""), otherwise)
+
+
+def _covers(pattern: str, module: str, head: str) -> bool:
+    """Whether a pattern stands for a module; one without a letter does not for the output head."""
+    return (module != head or bool(pattern.strip("*."))) and matches(pattern, module)
 
 
 def read_map(text: str) -> MixMap:
@@ -111,8 +132,13 @@ def _inline(text: str) -> MixMap:
     where = f"variant {f'{MIX}:{text}'!r}"
     for piece in text.split(";"):
         pattern, equals, spec = (part.strip() for part in piece.partition("="))
+        if not piece.strip():
+            hint = f"leave out a semicolon, which separates two parts, {_EXAMPLE}"
+            raise SpecError("a part of the map is empty", where=where, hint=hint)
         if not equals:
-            raise SpecError(f"{piece.strip()!r} gives no pattern its spec", where=where, hint=_EXAMPLE)
+            pattern, colon, spec = (part.strip() for part in piece.partition(":"))
+            hint = f"did you mean {f'{pattern}={spec}'!r}?" if colon else _EXAMPLE
+            raise SpecError(f"{piece.strip()!r} gives no pattern its spec", where=where, hint=hint)
         if pattern in rules:
             raise SpecError(f"the pattern {pattern!r} is there twice", where=where, hint="leave one out")
         rules[pattern] = _rule(pattern, spec, where)
@@ -123,33 +149,38 @@ def _from_file(path: str) -> MixMap:
     problems = Problems(path)
     text = read_text(Path(path).expanduser(), problems)
     document = None if text is None else read_yaml(text, problems)
-    rules = {} if document is None else _rules(document, problems)
+    rules = [] if document is None else _rules(document, problems)
     if text is not None and (star := _STAR.search(text)):
         problems.add(text.count("\n", 0, star.end()) + 1, "a pattern that begins with '*' must be quoted in YAML")
     if problems:
-        raise FileError(problems.found())
+        hint = None if text is not None else f"a map that stands in the spec has equals signs, {_EXAMPLE}"
+        raise FileError(problems.found(), hint=hint)
     folder = Path(path).expanduser().parent
-    return MixMap(tuple((pattern, _seen_from(folder, spec)) for pattern, spec in rules.items()))
+    return MixMap(
+        tuple((pattern, _seen_from(folder, spec)) for pattern, spec, _ in rules),
+        {pattern: f"{path}:{line}" for pattern, _, line in rules},
+    )
 
 
 def _seen_from(folder: Path, spec: VariantSpec) -> VariantSpec:
     return spec if spec.model is None else replace(spec, model=model_from(folder, spec.model))
 
 
-def _rules(document: Node, problems: Problems) -> dict[str, VariantSpec]:
+def _rules(document: Node, problems: Problems) -> list[tuple[str, VariantSpec, int]]:
+    """Patterns, their specs, and their lines."""
     if not isinstance(document.value, dict):
         fields.wrong_type(document, "a mix must be a mapping of module patterns to specs", problems)
-        return {}
+        return []
     if not 0 < len(document.value) <= MOST_RULES:
         problems.add(document.line, f"a mix has from 1 to {MOST_RULES:,} patterns, not {len(document.value):,}")
-        return {}
-    rules = {}
+        return []
+    rules = []
     for pattern, node in document.value.items():
         spec = fields.text(node, f"the spec of {quoted(pattern)}", problems)
         if spec is None:
             continue
         try:
-            rules[pattern] = _rule(pattern, spec, problems.path)
+            rules.append((pattern, _rule(pattern, spec, problems.path), node.line))
         except SpecError as error:
             problems.add(node.line, "; ".join(filter(None, (error.what, error.hint))))
     return rules
@@ -163,7 +194,11 @@ def _rule(pattern: str, text: str, where: str) -> VariantSpec:
     """
     if not _PATTERN.fullmatch(pattern) or len(pattern) > fields.LONGEST_NAME:
         raise SpecError(f"{quoted(pattern)} is no pattern of module names", where=where, hint=_EXAMPLE)
-    if text.startswith("(") and text.endswith(")"):
+    opened, closed = text.startswith("("), text.endswith(")")
+    if opened != closed and (opened or "(" not in text):  # a path may hold some
+        what = f"{pattern}: a parenthesis is not {'closed' if opened else 'opened'} ({quoted(text)})"
+        raise SpecError(what, where=where, hint=CLOSE)
+    if opened:
         text = text[1:-1]
     try:
         spec = parse_spec(text)

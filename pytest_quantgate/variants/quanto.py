@@ -45,6 +45,7 @@ class QuantoBackend:
             dense=True,
             skipped=skipped,
             bits=bits,
+            head=False,
         )
 
     def load(self, spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedModel:

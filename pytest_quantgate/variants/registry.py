@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from pytest_quantgate.errors import QuantgateError, SpecError, UsageError, nearest
 
@@ -49,6 +49,7 @@ class Description:
         requires: Importable module to installable distribution, beyond those of its name's ``Entry``.
         native_requires: Those that native kernels need as well.
         loading_bytes: The most that loading holds at a time, where that can be more than what is held in the end.
+        head: Whether the output head may be quantized too; a mix that gives it to a variant that never does is refused.
     """
 
     summary: str
@@ -63,6 +64,7 @@ class Description:
     requires: Mapping[str, str] = field(default_factory=dict)
     native_requires: Mapping[str, str] = field(default_factory=dict)
     loading_bytes: int = 0
+    head: bool = True
 
 
 class Backend(Protocol):
@@ -146,6 +148,14 @@ class Making(Backend, Protocol):
         """
         ...
 
+    def unmade(self, spec: VariantSpec, folder: Path, placement: Placement) -> Mapping[str, Path]:
+        """By spec, the folders that ``make`` would keep something in and that are not there yet; torch-free.
+
+        Raises:
+            ModelError: The checkpoint cannot be read.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
@@ -156,12 +166,22 @@ class Scheme:
         example: One that does.
         known: All of them, where they are few; a wrong one is told the nearest.
         group: Weights that share a scale where a scheme does not say it (``-gN``); None where none does.
+        bits: The bits that it may say, where all schemes are such as ``4bit-g64``, with groups of ``LEAST_GROUP`` to
+            ``MOST_GROUP`` weights; empty for other schemes.
     """
 
     pattern: str
     example: str
     known: tuple[str, ...] = ()
     group: int | None = None
+    bits: tuple[int, ...] = ()
+
+
+LEAST_GROUP: Final = 10
+"""Fewest weights that a scheme lets share a scale: of fewer it would be no quantization."""
+
+MOST_GROUP: Final = 99_999
+"""Most of them; no row has as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +205,10 @@ def _one_of(*schemes: str) -> Scheme:
     return Scheme("|".join(schemes), schemes[0], known=schemes)
 
 
-def _bits(digits: str, *, group: int) -> Scheme:
-    """``4bit-g64``: bits, and weights that share a scale; groups of fewer than 10 would be no quantization."""
-    return Scheme(rf"[{digits}]bit(-g[1-9]\d{{1,4}})?", f"4bit-g{group}", group=group)
+def _bits(*bits: int, group: int) -> Scheme:
+    """``4bit-g64``: bits, and weights that share a scale."""
+    digits = "".join(map(str, bits))
+    return Scheme(rf"[{digits}]bit(-g[1-9]\d{{1,4}})?", f"4bit-g{group}", group=group, bits=bits)
 
 
 _PLAIN = Entry("pytest_quantgate.variants.plain:BACKEND")
@@ -208,7 +229,7 @@ _TABLE: dict[str, Entry] = {
     "fp4": _FOUR_BIT,
     "int8": Entry(_BITSANDBYTES, _SKIP, _NEEDS),
     "ruin": _RUIN,
-    "rtn": Entry("pytest_quantgate.variants.rtn:BACKEND", _SKIP, scheme=_bits("2-8", group=64)),
+    "rtn": Entry("pytest_quantgate.variants.rtn:BACKEND", _SKIP, scheme=_bits(*range(2, 9), group=64)),
     "quanto": Entry(
         "pytest_quantgate.variants.quanto:BACKEND",
         _SKIP,
@@ -221,8 +242,8 @@ _TABLE: dict[str, Entry] = {
         {"torchao": "torchao"},
         _one_of("int8", "int8-dynamic", "int4", "float8", "float8-dynamic", "nvfp4"),
     ),
-    "hqq": Entry("pytest_quantgate.variants.hqq:BACKEND", _SKIP, scheme=_bits("1-8", group=64)),
-    "gptq": Entry("pytest_quantgate.variants.gptq:BACKEND", _SKIP, scheme=_bits("2348", group=128)),
+    "hqq": Entry("pytest_quantgate.variants.hqq:BACKEND", _SKIP, scheme=_bits(*range(1, 9), group=64)),
+    "gptq": Entry("pytest_quantgate.variants.gptq:BACKEND", _SKIP, scheme=_bits(2, 3, 4, 8, group=128)),
     "stored": Entry("pytest_quantgate.variants.stored:BACKEND"),
     "mix": Entry("pytest_quantgate.variants.mix:BACKEND", scheme=Scheme(".+", "'down_proj=int8;*=nf4'")),
 }

@@ -18,7 +18,7 @@ from pytest_quantgate.variants.checkpoint import read_tensors
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.modules import quantized_layers, shapes_of
 from pytest_quantgate.variants.plain import BACKEND as PLAIN
-from pytest_quantgate.variants.registry import Description
+from pytest_quantgate.variants.registry import LEAST_GROUP, Description
 from pytest_quantgate.variants.spec import VariantSpec
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _GROUP_BITS: Final = 16 + 16  # step and least value of a group
 _WORD_BITS: Final = 32  # levels are packed into words, a layer at a time
 _SLACK: Final = 0.1
-_LEAST_GROUP: Final = 10  # that a scheme can say
 _WHOLE: Final = VariantSpec("fp16")  # what is rounded
 
 
@@ -49,6 +48,7 @@ class RtnBackend:
             native=False,
             skipped=skipped,
             bits=bits,
+            head=False,
         )
 
     def check(self, spec: VariantSpec, folder: Path, placement: Placement) -> None:  # noqa: ARG002  (the protocol's)
@@ -118,6 +118,6 @@ def check_shapes(spec: VariantSpec, shapes: Mapping[str, tuple[int, int]]) -> No
 def _fitting(common: int) -> str:
     """What to do, by the greatest group that divides every row: the usual ones first."""
     groups = [group for group in (128, 64, 96, 32, 48, 16) if common % group == 0] or [common]
-    if groups[0] < _LEAST_GROUP:
+    if groups[0] < LEAST_GROUP:
         return "no group fits every layer: use nf4 or quanto:, or outside of a mix leave layers out with skip="
     return f"use groups that divide the rows of every layer, such as g{groups[0]}"

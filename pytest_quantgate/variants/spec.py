@@ -16,10 +16,12 @@ import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pytest_quantgate.errors import SpecError, nearest
-from pytest_quantgate.variants.address import parse_address
+from pytest_quantgate.endpoint import like_address
+from pytest_quantgate.errors import SpecError
+from pytest_quantgate.variants import meant
+from pytest_quantgate.variants.address import no_address, parse_address
 from pytest_quantgate.variants.kv import SCHEMES as KV_SCHEMES
-from pytest_quantgate.variants.registry import Entry, OptionKind, entry_of, variant_names
+from pytest_quantgate.variants.registry import Entry, OptionKind, Scheme, entry_of, variant_names
 from pytest_quantgate.variants.seen import model_from, path_from
 
 SERVED = ("http", "https")
@@ -126,30 +128,49 @@ def parse_spec(text: str) -> VariantSpec:
     where = f"variant {text!r}"
     base, kv, lora = _additions(text, where)
     base, at, model = _at_model(base)
+    behind = text[len(base) :]
     if at and not model:
         raise SpecError("a model is missing after '@'", where=where, hint=f"for example {base or 'nf4'}@org/name")
     name, colon, rest = (piece.strip() for piece in base.partition(":"))
-    if not name:
-        raise SpecError("a variant is missing", where=where, hint=nearest(name, variant_names()))
+    _check_name(name, base, text)
     entry = entry_of(name)
-    scheme: str | None = None
-    parts = rest.split(",") if colon else []
     if name == MIX:
-        scheme, parts = rest, []
-        if not scheme:
-            raise SpecError("a map of modules is missing", where=where, hint=f"for example {_example(name, entry)}")
-    elif entry.scheme is not None:
-        scheme, *parts = [piece.strip() for piece in parts] or [""]
-        if not re.fullmatch(entry.scheme.pattern, scheme, re.ASCII):
-            what = f"{scheme!r} is not a scheme of {name}" if scheme else f"{name} needs a scheme"
-            example = f"for example {_example(name, entry)}"
-            raise SpecError(
-                what, where=where, hint=nearest(scheme, entry.scheme.known) if entry.scheme.known else example
-            )
-        if entry.scheme.group is not None and "-g" not in scheme:
-            scheme = f"{scheme}-g{entry.scheme.group}"
-    options = _options(name, entry, parts, where)
-    return VariantSpec(name, options, scheme, model or None, kv, lora)
+        if not rest:
+            example = meant.example_of(name, entry)
+            raise SpecError("a map of modules is missing", where=where, hint=f"for example {example}")
+        return VariantSpec(name, (), rest, model or None, kv, lora)
+    parts = [piece.strip() for piece in rest.split(",")] if colon else []
+    scheme = None
+    if entry.scheme is not None:
+        written, *parts = parts or [""]
+        scheme = _scheme(name, entry.scheme, written, where, "".join(f",{part}" for part in parts) + behind)
+    for part in parts:
+        key = part.partition("=")[0].strip()
+        if key not in entry.options:
+            what = f"{key!r} is not an option of {name}" if key else "an option is missing after ':' or ','"
+            raise SpecError(what, where=where, hint=meant.by_option(name, entry, scheme, part, behind))
+    return VariantSpec(name, _options(name, entry, parts, where), scheme, model or None, kv, lora)
+
+
+def _check_name(name: str, base: str, text: str) -> None:
+    """Refuses a spec without a known name, or with something added in another way than behind a colon."""
+    where, behind = f"variant {text!r}", text[len(base) :]
+    if not name:
+        raise SpecError("a variant is missing", where=where, hint=meant.by_absence(behind))
+    if name != MIX and (hint := meant.by_addition(base, behind)) is not None:
+        raise SpecError("what is added to a variant is written +kv:SCHEME or +lora:FOLDER", where=where, hint=hint)
+    if name not in variant_names():
+        if like_address(text):
+            raise no_address(text)
+        raise SpecError("is not a known variant", where=f"variant {name!r}", hint=meant.by_name(base, behind))
+
+
+def _scheme(name: str, scheme: Scheme, written: str, where: str, after: str) -> str:
+    """The whole scheme."""
+    if not re.fullmatch(scheme.pattern, written, re.ASCII):
+        what = f"{written!r} is not a scheme of {name}" if written else f"{name} needs a scheme"
+        raise SpecError(what, where=where, hint=meant.by_scheme(name, scheme, written, after))
+    return written if scheme.group is None or "-g" in written else f"{written}-g{scheme.group}"
 
 
 def _at_model(base: str) -> tuple[str, str, str]:
@@ -168,25 +189,19 @@ def _additions(text: str, where: str) -> tuple[str, str | None, str | None]:
         if key in found:
             raise SpecError(f"+{key}: is given twice", where=where, hint="leave one out")
         if not value:
-            raise SpecError(f"something is missing after +{key}:", where=where, hint=f"write {base}{_ADDED[key]}")
+            raise SpecError(f"something is missing after +{key}:", where=where, hint=f"write {base}{meant.ADDED[key]}")
         found[key] = value
     kv = found.get("kv")
     if kv is not None and kv not in KV_SCHEMES:
-        raise SpecError(f"keys and values cannot be quantized to {kv!r}", where=where, hint=nearest(kv, KV_SCHEMES))
+        hint = meant.by_kv(base.strip(), kv)
+        raise SpecError(f"keys and values cannot be quantized to {kv!r}", where=where, hint=hint)
     return base.strip(), kv, found.get("lora")
-
-
-_ADDED = {"kv": "+kv:int8", "lora": "+lora:FOLDER"}
 
 
 def _options(name: str, entry: Entry, parts: list[str], where: str) -> tuple[tuple[str, str | None], ...]:
     options: dict[str, str | None] = {}
     for part in parts:
         key, equals, value = (piece.strip() for piece in part.partition("="))
-        if key not in entry.options:
-            hint = nearest(key, entry.options) if entry.options else f"write {_example(name, entry)!r} alone"
-            what = f"{key!r} is not an option of {name}" if key else "an option is missing after ':' or ','"
-            raise SpecError(what, where=where, hint=hint)
         if key in options:
             raise SpecError(f"option {key!r} is given twice", where=where, hint="join its names with '+'")
         if entry.options[key] is OptionKind.FLAG:
@@ -196,10 +211,6 @@ def _options(name: str, entry: Entry, parts: list[str], where: str) -> tuple[tup
         else:
             options[key] = _module_names(key, value, where)
     return tuple(sorted(options.items(), key=lambda option: option[0]))
-
-
-def _example(name: str, entry: Entry) -> str:
-    return name if entry.scheme is None else f"{name}:{entry.scheme.example}"
 
 
 def _map_from(folder: Path, mix: str) -> str:

@@ -89,6 +89,7 @@ class TorchaoBackend:
             dense=not kind.dynamic and kind.capability is None,
             skipped=skipped,
             bits=kind.bits,
+            head=False,
         )
 
     def check(self, spec: VariantSpec, folder: Path, placement: Placement) -> None:

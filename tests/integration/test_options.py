@@ -19,9 +19,11 @@ from tests.integration.conftest import Lab
         (("--quant-cand", "nf4", "--quant-cand", "nf4"), "ERROR: --quant-cand nf4 is given 2 times*"),
         (("--quant-cand", "nf4,int9"), "ERROR: --quant-cand: variant 'int9': is not a known variant"),
         (("--quant-cand", "nf4,int8,nf4"), "ERROR: --quant-cand nf4 is given 2 times: name each variant once"),
-        (("--quant-cand", "nf4,,int8"), "ERROR: --quant-cand: variant '': a variant is missing"),
+        (("--quant-cand", "nf4,,int8"), "ERROR: --quant-cand nf4,,int8: a variant is missing beside a comma: leave *"),
+        (("--quant-cand", "rtn:4bit,"), "ERROR: --quant-cand rtn:4bit,: a variant is missing beside a comma: leave *"),
+        (("--quant-control", ",ruin:2bit", "--quant-cand=nf4"), "ERROR: --quant-control ,ruin:2bit: a variant is *"),
         (("-o", "quant_cand=nf5"), "ERROR: -o quant_cand: variant 'nf5': is not a known variant"),
-        (("--quant-cand", "nf4", "--quant-suite", "cora"), "ERROR: unknown suite 'cora'*"),
+        (("--quant-cand", "nf4", "--quant-suite", "cora"), "ERROR: --quant-suite: unknown suite 'cora'*"),
         (("--quant-cand", "nf4", "--quant-suite="), "ERROR: --quant-suite is empty*"),
         (("--quant-cand", "nf4", "--quant-slice="), "ERROR: --quant-slice is empty*"),
         (("--quant-cand", "nf4", "--quant-device", "gpu"), "ERROR: --quant-device: 'gpu' is not a device"),
@@ -103,6 +105,28 @@ def test_a_share_that_is_none_names_its_option(pytester: pytest.Pytester, option
         ("quant_inconclusive = skip", "quant_inconclusive skip: give pass or fail"),
         ("quant_sequential = perhaps", "quant_sequential: *perhaps*"),
         ("quant_ref = fp61", "quant_ref: variant 'fp61': is not a known variant"),
+        ("quant_ref = fp16,", "quant_ref: variant 'fp16,': is not a known variant"),
+        ("quant_device = gpu", "quant_device: 'gpu' is not a device"),
+        ("quant_device = cuda:99", "quant_device: cuda:99 is not there*"),
+        ("quant_device = cpu+cpu", "quant_device: cpu+cpu is one model on several*"),
+        ("quant_compute_dtype = f8", "quant_compute_dtype: 'f8' is not a compute dtype"),
+        ("quant_kernels = vlm", "quant_kernels: 'vlm' are no kernels"),
+        ("quant_judge = localhost:8000", "quant_judge: 'localhost:8000' is not the URL of an endpoint: *"),
+        ("quant_suite = cora", "quant_suite: unknown suite 'cora'"),
+        ("quant_report_json = .", "quant_report_json .: this is a folder, name a file"),
+        ("quant_report_html = ~nobody-here/x", "quant_report_html ~nobody-here/x: no report can be written there: *"),
+        ("quant_control = ruin:2bit, ,nf4", "quant_control ruin:2bit, ,nf4: a variant is missing beside a comma*"),
+        (
+            "quant_device = cpu # slow",
+            "quant_device: an ini file has no comments behind values: put '# slow' on *",
+        ),
+        ("quant_alpha = 0.05 # less", "quant_alpha: an ini file has no comments behind values: put '# less' on a *"),
+        ("quant_min_cases = 30 # few", "quant_min_cases: an ini file has no comments behind values: put '# few' on *"),
+        ("quant_strict = yes # all", "quant_strict: an ini file has no comments behind values: put '# all' on a line*"),
+        (
+            "quant_report_json = a.json # it",
+            "quant_report_json: an ini file has no comments behind values: put '# *",
+        ),
     ],
 )
 def test_a_bad_ini_key_is_told_with_its_line(pytester: pytest.Pytester, line: str, message: str) -> None:
@@ -111,6 +135,47 @@ def test_a_bad_ini_key_is_told_with_its_line(pytester: pytest.Pytester, line: st
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: tox.ini:3: {message}"])
     result.stderr.no_fnmatch_line("*Traceback*")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("tox.ini", "[pytest]\nquant_cand = nf4,\n", "2: quant_cand nf4,: a variant is missing beside a comma*"),
+        (
+            "tox.ini",
+            "[pytest]\nquant_cand = nf4 # small\n",
+            "2: quant_cand: an ini file has no comments *",
+        ),
+        ("pytest.ini", "[pytest]\nquant_cand =\n  nf4\n  # not yet\n  nf5\n", "5: quant_cand: variant 'nf5': *"),
+        ("pytest.ini", "[pytest]\nquant_cand =\n  nf4 # a\n  int8\n", "3: quant_cand: an ini file has no comments *"),
+        ("setup.cfg", "[tool:pytest]\nquant_cand = int8,nf5\n", "2: quant_cand: variant 'nf5': is not a known variant"),
+        ("pyproject.toml", '[tool.pytest]\nquant_cand = [\n  "nf4",\n  "nf5",\n]\n', "4: quant_cand: variant 'nf5': *"),
+        ("pyproject.toml", '[tool.pytest]\nquant_cand = ["nf4 # a"]\n', "2: quant_cand: variant 'nf4 # a': *"),
+        ("tox.ini", "[pytest]\nquant_cand = nf4\nquant_suite =\n  core\n  cora\n", "5: quant_suite: unknown suite *"),
+    ],
+)
+def test_a_bad_value_among_several_is_told_with_its_own_line(
+    pytester: pytest.Pytester, name: str, text: str, message: str
+) -> None:
+    (pytester.path / name).write_text(text)
+    result = pytester.runpytest_inprocess()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {name}:{message}"])
+    result.stderr.no_fnmatch_line("*Traceback*")
+
+
+def test_a_slice_of_the_ini_file_that_is_not_there_is_told_with_its_line(lab: Lab) -> None:
+    lab.write("words", lab.many(1))
+    lab.pytester.makeini(f"[pytest]\nquant_model = {lab.tiny.folder}\nquant_cand = nf4\nquant_slice =\n  word\n")
+    result = lab.run_pytest()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: tox.ini:5: quant_slice word: no such slice: did you mean 'words'[?]"])
+
+
+def test_a_comment_in_toml_is_no_part_of_the_value(lab: Lab) -> None:
+    lab.write("words", lab.many(1))
+    lab.pytester.makepyprojecttoml(f'[tool.pytest]\nquant_model = "{lab.tiny.folder}" # it\nquant_cand = ["nf4"] # 4\n')
+    assert lab.run_pytest().ret == pytest.ExitCode.OK
 
 
 def test_a_bad_key_of_a_toml_file_is_told_with_its_line(pytester: pytest.Pytester) -> None:

@@ -80,6 +80,37 @@ def test_an_earlier_report_and_its_folder_are_left_alone(lab: Lab) -> None:
     assert not (lab.pytester.path / "new").exists()
 
 
+@pytest.mark.parametrize("option", ["--quant-report-json", "--quant-report-html", "--quant-report-markdown"])
+@pytest.mark.parametrize("place", ["/proc/run", "/proc/deep/run"])
+def test_a_report_that_could_not_be_written_is_a_problem(lab: Lab, option: str, place: str) -> None:
+    lab.write("words", lab.many(1))
+    for more in (("--quant-dry-run",), ()):
+        result = lab.run(*more, f"{option}={place}")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([f"ERROR: {option} {place}: no report can be written there: *"])
+        result.stdout.no_fnmatch_line("fp16: *")  # nobody is asked
+
+
+def test_two_reports_at_one_place_are_a_problem(lab: Lab) -> None:
+    lab.write("words", lab.many(1))
+    result = lab.run("--quant-dry-run", "--quant-report-json=run", "--quant-report-html=./run")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --quant-report-html *run: --quant-report-json names the same file: *"])
+
+
+def test_a_checkpoint_that_must_be_made_first_is_told(lab: Lab, empty_cache: Path) -> None:
+    lab.write("words", lab.many(1))
+    specs = ("gptq:4bit-g64", "mix:down_proj=gptq:8bit-g64;*=nf4")
+    result = lab.run("--quant-dry-run", candidates=specs)
+    assert result.ret == pytest.ExitCode.OK
+    made = "its checkpoint is not made yet: the run makes it before it is asked, once, which takes minutes or longer"
+    result.stdout.fnmatch_lines(
+        [f"quantgate: gptq:{bits}bit-g64: {made}, and keeps it in {empty_cache}/gptq/*" for bits in (4, 8)]
+    )
+    assert not (empty_cache / "gptq").exists()
+    lab.run("--quant-dry-run", candidates=("nf4", "fp16")).stdout.no_fnmatch_line(f"*{made}*")
+
+
 @pytest.mark.parametrize(
     ("argument", "message"),
     [

@@ -136,7 +136,7 @@ def test_answers_are_graded_in_the_slices_order_and_missing_ones_left_out() -> N
     ("answers", "told"),
     [
         ({"on": "2"}, "<text>:1: slice 'sums' has no case 'on'\n  did you mean 'one'?"),
-        ({"talk": "3"}, "<text>:10: case 'talk' has 2 turns, and 1 answers are given"),
+        ({"talk": "3"}, "<text>:10: case 'talk' has 2 turns, and 1 answer is given"),
         ({"talk": ["3"]}, "<text>:10: case 'talk' has 2 turns"),
         ({"one": ["2", "2"]}, "<text>:4: case 'one' has 1 turn, and 2 answers are given"),
     ],

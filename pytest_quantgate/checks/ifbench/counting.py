@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pytest_quantgate.checks.counts import counted
 from pytest_quantgate.checks.early import once, settled
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
 from pytest_quantgate.checks.ifbench.graded import Entry, holds_word, once_broken, once_enough
 from pytest_quantgate.checks.ifbench.pieces import in_a_row, keys, words
 from pytest_quantgate.checks.ifbench.vocabulary import CONJUNCTIONS, NAMES, PRONOUNS
 from pytest_quantgate.checks.rules import both, whole
+from pytest_quantgate.plural import counted
 
 _NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})++(?!\d)|\d++)(?:\.\d++)*+")
 _LETTERS = re.compile(r"[^\W\d_]++")

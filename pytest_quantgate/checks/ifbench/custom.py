@@ -6,10 +6,11 @@ import re
 from datetime import date
 from itertools import pairwise
 
-from pytest_quantgate.checks.counts import counted, lines
+from pytest_quantgate.checks.counts import lines
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
 from pytest_quantgate.checks.ifbench.graded import Entry
 from pytest_quantgate.checks.ifbench.pieces import keys
+from pytest_quantgate.plural import counted
 
 _DIGITS = re.compile(r"[0-9]++")
 _MULTIPLES = ["14", "21", "28", "35", "42", "49"]

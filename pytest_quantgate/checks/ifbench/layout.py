@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from pytest_quantgate.checks.counts import counted, lines
+from pytest_quantgate.checks.counts import lines
 from pytest_quantgate.checks.early import once
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
 from pytest_quantgate.checks.ifbench.graded import Entry, once_broken
 from pytest_quantgate.checks.ifbench.pieces import keys, sentences, words
 from pytest_quantgate.checks.ifbench.vocabulary import MINOR_WORDS
+from pytest_quantgate.plural import counted
 
 _TAB = 4
 _LETTER_OPTIONS = re.compile(r"\W*a\W++b\W++c", re.IGNORECASE)

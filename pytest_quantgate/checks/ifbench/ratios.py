@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pytest_quantgate.checks.counts import counted
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
 from pytest_quantgate.checks.ifbench.graded import Entry, percentage
 from pytest_quantgate.checks.ifbench.pieces import keys, sentences
 from pytest_quantgate.checks.ifbench.vocabulary import STOP_WORDS
+from pytest_quantgate.plural import counted
 
 _TOLERANCE = 2
 _GRAM = 3

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import pairwise
 from string import ascii_lowercase
 
-from pytest_quantgate.checks.counts import counted
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
 from pytest_quantgate.checks.ifbench.graded import Entry, holds_word
 from pytest_quantgate.checks.ifbench.pieces import in_a_row, initial, keys, sentences
 from pytest_quantgate.checks.rules import both, whole
+from pytest_quantgate.plural import counted
 
 
 def increment(answer: str, *, small_n: float) -> Finding:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pytest_quantgate.checks.counts import counted
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
 from pytest_quantgate.checks.ifbench.graded import Entry
+from pytest_quantgate.plural import counted
 
 _SPECIAL = re.compile(r"[^\w\s]")
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from pytest_quantgate.checks.counts import counted, lines
+from pytest_quantgate.checks.counts import lines
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
 from pytest_quantgate.checks.ifbench.graded import Entry
 from pytest_quantgate.checks.ifbench.pieces import words
+from pytest_quantgate.plural import counted
 
 _HEADING = re.compile(
     r"\s*+(?:#{1,6}\s|<h[1-6][\s>]|\*\*[^*]++\*\*:?\s*+$|(?:section|part)\s++\w++\s*+[:.]?\s*+$)", re.IGNORECASE

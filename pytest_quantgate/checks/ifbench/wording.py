@@ -6,12 +6,13 @@ from collections import Counter
 from itertools import pairwise
 from string import ascii_lowercase
 
-from pytest_quantgate.checks.counts import counted, lines
+from pytest_quantgate.checks.counts import lines
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
 from pytest_quantgate.checks.ifbench.graded import Entry, holds_word, once_broken, once_enough
 from pytest_quantgate.checks.ifbench.pieces import initial, keys, plain, words
 from pytest_quantgate.checks.ifbench.syllables import count_syllables
 from pytest_quantgate.checks.rules import whole
+from pytest_quantgate.plural import counted
 
 _VOWELS = frozenset("aeiou")
 _CONSONANTS = frozenset(ascii_lowercase) - _VOWELS

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_quantgate.checks.counts import counted
 from pytest_quantgate.checks.early import once, settled
 from pytest_quantgate.checks.finding import Finding, followed, quoted, violated
 from pytest_quantgate.checks.instructions.common import searchable
 from pytest_quantgate.checks.loose import strictly, with_loose
+from pytest_quantgate.plural import counted
 
 if TYPE_CHECKING:
     from pytest_quantgate.checks.registry import CheckRegistry

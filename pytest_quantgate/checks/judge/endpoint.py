@@ -20,6 +20,7 @@ from pytest_quantgate.endpoint import (
     back_off,
     retry_after,
     split_address,
+    try_below,
     verification,
     without_key,
     without_query,
@@ -63,7 +64,10 @@ class JudgeEndpoint:
         """
         found = split_address(text, what="a judge's URL", key=KEY_VARIABLE)
         if found.query:
-            raise UsageError(f"{without_query(text)!r} is not the URL of an endpoint", hint=f"write {FORM}")
+            raise UsageError(
+                f"{without_query(text)!r} is not the URL of an endpoint: a judge's has nothing behind a question mark",
+                hint=f"write {FORM}",
+            )
         return cls(found.url, found.model)
 
 
@@ -103,6 +107,8 @@ class Judge:
         where = f"the judge at {self.endpoint.url}"
         trouble = f"{where} cannot be reached: {cause}" if status is None else f"{where} answers with status {status}"
         barred = status in BARRED and self._attempts(_HELLO, 1)[0] in BARRED
+        if status in HOPELESS - BARRED:
+            trouble += try_below(self.endpoint.url)
         if status is None or barred or status in HOPELESS - BARRED:
             self._given_up = trouble
         raise JudgeError(trouble)

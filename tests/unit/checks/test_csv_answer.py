@@ -54,7 +54,7 @@ def test_a_table_as_asked_follows(grade: Grade, raw: object, answer: str) -> Non
         ({"delimiter": ";"}, "a,b\n1,2", "with no ';' in it"),
         ({"header": ["a", "b"]}, "b,a\n1,2", "the header is 'b | a', not 'a | b'"),
         ({"header": ["a", "b"]}, "a, b\n1,2", "the header is"),
-        ({"rows": 2}, "a,b\n1,2", "1 rows below the header, not 2"),
+        ({"rows": 2}, "a,b\n1,2", "1 row below the header, not 2"),
         ({"columns": {"n": "integer"}}, "n,x\n1.0,2", "row 1: '1.0' in the column 'n' is no integer"),
         ({"columns": {"n": "number"}}, "n,x\n1 km,2", "is no number"),
         ({"columns": {"n": "boolean"}}, "n,x\nyes,2", "is no boolean"),
@@ -83,7 +83,7 @@ def test_anything_else_is_a_violation_that_says_why(grade: Grade, raw: object, a
         ({"header": ["a"], "columns": {"b": "text"}}, "names 'b', which 'header' does not have"),
         ({"rows": -1}, "must not be below zero"),
         ({"table": "a,b\n1", "header": ["a", "b"]}, "does not follow this check itself: line 2"),
-        ({"table": "a,b\n1,2", "rows": 3}, "does not follow this check itself: 1 rows"),
+        ({"table": "a,b\n1,2", "rows": 3}, "does not follow this check itself: 1 row below"),
     ],
 )
 def test_arguments_that_no_answer_can_follow_are_problems(problems: FindProblems, raw: object, problem: str) -> None:

@@ -266,7 +266,7 @@ def test_kept_labels_that_cannot_be_read_stop_everything(here: Path, capsys: pyt
     [
         (["--slice", "peopel"], "the run has no slice 'peopel'"),
         (["--check", "refusl"], "no case has a check 'refusl'"),
-        (["--sample", "1"], "1 rows are too few"),
+        (["--sample", "1"], "too few rows: 1"),
     ],
 )
 def test_what_cannot_be_right_is_refused(

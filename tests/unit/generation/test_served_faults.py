@@ -176,6 +176,21 @@ def test_what_every_request_would_end_like_is_asked_once(status: int) -> None:
     assert all(f"status {status}" in str(problem) for problem in run.problems)
 
 
+def test_an_address_without_a_path_is_told_where_most_servers_are_asked() -> None:
+    def says(asked: Asked) -> Reply | None:
+        return chat() if asked.path == "/v1/chat/completions" else None
+
+    with FaultyServer(says) as server:
+        bare = server.url.removesuffix("/v1")
+        found = {url: Run(f"{url}?concurrency=1#big", requests(1)).problems for url in (server.url, bare, f"{bare}/v2")}
+    hint = f"; its address has no path: most servers are asked at {server.url}"
+    assert found == {
+        server.url: [None],
+        bare: [f"the server at {bare} answers with status 404{hint}"],
+        f"{bare}/v2": [f"the server at {bare}/v2 answers with status 404"],
+    }
+
+
 def test_a_request_that_is_refused_takes_no_other_with_it() -> None:
     def says(asked: Asked) -> Reply | None:
         refused = asked.body and asked.body["messages"][0]["content"] == "What is 3?"

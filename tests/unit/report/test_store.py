@@ -8,7 +8,7 @@ import pytest
 
 from pytest_quantgate.errors import QuantgateError, UsageError
 from pytest_quantgate.report.model import RunReport, VariantRecord
-from pytest_quantgate.report.store import clear, load, write, write_text
+from pytest_quantgate.report.store import check, clear, load, write, write_text
 
 
 @pytest.fixture
@@ -59,8 +59,33 @@ def test_a_report_that_cannot_be_written_leaves_nothing_behind(run: RunReport, t
 def test_a_place_where_no_report_can_be_written_is_told(name: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
+    for refuse in (check, clear):
+        with pytest.raises(UsageError, match="no report can be written there"):
+            refuse(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["run.json", "deep/er/run.json"])
+def test_a_folder_that_nobody_can_write_to_is_told_before_anything_is_written(name: str) -> None:
+    for refuse in (check, clear):
+        with pytest.raises(
+            UsageError, match=rf"^/proc/{name}: no report can be written there: .*\n  name a file in a fo"
+        ):
+            refuse(Path("/proc") / name)
+
+
+def test_a_place_is_checked_without_a_trace(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("old")
+    check(tmp_path / "run.json")
+    check(tmp_path / "deep" / "er" / "run.json")
+    assert [(each.name, each.read_text()) for each in tmp_path.rglob("*")] == [("run.json", "old")]
+
+
+def test_a_place_in_the_current_folder_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    check(Path("run.json"))
+    monkeypatch.chdir("/proc")
     with pytest.raises(UsageError, match="no report can be written there"):
-        clear(tmp_path / name)
+        check(Path("run.json"))
 
 
 @pytest.mark.parametrize("name", ["nowhere", "folder", "a\0b", "bytes"])

@@ -17,6 +17,7 @@ from pytest_quantgate.variants.device import (
     hardware_of,
     parse_device,
     place,
+    split_devices,
 )
 from pytest_quantgate.variants.registry import backend_of
 from pytest_quantgate.variants.spec import parse_spec
@@ -50,14 +51,35 @@ def test_a_device_text_means_one_device(monkeypatch: pytest.MonkeyPatch, text: s
 @pytest.mark.parametrize(
     ("text", "count", "part"),
     [
-        ("cud", 0, "did you mean 'cuda'?"),
-        ("tpu:0", 0, "'tpu:0' is not a device"),
-        ("cuda:x", 1, "cuda:N"),
-        ("cuda:-1", 1, "cuda:N"),
+        ("cud", 0, "did you mean 'cuda'? here can be used: auto, cpu; torch can use no CUDA device"),
+        (
+            "gpu",
+            2,
+            "'gpu' is not a device\n  did you mean 'cuda'? here can be used: auto, cpu, cuda:0 to cuda:1, or ",
+        ),
+        ("GPU", 0, "did you mean 'cuda'? here can be used: auto, cpu; torch can use no CUDA device"),
+        ("CPU", 0, "did you mean 'cpu'?"),
+        ("cup", 0, "did you mean 'cpu'?"),
+        ("CUDA:0", 1, "did you mean 'cuda:0'? here can be used: auto, cpu, cuda:0"),
+        ("cuda0", 1, "did you mean 'cuda:0'?"),
+        ("gpu:1", 2, "did you mean 'cuda:1'?"),
+        ("0", 1, "did you mean 'cuda:0'?"),
+        (
+            "tpu:0",
+            0,
+            "'tpu:0' is not a device\n  devices are CPUs and CUDA's GPUs; here can be used: auto, cpu",
+        ),
+        (
+            "mps",
+            0,
+            "'mps' is not a device\n  devices are CPUs and CUDA's GPUs; here can be used: auto, cpu",
+        ),
+        ("cuda:x", 1, "did you mean 'cuda'?"),
+        ("cuda:-1", 1, "did you mean 'cuda'?"),
         ("", 1, "not a device"),
-        ("cuda", 0, "no CUDA device"),
-        ("cuda:2", 2, "found 2 CUDA devices"),
-        ("cuda:1", 1, "found 1 CUDA device\n"),
+        ("cuda", 0, "no CUDA device that torch can use\n  here can be used: auto, cpu; "),
+        ("cuda:2", 2, "found 2 CUDA devices\n  here can be used: auto, cpu, cuda:0 to cuda:1, or several with commas"),
+        ("cuda:1", 1, "found 1 CUDA device\n  here can be used: auto, cpu, cuda:0"),
     ],
 )
 def test_a_device_that_is_not_there_is_an_error(
@@ -67,6 +89,12 @@ def test_a_device_that_is_not_there_is_an_error(
     with pytest.raises(UsageError) as caught:
         parse_device(text)
     assert part in str(caught.value)
+
+
+def test_the_device_behind_a_comma_is_a_whole_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_devices(monkeypatch, 2)
+    with pytest.raises(UsageError, match=r"'1' is not a device\n  did you mean 'cuda:1'\?"):
+        split_devices("cuda:0,1")
 
 
 def with_torch(monkeypatch: pytest.MonkeyPatch, folder: Path, library: str, version: str) -> None:

@@ -85,6 +85,15 @@ def test_it_is_made_once_and_told_how_far_it_has_come(pristine: Path, fresh: Pat
     assert len([path for path in (fresh / "gptq").iterdir() if path.is_dir()]) == 1
 
 
+def test_where_it_will_be_kept_is_known_until_it_is_made(pristine: Path, fresh: Path) -> None:
+    variant = prepare_variant(SPECS[4], resolve_model(str(pristine)), device="cpu")
+    waiting = gptq.BACKEND.unmade(variant.spec, pristine, variant.placement)
+    load_variant(variant)
+    (folder,) = (path for path in (fresh / "gptq").iterdir() if path.is_dir())
+    assert waiting == {SPECS[4]: folder}
+    assert gptq.BACKEND.unmade(variant.spec, pristine, variant.placement) == {}
+
+
 def test_weights_that_were_exchanged_are_made_anew(pristine: Path, fresh: Path) -> None:
     expected = logits(loaded(pristine, SPECS[4]).model)
     (weights,) = (fresh / "gptq").glob(f"*/{WEIGHTS}")

@@ -160,10 +160,22 @@ def test_a_mix_that_quantizes_nothing_has_no_limit_of_bits(pristine: Path) -> No
     assert description.summary == "mixed: of 14 linear layers 14 bf16"
 
 
-@pytest.mark.parametrize("spec", ["nf4", "int8"])
-def test_a_layer_that_its_spec_leaves_alone_is_an_error(pristine: Path, spec: str) -> None:
-    with pytest.raises(SpecError, match=f"{spec}: it leaves lm_head as it is, and the map gives it to {spec}"):
-        loaded(pristine, f"mix:lm_head={spec};*=nf4")
+@pytest.mark.parametrize("spec", ["nf4", "int8", "rtn:8bit-g32", "quanto:int8", "torchao:int8", "gptq:4bit-g64"])
+def test_an_output_head_that_its_spec_leaves_alone_is_refused_before_loading(
+    pristine: Path, tmp_path: Path, spec: str
+) -> None:
+    path = tmp_path / "map.yaml"
+    path.write_text(f"'*': nf4\nlm_*: {spec}\n")
+    for text, where in ((inline := f"mix:lm_head={spec};*=nf4", f"variant {inline!r}"), (f"mix:{path}", f"{path}:2")):
+        with pytest.raises(SpecError) as caught:
+            prepared(pristine, text)
+        assert caught.value.where == where
+        assert caught.value.what == f"{spec}: it leaves lm_head as it is, and the map gives it to {spec}"
+        assert caught.value.hint == "give it another spec, or fp16, in a pattern of its own above"
+
+
+def test_an_output_head_may_be_given_what_rounds_it(pristine: Path) -> None:
+    assert prepared(pristine, "mix:lm_head=bf16;*=nf4").summary == "mixed: of 15 linear layers 14 nf4, 1 bf16"
 
 
 def test_a_pattern_that_matches_nothing_is_found_before_loading(pristine: Path) -> None:

@@ -159,8 +159,10 @@ def test_a_file_that_is_no_map_is_refused(tmp_path: Path, content: str, part: st
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="no such file"):
+    with pytest.raises(FileError, match=r"no such file\n  a map that stands in the spec has equals signs, for example"):
         read_map(str(tmp_path / "none.yaml"))
+    with pytest.raises(FileError, match=r"down_proj:nf4:1: no such file\n  .* has equals signs"):
+        read_map("down_proj:nf4")
     with pytest.raises(FileError, match="not a regular file"):
         read_map(str(tmp_path))
 
@@ -169,7 +171,17 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     ("text", "part"),
     [
         ("a=nf4;b", "'b' gives no pattern its spec"),
-        ("a=nf4;", "'' gives no pattern its spec"),
+        ("a=nf4; c", "'c' gives no pattern its spec\n  for example down_proj=int8"),
+        ("a=nf4;b:int8", "'b:int8' gives no pattern its spec\n  did you mean 'b=int8'"),
+        ("a=nf4;", "a part of the map is empty\n  leave out a semicolon"),
+        (";a=nf4", "a part of the map is empty"),
+        ("a=nf4; ;b=int8", "a part of the map is empty"),
+        (
+            "a=(nf4",
+            r"a: a parenthesis is not closed \('\(nf4'\)\n  a part that has a model .*: down_proj=\(stored@MODEL",
+        ),
+        ("a=nf4)", r"a: a parenthesis is not opened \('nf4\)'\)"),
+        ("a=nf4;b=4bit", r"b: is not a known variant \('4bit'\)\n  did you mean .*'nf4'"),
         ("a=nf4;a=int8", "the pattern 'a' is there twice"),
         ("=nf4", "'' is no pattern"),
         ("a[0]=nf4", r"'a\[0\]' is no pattern"),
@@ -191,10 +203,23 @@ def test_a_wrong_rule_in_a_spec_is_told(text: str, part: str) -> None:
         ("downproj=nf4", "no linear layer 'downproj'\n.*did you mean 'down_proj'"),
         ("layers.3=nf4;*=int8", "no linear layer 'layers.3'"),
         ("zzz=nf4", "no linear layer 'zzz'\n.*known: down_proj, layers, lm_head, mlp, model"),
-        ("mlp=nf4;down_proj=int8", "'down_proj' matches nothing that the patterns above it"),
+        ("q_*=fp16;mlp=nf4;down_proj=int8", "'down_proj' matches nothing .* patterns above it .* already: 'mlp'\n"),
+        ("q_*=fp16;mlp=nf4;layers.0.*=nf4", r"'layers.0.\*' matches nothing .* already: 'q_\*', 'mlp'\n"),
         ("embed_tokens=nf4", "no linear layer 'embed_tokens'"),
     ],
 )
 def test_a_pattern_that_decides_nothing_is_an_error(text: str, message: str) -> None:
     with pytest.raises(SpecError, match=message):
         resolved(text)
+
+
+@pytest.mark.parametrize(
+    ("rules", "line"),
+    [("up_proj: nf4\n\n# the others\ndownproj: int8\n", 4), ("mlp: nf4\nq_proj: int8\ndown_proj: int8\n", 3)],
+)
+def test_a_pattern_of_a_file_that_decides_nothing_is_told_with_its_line(tmp_path: Path, rules: str, line: int) -> None:
+    path = tmp_path / "map.yaml"
+    path.write_text(rules)
+    with pytest.raises(SpecError) as caught:
+        resolved(str(path))
+    assert caught.value.where == f"{path}:{line}"

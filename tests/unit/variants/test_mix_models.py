@@ -261,6 +261,13 @@ def test_a_model_in_the_middle_of_a_map_is_told(pristine: Path) -> None:
     assert "between parentheses, down_proj=(stored@MODEL)" in (error.hint or "")
 
 
+@pytest.mark.parametrize("spec", ["mix:*=(stored@other", "mix:a=nf4;*=(stored@other", "mix:*=(stored@other;a=nf4"])
+def test_a_parenthesis_that_is_not_closed_is_told_with_its_part(pristine: Path, spec: str) -> None:
+    error = refused(pristine, spec)
+    assert error.what == "a parenthesis is not closed: '(stored@other'"
+    assert error.hint == "a part that has a model of its own stands between two: down_proj=(stored@MODEL)"
+
+
 def norms_times(factor: float) -> Callable[[dict[str, Any]], None]:
     def change(weights: dict[str, Any]) -> None:
         name = "model.layers.0.input_layernorm.weight"

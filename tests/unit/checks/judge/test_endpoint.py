@@ -31,19 +31,34 @@ def test_an_endpoint_is_a_url_and_a_model(text: str, url: str, model: str) -> No
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("localhost:8000/v1#m", "not the URL of an endpoint"),
-        ("ftp://host/v1#m", "not the URL of an endpoint"),
-        ("http://host/v1", "does not name the model"),
+        (
+            "localhost:8000/v1#m",
+            "begins with neither http:// nor https://\n  did you mean 'http://localhost:8000/v1#m'",
+        ),
+        ("judge.example", "begins with neither http:// nor https://\n  did you mean 'http://judge.example'"),
+        ("[::1]:80/v1#m", "begins with neither http:// nor https://\n  did you mean 'http://[::1]:80/v1#m'"),
+        ("http:/host/v1#m", "begins with neither http:// nor https://\n  did you mean 'http://host/v1#m'"),
+        ("https//host/v1#m", "begins with neither http:// nor https://\n  did you mean 'https://host/v1#m'"),
+        ("ftp://host/v1#m", "begins with neither http:// nor https://\n  write http://HOST:PORT/v1#MODEL"),
+        ("http:///v1#m", "names no host\n  write http://HOST:PORT/v1#MODEL"),
+        ("http://host/v1", "does not name the model behind a #\n  write http://HOST:PORT/v1#MODEL; "),
+        ("http://host/v1", "most servers list their models at http://host/v1/models"),
+        ("http://host", "most servers list their models at http://host/v1/models"),
+        ("http://host/api/chat/completions", "most servers list their models at http://host/api/models"),
         ("http://host:port/v1#m", "is not a URL"),
         (f"http://me:{KEY}@host/v1#m", "holds no user name or password"),
-        (f"http://host/v1?key={KEY}#m", "not the URL of an endpoint"),
+        (f"http://host/v1?key={KEY}#m", "a judge's has nothing behind a question mark"),
+        (f"http:/me:{KEY}@host/v1#m", "holds no user name or password"),
+        (f"me:{KEY}@host:80/v1#m", "holds no user name or password"),
+        (f"host:80/v1?key={KEY}#m", "did you mean 'http://host:80/v1?...#m'"),
         (f"http://host/v1?key={KEY}", "does not name the model"),
         ("", "not the URL of an endpoint"),
     ],
 )
 def test_what_is_no_endpoint_is_told(text: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message) as caught:
+    with pytest.raises(UsageError) as caught:
         JudgeEndpoint.parse(text)
+    assert message in str(caught.value)
     assert KEY not in str(caught.value)
 
 
@@ -94,6 +109,15 @@ def test_a_refused_key_or_model_is_not_tried_again(server: Server, status: int, 
         with pytest.raises(JudgeError, match=f"status {status}"):
             judge.ask("be fair", "good?")
     assert [body["messages"][-1]["content"] for body in server.asked] == questions
+
+
+def test_an_address_without_a_path_is_told_where_most_servers_are_asked(server: Server) -> None:
+    server.replies = [(404, b"")]
+    url = server.endpoint.url.removesuffix("/v1")
+    with pytest.raises(JudgeError, match=f"status 404; its address has no path: most servers are asked at {url}/v1$"):
+        Judge(JudgeEndpoint(url, "big"), lambda _: None).ask("", "")
+    with pytest.raises(JudgeError, match=r"status 404$"):
+        Judge(server.endpoint, lambda _: None).ask("", "")
 
 
 @pytest.mark.parametrize("hello", [completion("Hi"), (400, b""), (503, b"")])
