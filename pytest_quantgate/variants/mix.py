@@ -66,7 +66,7 @@ class MixBackend:
         """Has each part refuse what it cannot load here; each loads the whole model, or its own.
 
         Raises:
-            SpecError: One of them does, or its own model is not of the same architecture and shapes.
+            SpecError: One of them does, or its own model is not of the same architecture, shapes and norms.
             ModelError: A checkpoint cannot be read, or is refused.
         """
         rules = map_of(spec)
