@@ -201,7 +201,7 @@ def diagnosed(report: RunReport, gate: GateResult, reference: Variant, candidate
     found = diagnose(gate.slice, comparisons, reference, candidate, workshop=workshop, progress=means.progress)
     if found.repair is not None:
         try:
-            repair = _verified(found.repair, report, gate, candidate, means)
+            repair = _verified(found.repair, report, gate, (reference, candidate), means)
         except Exception as error:  # noqa: BLE001  (what was found out so far must not be lost to it)
             why = f"none could be verified: {fault_of(error)}"
             repair = replace(found.repair, chosen=None, verdicts={}, reason=why)
@@ -210,25 +210,30 @@ def diagnosed(report: RunReport, gate: GateResult, reference: Variant, candidate
     return replace(found, notes=(*notes, *found.notes))
 
 
-def _verified(repair: Repair, report: RunReport, gate: GateResult, candidate: Variant, means: Means) -> Repair:
+def _verified(
+    repair: Repair, report: RunReport, gate: GateResult, variants: tuple[Variant, Variant], means: Means
+) -> Repair:
+    """The search's repair, verified; of the variants the reference comes first."""
     from pytest_quantgate.diagnosis.search import ranked
     from pytest_quantgate.diagnosis.verification import verify
     from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
 
     worth = ranked(repair.trials)[:MOST_VERIFIED]
-    court, prepare = _court(report, gate, means.registry), partial(_like, candidate)
+    court, prepare = _court(report, gate, means.registry), partial(_like, *variants)
     with CompletionCache(default_cache_path()) as cache:
         return verify(repair, worth, court, folder=REPAIRS, prepare=prepare, cache=cache, progress=means.progress)
 
 
-def _like(candidate: Variant, spec: str) -> Variant:
-    """Another spec of the same model, put to work as the candidate is."""
+def _like(reference: Variant, candidate: Variant, spec: str) -> Variant:
+    """Another spec of the candidate's model, or of the reference's where layers of it were kept of a checkpoint.
+
+    It is put to work as the candidate is.
+    """
+    from pytest_quantgate.variants.stored import NAME as STORED
     from pytest_quantgate.variants.variant import prepare_variant
 
-    place = candidate.placement
-    return prepare_variant(
-        spec, candidate.model, device=place.device, compute_dtype=place.compute_dtype, kernels=place.kernels
-    )
+    place, model = candidate.placement, (reference if candidate.spec.name == STORED else candidate).model
+    return prepare_variant(spec, model, device=place.device, compute_dtype=place.compute_dtype, kernels=place.kernels)
 
 
 def _court(report: RunReport, gate: GateResult, registry: CheckRegistry) -> Court:
