@@ -28,8 +28,8 @@ def seen_from(report: Path, folder: Path) -> str:
 def folder_of(report: RunReport, file: Path) -> Path:
     """The folder that a run was made in, from which the relative paths in its report are seen.
 
-    A report may have been moved away from there. So where none of the run's slice files is in the folder that it says,
-    and one is in the current folder, it is that. It is too for a report that says nothing.
+    A report may have been moved away from there. So it is the current folder where that has a slice file of the run,
+    and the folder that the report says has none; and of a report that says nothing.
 
     Args:
         report: The run.
@@ -53,7 +53,7 @@ def folder_of(report: RunReport, file: Path) -> Path:
     raise UsageError(
         f"the folder that the run was made in, and from which its paths are seen, is not there: {said}",
         where=str(file),
-        hint=f"put the report where the run wrote it ({report.report_path}), or start the command where its slices are",
+        hint="put the report back where it was written, or start the command in the folder that its slice files are in",
     )
 
 

@@ -66,7 +66,7 @@ def test_its_paths_are_seen_from_the_folder_that_it_was_made_in(
     capsys.readouterr()
     assert diagnosed("why/why.json") == BAD_USAGE
     told = capsys.readouterr().err
-    assert f"from which its paths are seen, is not there: {project}\n  put the report where the run wrote it" in told
+    assert f"from which its paths are seen, is not there: {project}\n  put the report back where it was" in told
     assert diagnosed(str(moved / "out" / "run.json"), "--candidate=mix:mix.json") == OK
 
 

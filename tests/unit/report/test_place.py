@@ -28,7 +28,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def made(folder: str | None) -> RunReport:
-    return replace(run(("words", counted("words", pp=1)), report_path="out/run.json"), folder=folder)
+    return replace(run(("words", counted("words", pp=1))), folder=folder)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_folder_that_is_gone_is_told(project: Path, tmp_path: Path, said: str)
         folder_of(made(said), file)
     assert caught.value.where == str(file)
     assert f"is not there: {tmp_path}" in caught.value.what
-    assert "put the report where the run wrote it (out/run.json), or start the command" in (caught.value.hint or "")
+    assert "put the report back where it was written, or start the command in the folder" in (caught.value.hint or "")
 
 
 def test_the_folder_survives_the_file() -> None:
