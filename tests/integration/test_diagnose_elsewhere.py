@@ -18,7 +18,7 @@ from tests.stored_checkpoints import gptq
 
 pytestmark = pytest.mark.alone(reason="the command looks into models without pytest")
 
-CASES = 4
+CASES = 2
 WORSE = {"*": "rtn:2bit-g32"}
 
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from pytest_quantgate.diagnosis import search
 from pytest_quantgate.diagnosis.elsewhere import as_mix
 from pytest_quantgate.diagnosis.orders import BY_EFFECT
 from pytest_quantgate.diagnosis.protection import stored_of
@@ -91,9 +92,13 @@ def test_a_layer_of_a_checkpoint_is_kept_by_a_mix_that_is_loaded_afresh(tiny: Pa
     assert chosen.memory_bytes == pytest.approx(afresh.audit.memory_bytes, rel=0.001)
 
 
-def test_layers_that_quantize_activations_are_searched_by_their_effect(tiny: Path, tmp_path: Path) -> None:
+def test_layers_that_quantize_activations_are_searched_by_their_effect(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "ROUNDS", 1)
+    monkeypatch.setattr(search, "DECODED_TOKENS", 0)
     folder = made(tiny, tmp_path / "made", compressed_tensors({"Linear": "W8A8"}), weaker("weight_scale"))
-    found = pair_of(loaded(tiny, "fp16"), loaded(folder, "stored")).search(max_bits=10.0)
+    found = pair_of(loaded(tiny, "fp16"), loaded(folder, "stored")).search(cases=4, max_bits=9.0)
     assert any(trial.way.startswith(BY_EFFECT) for trial in found.trials)
     chosen = found.chosen
     assert chosen is not None
@@ -128,7 +133,7 @@ def test_a_checkpoint_is_a_mix_with_the_model_of_the_reference(tiny: Path, tmp_p
 def test_what_a_checkpoint_leaves_as_it_is_stays_plain(tiny: Path, tmp_path: Path) -> None:
     folder = made(tiny, tmp_path / "made", compressed_tensors({"re:.*mlp.*_proj": "W4A16"}))
     found = as_mix(prepared(folder, "stored"), prepared(tiny, "fp16"), LINEAR, HEAD)
-    assert str(found) == f"mix:k_proj=fp16;o_proj=fp16;q_proj=fp16;v_proj=fp16;*=(stored@{folder})@{tiny}"
+    assert str(found) == f"mix:layers.0.self_attn=fp16;layers.1.self_attn=fp16;*=(stored@{folder})@{tiny}"
     stored = stored_of(found, dict.fromkeys(LINEAR, 100), HEAD, Audit(15, 6, 4.6, 2_000, 4_000))
     assert stored.protectable(16.0) == tuple(name for name in LINEAR if ".mlp." in name)
     assert prepared(tiny, str(found)).description.skipped

@@ -16,6 +16,7 @@ import pytest
 import torch
 from bitsandbytes.nn.modules import Linear4bit
 from gguf import GGMLQuantizationType as Kind
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -179,8 +180,9 @@ def test_a_part_is_known_by_what_its_model_holds_and_not_by_its_name(
     assert "version:bitsandbytes" in other.fields
     assert other.digest != before.digest
     variant = prepared(pristine, "mix:maps/map.json")
-    weights = copy / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
+    tensors = load_file(copy / "model.safetensors")
+    tensors[f"{UP}.scales"] *= 2
+    save_file(tensors, copy / "model.safetensors", {"format": "pt"})
     after = prepared(pristine, "mix:maps/map.json").identity
     assert {name for name in before.fields if before.fields[name] != after.fields[name]} == {"stored@1 weights"}
     with pytest.raises(ModelError, match=r"changed since the run began: stored@1 weights"):
