@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -144,13 +145,14 @@ def refuse_stopped(report: RunReport, gates: Sequence[GateResult], where: str) -
                 raise UsageError(f"answers to {gate.slice} were stopped early", where=where, hint=hint)
 
 
-def variant_of(report: RunReport, spec: str, note: Callable[[str], None]) -> Variant:
+def variant_of(report: RunReport, spec: str, note: Callable[[str], None], folder: Path | None = None) -> Variant:
     """A variant of a stored run, prepared as the run had it; nothing is downloaded for a report of anybody.
 
     Args:
         report: The run.
         spec: Its reference or one of its candidates.
         note: Told what takes long.
+        folder: The folder that the run was made in, from which its relative paths are seen; the current one when None.
 
     Raises:
         ModelError: The model is not on this machine, or not whole.
@@ -158,18 +160,24 @@ def variant_of(report: RunReport, spec: str, note: Callable[[str], None]) -> Var
     """
     from pytest_quantgate.variants.device import VLLM
     from pytest_quantgate.variants.mix import models_in
+    from pytest_quantgate.variants.seen import model_from
     from pytest_quantgate.variants.spec import parse_spec
     from pytest_quantgate.variants.variant import prepare_variant
 
     record = record_of(report, spec)
+    base = folder if record.folder is None else (folder or Path()) / record.folder
+    parsed = replace(parse_spec(spec), folder=base)
     # what vLLM ran is looked into as transformers runs it
     known = {} if record.identity.get("kernels") == VLLM else record.identity
-    source = _source(record.model or report.model, None if record.model else report.revision, note)
-    for part in models_in(parse_spec(spec)):
+    model = record.model or report.model
+    named = (None if base is None else parsed.here.model) or (model if folder is None else model_from(folder, model))
+    source = _source(named, None if record.model else report.revision, note)
+    for part in models_in(parsed):
         _source(part, None, note)
     return prepare_variant(
         spec,
         source,
+        folder=base,
         device="cpu" if report.device == "cpu" else "auto",
         compute_dtype=known.get("compute_dtype", "auto"),
         kernels=known.get("kernels", "auto"),

@@ -24,6 +24,7 @@ from pytest_quantgate.errors import QuantgateError, UsageError
 from pytest_quantgate.gate.model import GateInput
 from pytest_quantgate.golden.identity import identity_changes
 from pytest_quantgate.report import store
+from pytest_quantgate.report.place import folder_of, seen_from
 
 if TYPE_CHECKING:
     from pytest_quantgate.checks.registry import CheckRegistry
@@ -116,10 +117,11 @@ def diagnose(asked: Asked, progress: Progress) -> Iterator[RunReport | Quantgate
     gates = broken_gates(report, where=where, slice_=asked.slice, candidate=asked.candidate)
     refuse_unseen(report, report.reference.spec, where)
     refuse_stopped(report, gates, where)
+    folder = folder_of(report, asked.file)
     targets = cleared(asked.file, {"--json": asked.json, "--html": asked.html})
     yield from unexplained(report, where=where, slice_=asked.slice, candidate=asked.candidate)
     means = Means(builtin_registry(asked.grading), asked.limits, progress)
-    variants = _Variants(report, where, progress.note)
+    variants = _Variants(report, asked.file, folder, progress.note)
     for gate in gates:
         failed = None
         try:
@@ -130,7 +132,7 @@ def diagnose(asked: Asked, progress: Progress) -> Iterator[RunReport | Quantgate
             yield failed
             continue
         report = with_diagnosis(report, found)
-        _write(report, targets)
+        _write(report, targets, folder)
         yield report
 
 
@@ -146,12 +148,14 @@ class _Variants:
 
     Args:
         report: The run.
-        where: Its file, for errors.
+        file: Its file, for errors.
+        folder: The folder that it was made in.
         note: Told what takes long.
     """
 
-    def __init__(self, report: RunReport, where: str, note: Callable[[str], None]) -> None:
-        self._report, self._where, self._note = report, where, note
+    def __init__(self, report: RunReport, file: Path, folder: Path, note: Callable[[str], None]) -> None:
+        self._report, self._where, self._note = report, str(file), note
+        self._folder = None if folder == Path.cwd() else folder  # else its paths are written here as they were there
         self._known: dict[str, Variant] = {}
 
     def of(self, spec: str) -> Variant:
@@ -162,14 +166,16 @@ class _Variants:
         """
         if spec not in self._known:
             refuse_unseen(self._report, spec, self._where)
-            self._known[spec] = variant_of(self._report, spec, self._note)
+            self._known[spec] = variant_of(self._report, spec, self._note, self._folder)
         return self._known[spec]
 
 
-def _write(report: RunReport, targets: Mapping[str, Path]) -> None:
+def _write(report: RunReport, targets: Mapping[str, Path], folder: Path) -> None:
+    """Write what is asked for; the run was made in the folder, which a report elsewhere calls otherwise."""
     for option, path in targets.items():
         if option == "--json":
-            store.write(replace(report, report_path=str(path)), path)
+            there = None if report.folder is None else seen_from(path, folder)
+            store.write(replace(report, report_path=str(path), folder=there), path)
         else:
             store.write_text(page_of(report), path)
 
@@ -201,7 +207,7 @@ def diagnosed(report: RunReport, gate: GateResult, reference: Variant, candidate
     found = diagnose(gate.slice, comparisons, reference, candidate, workshop=workshop, progress=means.progress)
     if found.repair is not None:
         try:
-            repair = _verified(found.repair, report, gate, candidate, means)
+            repair = _verified(found.repair, report, gate, (reference, candidate), means)
         except Exception as error:  # noqa: BLE001  (what was found out so far must not be lost to it)
             why = f"none could be verified: {fault_of(error)}"
             repair = replace(found.repair, chosen=None, verdicts={}, reason=why)
@@ -210,25 +216,30 @@ def diagnosed(report: RunReport, gate: GateResult, reference: Variant, candidate
     return replace(found, notes=(*notes, *found.notes))
 
 
-def _verified(repair: Repair, report: RunReport, gate: GateResult, candidate: Variant, means: Means) -> Repair:
+def _verified(
+    repair: Repair, report: RunReport, gate: GateResult, variants: tuple[Variant, Variant], means: Means
+) -> Repair:
+    """The search's repair, verified; of the variants the reference comes first."""
     from pytest_quantgate.diagnosis.search import ranked
     from pytest_quantgate.diagnosis.verification import verify
     from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
 
     worth = ranked(repair.trials)[:MOST_VERIFIED]
-    court, prepare = _court(report, gate, means.registry), partial(_like, candidate)
+    court, prepare = _court(report, gate, means.registry), partial(_like, *variants)
     with CompletionCache(default_cache_path()) as cache:
         return verify(repair, worth, court, folder=REPAIRS, prepare=prepare, cache=cache, progress=means.progress)
 
 
-def _like(candidate: Variant, spec: str) -> Variant:
-    """Another spec of the same model, put to work as the candidate is."""
+def _like(reference: Variant, candidate: Variant, spec: str) -> Variant:
+    """Another spec of the candidate's model, or of the reference's where layers of it were kept of a checkpoint.
+
+    It is put to work as the candidate is.
+    """
+    from pytest_quantgate.variants.stored import NAME as STORED
     from pytest_quantgate.variants.variant import prepare_variant
 
-    place = candidate.placement
-    return prepare_variant(
-        spec, candidate.model, device=place.device, compute_dtype=place.compute_dtype, kernels=place.kernels
-    )
+    place, model = candidate.placement, (reference if candidate.spec.name == STORED else candidate).model
+    return prepare_variant(spec, model, device=place.device, compute_dtype=place.compute_dtype, kernels=place.kernels)
 
 
 def _court(report: RunReport, gate: GateResult, registry: CheckRegistry) -> Court:

@@ -1,7 +1,8 @@
 """A candidate that keeps some modules in higher precision: the spec that says so, its bits and its memory; no torch.
 
 What is kept as ``fp16`` has it is left out by name, ``nf4:skip=layers.0``. What is kept in another precision, or of a
-candidate that takes no ``skip=``, makes a mix: ``mix:layers.0=rtn:8bit-g64;*=nf4``.
+candidate that takes no ``skip=``, makes a mix: ``mix:layers.0=rtn:8bit-g64;*=nf4``. ``elsewhere`` says what a candidate
+is that was quantized elsewhere.
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ from pytest_quantgate.variants.registry import OptionKind, backend_of, describe,
 from pytest_quantgate.variants.source import from_anywhere
 from pytest_quantgate.variants.spec import MIX, VariantSpec, parse_spec
 from pytest_quantgate.variants.stored import NAME as STORED
+from pytest_quantgate.variants.stored import bits_in
 
 LONGEST_SPEC: Final = 2_000
 """Characters of a spec; a mix that is longer is written to a file."""
 
-_EVERYTHING: Final = "*"
+EVERYTHING: Final = "*"
+"""The pattern of all layers but the output head."""
+
 _FP16_BITS: Final = 16
 _NOT_IN_PATHS: Final = ("=", "@", ",", ";", "+kv:", "+lora:")  # a spec would be read as something else
 
@@ -83,22 +87,29 @@ class Stored:
 def stored_of(spec: VariantSpec, weights: Mapping[str, int], head: str, audit: Audit) -> Stored:
     """What a candidate's layers take: the bits that its audit found, shared out as its specs describe them.
 
+    Of a checkpoint made elsewhere the files tell what each layer takes.
+
     Args:
-        spec: The candidate's.
+        spec: The candidate's, or the mix that it is.
         weights: Number of weights of each linear layer, the output head among them, by full name.
         head: Full name of the output head.
         audit: What was found when the candidate was loaded.
     """
+    layers = {name: count for name, count in weights.items() if name != head}
+    if spec.name == STORED:  # of which nothing is kept
+        return Stored(layers, dict.fromkeys(layers, audit.bits_per_weight), audit.memory_bytes)
     specs = _specs(_rules(spec), weights, head)
     own = {each: own_model(each) for each in set(specs.values())}
     described = {each: describe(each, None if model is None else model.folder) for each, model in own.items()}
-    quantized = {name for name, each in specs.items() if each.name == STORED or described[each].max_bits is not None}
-    nominal = {name: described[each].stored_bits for name, each in specs.items()}
-    said = sum(weights[name] * nominal[name] for name in quantized)
+    told = {each: bits_in(model.folder) or {} for each, model in own.items() if model is not None}
+    quantized = {name for name, each in specs.items() if described[each].max_bits is not None}
+    made_here = {name for name in quantized if specs[name].name != STORED}
+    bits = {name: told.get(each, {}).get(name, described[each].stored_bits) for name, each in specs.items()}
+    said = sum(weights[name] * bits[name] for name in made_here)
     found = audit.bits_per_weight * sum(weights[name] for name in quantized)
+    found -= sum(weights[name] * bits[name] for name in quantized - made_here)
     scale = found / said if said else 1.0
-    bits = {name: nominal[name] * (scale if name in quantized else 1.0) for name in weights}
-    layers = {name: count for name, count in weights.items() if name != head}
+    bits |= {name: bits[name] * scale for name in made_here}
     return Stored(layers, {name: bits[name] for name in layers}, audit.memory_bytes)
 
 
@@ -106,8 +117,6 @@ def why_not(spec: VariantSpec) -> str | None:
     """Why no layer of a candidate can be kept in higher precision; None when it can."""
     if spec.served:
         return "a server decides what its model's layers are stored in"
-    if spec.name == STORED:
-        return "its weights were quantized elsewhere, and none of them can be kept back here"
     return None
 
 
@@ -122,7 +131,7 @@ def protect(
     """The spec of a candidate that keeps some layers in higher precision.
 
     Args:
-        spec: The candidate's; one that ``why_not`` has no objection to.
+        spec: The candidate's; one that ``why_not`` has no objection to, or of a ``stored`` one the mix that it is.
         kept: Full names of the layers, none of which the candidate leaves as it is; at least one.
         at: The precision that they are kept in.
         linear: Full names of all linear layers of the model.
@@ -221,7 +230,7 @@ def _rules(spec: VariantSpec) -> Rules:
     """A candidate as the rules of a mix."""
     if spec.name == MIX:
         return map_of(spec).rules
-    return (*((name, FP16) for name in spec.names("skip")), (_EVERYTHING, bare(spec)))
+    return (*((name, FP16) for name in spec.names("skip")), (EVERYTHING, bare(spec)))
 
 
 def _specs(rules: Rules, linear: Iterable[str], head: str) -> dict[str, VariantSpec]:

@@ -16,6 +16,7 @@ from pytest_quantgate.checks.registry import CheckRegistry
 from pytest_quantgate.diagnosis.clock import Clock, TimeUpError
 from pytest_quantgate.diagnosis.decoding import outcomes
 from pytest_quantgate.diagnosis.donors import EIGHT_BITS, Brought, Rounded, can_lend, group_of
+from pytest_quantgate.diagnosis.elsewhere import as_mix
 from pytest_quantgate.diagnosis.faults import fault_of
 from pytest_quantgate.diagnosis.further import further
 from pytest_quantgate.diagnosis.lessons import Lessons
@@ -29,6 +30,7 @@ from pytest_quantgate.diagnosis.running import Runner
 from pytest_quantgate.diagnosis.screening import Screen
 from pytest_quantgate.diagnosis.strategy import Orders, promising, screen_all
 from pytest_quantgate.diagnosis.trials import Cases, Keeping, Protection, Subject, Trials
+from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.outcomes.model import Comparison, Transition
 from pytest_quantgate.plural import counted
 from pytest_quantgate.variants.memory import available_bytes, release_memory
@@ -95,14 +97,16 @@ def search(
         Everything that was tried; ``chosen`` was decoded, and is to be verified yet.
     """
     clock = Clock(limits.minutes * _SCREENING)
-    subject = _subject(candidate, before)
+    subject, why = _subject(reference, candidate, before)
     wanted = tuple(_decoded(comparisons, points))
     cases = Cases(
         _those(wanted, Transition.DEGRADED),
         _those(wanted, Transition.PRESERVED),
         lambda asked: outcomes(candidate, asked, registry, told, clock.check),
     )
-    as_is = _as_is(subject, cases)
+    as_is = _as_is(candidate, subject, cases)
+    if why is not None:
+        return Repair(as_is, (), None, reason=f"no layer can be kept in higher precision: {why}")
     keepings = tuple(_keepings(reference, candidate, subject))
     objection = _objection(reference, candidate, subject, keepings, limits) or _no_memory(
         candidate, needed_bytes(after, points, subject, keepings, limits.max_bits)
@@ -195,15 +199,22 @@ def ranked(trials: Iterable[Trial]) -> tuple[Trial, ...]:
     return tuple(sorted(decoded, key=lambda each: each.merit, reverse=True))
 
 
-def _subject(candidate: LoadedModel, before: Runner) -> Subject:
+def _subject(reference: LoadedModel, candidate: LoadedModel, before: Runner) -> tuple[Subject, str | None]:
+    """The candidate, and why nothing of it can be kept in higher precision; None when something can."""
     weights = {
         name: int(module.in_features) * int(module.out_features)
         for name, module in _modules(before.model)
         if isinstance(getattr(module, "in_features", None), int)
     }
     spec, head = candidate.variant.spec, before.architecture.head
+    why = why_not(spec)
+    if spec.name == STORED:
+        try:
+            spec = as_mix(candidate.variant, reference.variant, tuple(weights), head)
+        except QuantgateError as error:
+            why = f"the candidate's would have to stand among those of the reference's model, and {error.what}"
     stored = stored_of(spec, weights, head, candidate.audit)
-    return Subject(spec, candidate.model, stored, tuple(weights), head)
+    return Subject(spec, candidate.model, stored, tuple(weights), head), why
 
 
 def _modules(model: Any) -> Iterator[tuple[str, Any]]:
@@ -235,10 +246,10 @@ def _those(comparisons: Iterable[Comparison], transition: Transition) -> tuple[C
     return tuple(each for each in comparisons if each.transition is transition)
 
 
-def _as_is(subject: Subject, cases: Cases) -> Trial:
+def _as_is(candidate: LoadedModel, subject: Subject, cases: Cases) -> Trial:
     """The candidate, which was answered and graded before."""
     return Trial(
-        spec=str(subject.spec),
+        spec=str(candidate.variant.spec),
         kept=(),
         bits=subject.stored.mean_bits(),
         memory_bytes=subject.stored.memory_bytes,
@@ -276,8 +287,6 @@ def _objection(
 ) -> str | None:
     """Why nothing can be tried; None when something can."""
     spec, bits = subject.spec, subject.stored.mean_bits()
-    if (why := why_not(spec)) is not None:
-        return f"no layer can be kept in higher precision: {why}"
     if spec.here.lora != reference.variant.spec.here.lora:
         return "no layer can be kept as the reference has it: only one of the two has this adapter"
     if bits >= limits.max_bits:

@@ -22,9 +22,9 @@ from pytest_quantgate.diagnosis.hooks import leaving, run_by
 from pytest_quantgate.diagnosis.measured import Measured
 from pytest_quantgate.diagnosis.points import Point
 from pytest_quantgate.diagnosis.running import Runner
-from pytest_quantgate.diagnosis.weights import all_readable, error_bytes, error_of, shapes_of
+from pytest_quantgate.diagnosis.weights import all_readable, error_bytes, output_error_of, shapes_of
 from pytest_quantgate.generation.forward import logits_of
-from pytest_quantgate.variants.dense import is_readable, weight_in
+from pytest_quantgate.variants.dense import is_ordinary, is_readable, weight_in
 
 HEADROOM: Final = 1.0
 """Nats of predicted margin that count for a case: a prediction is not exact, and what is more does not help another."""
@@ -126,13 +126,14 @@ def attribute(
 ) -> Attribution | None:
     """What each layer's quantization error does to the margin of each case, to the first order.
 
-    Of a layer with inputs x_t, the sum over all positions t of <dm/dy_t, (W_reference - W_candidate) x_t>, with m the
-    logit of the reference's token less that of the candidate's (or of its best other token, where it gave none), and
-    y_t the layer's output. One pass and one gradient per point, and one more product with each weight; no gradients of
-    weights. Keys and values are not quantized meanwhile.
+    Of a layer with outputs y_t, the sum over all positions t of <dm/dy_t, e_t>, with m the logit of the reference's
+    token less that of the candidate's (or of its best other token, where it gave none), and e_t what the output lacks:
+    (W_reference - W_candidate) x_t of inputs x_t, and W_reference x_t - y_t of a layer that quantizes them too. One
+    pass and one gradient per point, and one more product with each weight; no gradients of weights. Keys and values are
+    not quantized meanwhile.
 
     A quantized layer runs by its own kernels, not all of which have a gradient; it gets that of the weight that it
-    stands for. What is lost by quantizing activations has no part in its effect.
+    stands for.
 
     Args:
         reference: The model that is trusted.
@@ -218,8 +219,8 @@ def _effects(
         output.register_hook(partial(weigh, name, inputs[0].detach()))  # type: ignore[no-untyped-call]
 
     def weigh(name: str, inputs: torch.Tensor, gradient: torch.Tensor) -> None:
-        error = error_of(reference.get_submodule(name), own[name])
-        effects[name] = float((gradient.float() * nn.functional.linear(inputs, error.to(inputs.dtype)).float()).sum())
+        error = output_error_of(reference.get_submodule(name), own[name], inputs)
+        effects[name] = float((gradient.float() * error).sum())
 
     model: Any = candidate.model
     ids = torch.tensor([point.token_ids])
@@ -228,7 +229,7 @@ def _effects(
         stack.enter_context(leaving(model.get_input_embeddings(), lambda output: output.requires_grad_()))
         for name in own:
             stack.callback(candidate.module(name).register_forward_hook(partial(watch, name)).remove)
-        for module in [each for each in model.modules() if is_readable(each) and type(each) is not nn.Linear]:
+        for module in [each for each in model.modules() if is_readable(each) and not is_ordinary(each)]:
             stack.enter_context(run_by(module, partial(_StraightThrough.apply, module, module.forward)))
         logits = logits_of(model, input_ids=ids, use_cache=False, logits_to_keep=1)[0, -1].float()
         rival = point.rival

@@ -69,7 +69,7 @@ class Subject:
     """The candidate that is protected.
 
     Attributes:
-        spec: Its spec.
+        spec: Its spec, or the mix that it is, of which protections are made.
         model: It itself, loaded.
         stored: What its layers take.
         linear: Full names of all linear layers, the output head among them.

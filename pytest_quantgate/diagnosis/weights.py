@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from pytest_quantgate.diagnosis.running import Runner
-from pytest_quantgate.variants.dense import is_readable, weight_in
+from pytest_quantgate.variants.dense import is_readable, quantizes_activations, weight_in
 
 _AT_A_TIME: Final = 3  # an error in float32, and the two weights that it is the difference of
 _FLOAT: Final = 4
@@ -24,6 +25,25 @@ def error_of(reference: nn.Module, layer: nn.Module) -> torch.Tensor:
     """
     own = weight_in(layer)
     return weight_in(reference).to(own.device).float() - own.float()
+
+
+def output_error_of(reference: nn.Module, layer: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """What a layer's output lacks, ``(..., out_features)`` in float32.
+
+    It is the error of its weight, times its inputs. Of a layer that quantizes these it is that of what its own kernels
+    give, so that what is lost of the inputs counts as well.
+
+    Args:
+        reference: The layer of the model that is trusted.
+        layer: The other's; its hooks are not called.
+        inputs: What it is given, ``(..., in_features)`` in the compute dtype.
+    """
+    if not quantizes_activations(layer):
+        return functional.linear(inputs, error_of(reference, layer).to(inputs.dtype)).float()
+    bias: torch.Tensor | None = getattr(layer, "bias", None)
+    right = functional.linear(inputs, weight_in(reference).to(inputs), None if bias is None else bias.to(inputs))
+    found: torch.Tensor = layer.forward(inputs)
+    return right.float() - found.float()
 
 
 def all_readable(model: nn.Module, names: Iterable[str]) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_quantgate.errors import QuantgateError
 from pytest_quantgate.plugin.backends import model_of, model_of_run, spec_of
-from pytest_quantgate.plugin.files import is_there
+from pytest_quantgate.plugin.files import is_there, seen_from
 from pytest_quantgate.plugin.gates import case_nodeid
 from pytest_quantgate.plugin.options import SEED
 from pytest_quantgate.plugin.settings import SETTINGS
@@ -24,6 +24,7 @@ from pytest_quantgate.report.model import (
     timestamp,
     tool_version,
 )
+from pytest_quantgate.report.place import seen_from as seen_from_report
 from pytest_quantgate.variants.registry import describe
 from pytest_quantgate.variants.variant import Variant
 
@@ -57,6 +58,7 @@ def assemble(run: QuantRun) -> RunReport:
     revisions = (each.model.revision for each in variants if isinstance(each, Variant) and each.model.name == model)
     names = dict.fromkeys(gate.result.slice for gate in run.gates)
     report_path = run.config.getoption("quant_report_json") or options.report_json
+    here, written = run.config.invocation_params.dir, options.report_json
     return RunReport(
         tool_version=tool_version(),
         created=timestamp(),
@@ -78,6 +80,7 @@ def assemble(run: QuantRun) -> RunReport:
         floor_variant=_variant(run, run.answers.again) if options.noise_floor else None,
         goldens=run.goldens.records,
         drifts=run.goldens.verdicts,
+        folder=None if written is None else seen_from_report(written, here),
     )
 
 
@@ -126,6 +129,7 @@ def _variant(run: QuantRun, spec: str) -> VariantRecord:
         bits=prepared.description.bits if isinstance(prepared, Variant) else None,
         model=_other_model(run, spec),
         summary=None if prepared is None else prepared.summary,
+        folder=_folder(run, spec),
     )
 
 
@@ -133,6 +137,14 @@ def _other_model(run: QuantRun, spec: str) -> str | None:
     """The model of a variant that is not of the run's."""
     model = model_of(run.options, run.options.reference if spec == run.answers.again else spec)
     return None if model == model_of_run(run.options, run.places) else model
+
+
+def _folder(run: QuantRun, spec: str) -> str | None:
+    """Where the paths of a spec are seen from, where it has some and that is not the folder of the run."""
+    parsed = spec_of(run.options, run.options.reference if spec == run.answers.again else spec)
+    if parsed.folder is None or parsed.here == parsed:
+        return None
+    return seen_from(run.config.invocation_params.dir, parsed.folder)
 
 
 def _anchored(run: QuantRun, spec: str) -> VariantRecord:

@@ -193,7 +193,7 @@ def encode_gate(gate: GateResult) -> dict[str, Any]:
 def encode_variant(variant: VariantRecord) -> dict[str, Any]:
     """A variant as a JSON value; what not every variant has is written for those that have it."""
     value = asdict(replace(variant, identity=dict(variant.identity)))  # asdict cannot copy every kind of mapping
-    unsaid = {key for key in ("model", "summary") if value[key] is None}
+    unsaid = {key for key in ("model", "summary", "folder") if value[key] is None}
     return {key: each for key, each in value.items() if key not in unsaid}
 
 

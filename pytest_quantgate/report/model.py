@@ -90,6 +90,8 @@ class RunReport:
         goldens: How each variant stands to its golden, slice by slice; variants without a golden have none.
         drifts: The drift gates: one per slice and variant that has a golden.
         diagnoses: Why slices broke: at most one per slice and candidate.
+        folder: The folder that the run was made in, from which relative paths are seen, as the report's own folder
+            calls it; None where the report was written nowhere, or nothing was run.
     """
 
     tool_version: str
@@ -113,6 +115,7 @@ class RunReport:
     goldens: tuple[GoldenRecord, ...] = ()
     drifts: tuple[GateResult, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()
+    folder: str | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -164,6 +167,7 @@ class RunReport:
             "controls": [encode_gate(gate) for gate in self.controls],
             "goldens": [encode_golden(each) for each in self.goldens],
             "drifts": [encode_gate(gate) for gate in self.drifts],
+            **({} if self.folder is None else {"folder": self.folder}),
             # what follows is computed from the cases and gates for other readers, and not read back
             "indicators": encode_healths(self),
             "cliff": None if fall is None else encode_cliff(fall),
@@ -243,6 +247,7 @@ def _decode(fields: Fields) -> RunReport:
         goldens=fields.values("goldens", GoldenRecord) if version >= GOLDENS_SINCE else (),
         drifts=fields.values("drifts", GateResult) if version >= GOLDENS_SINCE else (),
         diagnoses=decode_diagnoses(fields, "diagnoses") if version >= DIAGNOSES_SINCE else (),
+        folder=fields.text("folder") if "folder" in fields else None,
     )
     refuse_contradictions(report)
     return report

@@ -63,6 +63,8 @@ class VariantRecord:
         model: Its model, as the user named it, where that is not the run's; None where it is.
         summary: One line for people: what is quantized and how, or who serves it; None where nobody tells, as of
             recorded and of anchored answers.
+        folder: Where the relative paths of its spec are seen from, as the run's folder calls it: that of an ini file;
+            None for the run's folder itself.
     """
 
     spec: str
@@ -75,6 +77,7 @@ class VariantRecord:
     bits: float | None = None
     model: str | None = None
     summary: str | None = None
+    folder: str | None = None
 
     @property
     def kernels(self) -> str | None:

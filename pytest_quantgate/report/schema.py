@@ -45,7 +45,7 @@ _INTEGERS: Final[Schema] = {"type": "array", "items": {"type": "integer"}}
 _NUMBERS: Final[Schema] = {"type": "array", "items": {"type": ["number", "null"]}}
 """JSON has no NaN and no infinity: null stands for both."""
 
-_ADDED: Final = {"Standing": ("anchored",), "VariantRecord": ("model", "summary")}
+_ADDED: Final = {"Standing": ("anchored",), "VariantRecord": ("model", "summary", "folder")}
 """What came to values that are written as they are without a new version, and is written where it says something."""
 
 _ALIKE: Final = {
@@ -96,7 +96,11 @@ def run_report_schema() -> Schema:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:pytest-quantgate:run-report:{SCHEMA_VERSION}",
         "title": FORMAT,
-        **_object(_described(properties, _attributes(RunReport)), "Everything that one run found."),
+        **_object(
+            _described(properties, _attributes(RunReport)),
+            "Everything that one run found.",
+            optional=_described({"folder": _TEXT}, _attributes(RunReport)),
+        ),
         "$defs": dict(sorted(_definitions().items())),
     }
 

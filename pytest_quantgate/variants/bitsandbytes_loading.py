@@ -73,8 +73,9 @@ def finish(model: PreTrainedModel, placement: Placement) -> None:
             if isinstance(module, Linear4bit):
                 setattr(module.weight, "module", None)  # noqa: B010  (its type is unknown)
         spread(model, lambda module: _weight_of(module, dtype) if isinstance(module, Linear4bit) else None)
-    quantized = [module for module in model.modules() if stored_bytes(module) is not None]
-    keep_readable(quantized, partial(_weight_of, dtype=dtype))
+    for module in model.modules():
+        if stored_bytes(module) is not None:
+            keep_readable([module], partial(_weight_of, dtype=dtype), activations=isinstance(module, Linear8bitLt))
     cast_parameters(model, dtype)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 _READ: Final = "quantgate_weight_of"  # on a layer that stays quantized: gives the weight that it stands for
+_ACTIVATIONS: Final = "quantgate_activations"  # on such a layer: whether it quantizes what it is given, too
 
 
 def spread(model: nn.Module, weight_of: Callable[[nn.Module], torch.Tensor | None]) -> None:
@@ -40,20 +41,37 @@ def spread(model: nn.Module, weight_of: Callable[[nn.Module], torch.Tensor | Non
         quantizer.remove_quantization_config(model)
 
 
-def keep_readable(modules: Iterable[nn.Module], weight_of: Callable[[nn.Module], torch.Tensor | None]) -> None:
+def keep_readable(
+    modules: Iterable[nn.Module],
+    weight_of: Callable[[nn.Module], torch.Tensor | None],
+    *,
+    activations: bool = False,
+) -> None:
     """Notes on layers that run by their own kernels how their weights are read, for ``weight_in``.
 
     Args:
         modules: The layers; none that ``weight_of`` gives None for.
         weight_of: As for ``spread``; it must not change the module.
+        activations: Whether the layers quantize what they are given, too.
     """
     for module in modules:
         setattr(module, _READ, weight_of)
+        setattr(module, _ACTIVATIONS, activations)
+
+
+def is_ordinary(module: nn.Module) -> bool:
+    """Whether a layer does nothing but multiply with its own weight; some libraries keep the type and do more."""
+    return type(module) is nn.Linear and _READ not in vars(module)
 
 
 def is_readable(module: nn.Module) -> bool:
     """Whether ``weight_in`` knows a layer's weight; not where nothing but the layer's own kernels does."""
     return type(module) is nn.Linear or _READ in vars(module)
+
+
+def quantizes_activations(module: nn.Module) -> bool:
+    """Whether a layer is known to quantize what it is given."""
+    return bool(vars(module).get(_ACTIVATIONS))
 
 
 def weight_in(module: nn.Module) -> torch.Tensor:
@@ -63,5 +81,5 @@ def weight_in(module: nn.Module) -> torch.Tensor:
         module: An ordinary linear layer, whose own weight it is, or one that stayed quantized, of which it is made
             anew each time; see ``is_readable``.
     """
-    weight: torch.Tensor = module.get_parameter("weight") if type(module) is nn.Linear else vars(module)[_READ](module)
+    weight: torch.Tensor = module.get_parameter("weight") if is_ordinary(module) else vars(module)[_READ](module)
     return weight

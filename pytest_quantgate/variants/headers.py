@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,13 @@ class TensorHeader:
         name: Its name in the checkpoint.
         dtype: Its dtype as safetensors writes it, such as ``F16``.
         shape: Its shape.
+        begin: Where its data begin in the file, in bytes; 0 where there is no file. It is no part of what is compared.
     """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
+    begin: int = field(default=0, compare=False)
 
     @property
     def count(self) -> int:
@@ -93,19 +95,26 @@ def read_headers(path: Path) -> tuple[TensorHeader, ...]:
         raise _damaged(path, "its header is not a JSON object")
     header.pop("__metadata__", None)
     try:
-        tensors, ends = zip(*(_tensor(name, entry) for name, entry in header.items()), strict=True)
+        first = _LENGTH_BYTES + length
+        tensors, ends = zip(*(_tensor(name, entry, first) for name, entry in header.items()), strict=True)
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, "its header does not describe tensors") from error
-    expected, found = max(ends), size - _LENGTH_BYTES - length
+    expected, found = max(ends), size - first
     if expected != found:
         raise _damaged(path, f"its tensors need {expected:,} bytes and {found:,} are there")
     return tensors
 
 
-def _tensor(name: str, entry: Any) -> tuple[TensorHeader, int]:
-    """The tensor and where its data ends; KeyError, TypeError or ValueError when the entry is wrong."""
+def _tensor(name: str, entry: Any, first: int) -> tuple[TensorHeader, int]:
+    """The tensor and where its data ends; KeyError, TypeError or ValueError when the entry is wrong.
+
+    Args:
+        name: Of the tensor.
+        entry: What the header says of it.
+        first: Where the file's data begin, which both places are counted from.
+    """
     start, end = entry["data_offsets"]
-    tensor = TensorHeader(name, str(entry["dtype"]), tuple(entry["shape"]))
+    tensor = TensorHeader(name, str(entry["dtype"]), tuple(entry["shape"]), first + start)
     numbers = (start, end, *tensor.shape)
     if len(name) > _MAX_NAME or not all(type(number) is int and number >= 0 for number in numbers):
         raise ValueError(name)

@@ -69,7 +69,7 @@ class MixBackend:
 
         Raises:
             SpecError: One of them does, or leaves the output head as it is and the map gives it to that one, or its own
-                model is not of the same architecture and shapes.
+                model is not of the same architecture, shapes and norms.
             ModelError: A checkpoint cannot be read, or is refused.
         """
         rules = map_of(spec)

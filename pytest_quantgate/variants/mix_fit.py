@@ -1,7 +1,7 @@
 """Whether the layers of another model can stand in a mix: of the same architecture, shapes and norms.
 
-What files tell is checked before anything is loaded, the rest when both models are. Norms are compared because some
-quantizers (AWQ, SmoothQuant) scale them together with the layers behind them: such layers mean nothing behind others.
+What files tell is checked before anything is loaded, the rest when both models are; ``norms`` says why norms are looked
+at.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_quantgate.errors import SpecError
-from pytest_quantgate.variants.checkpoint import CONFIG, read_json, read_tensors, storage_in
+from pytest_quantgate.variants.checkpoint import CONFIG, read_json, read_tensors
 from pytest_quantgate.variants.headers import PLAIN_DTYPES
+from pytest_quantgate.variants.norms import ROUNDING, SAME, check_norms, other_norms
 from pytest_quantgate.variants.spec import VariantSpec
 from pytest_quantgate.variants.stored import NAME as STORED
+from pytest_quantgate.variants.stored import bits_in
 from pytest_quantgate.variants.stored_fields import shown
-from pytest_quantgate.variants.stored_layout import layers_of
 
 if TYPE_CHECKING:
     import torch
@@ -34,8 +35,6 @@ _ARCHITECTURE: Final = (
     "num_key_value_heads",
 )
 _MATRIX: Final = 2
-_ROUNDING: Final = 0.01  # of a norm, relative: bfloat16 takes a fifth of it, and scaling for a quantizer far more
-_SAME: Final = "name one that was made from the same model as the whole mix"
 _SIDES: Final = ("out_features", "in_features")
 
 
@@ -50,7 +49,7 @@ def check_files(part: VariantSpec, own: Path, folder: Path, names: Collection[st
 
     Raises:
         SpecError: They are of different architectures, a layer has another shape, or is not quantized in a checkpoint
-            that otherwise is.
+            that otherwise is; or norms differ by more than rounding.
         ModelError: A file cannot be read.
     """
     ours, theirs = read_json(folder / CONFIG), read_json(own / CONFIG)
@@ -59,18 +58,17 @@ def check_files(part: VariantSpec, own: Path, folder: Path, names: Collection[st
         if isinstance(one, int | str) and isinstance(other, int | str) and one != other:
             raise SpecError(
                 f"its model is another one than that of the mix: its {key} is {shown(other)}, and not {shown(one)}",
-                hint=_SAME,
+                hint=SAME,
             )
     shapes, wanted = _shapes(own), _shapes(folder)
     for name in names:
         if name in shapes and name in wanted:
             _check_shape(name, shapes[name], wanted[name])
-    storage = storage_in(own) if part.name == STORED else None
-    if storage is not None:
-        held = {layer.name for layer in layers_of(storage, read_tensors(own), str(own))}
-        left = [name for name in names if name not in held]
-        if left:
-            raise SpecError(f"it leaves {some(left)} as it is, and the map gives it to {part}", hint=ABOVE)
+    held = bits_in(own) if part.name == STORED else None
+    left = [] if held is None else [name for name in names if name not in held]
+    if left:
+        raise SpecError(f"it leaves {some(left)} as it is, and the map gives it to {part}", hint=ABOVE)
+    check_norms(own, folder)
 
 
 def check_loaded(donor: nn.Module, model: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -88,7 +86,7 @@ def check_loaded(donor: nn.Module, model: nn.Module, shapes: Mapping[str, tuple[
     for name, wanted in shapes.items():
         layer = known.get(name)
         if layer is None:
-            raise SpecError(f"its model has no layer {name}", hint=_SAME)
+            raise SpecError(f"its model has no layer {name}", hint=SAME)
         # a backend of another plugin may not say what its layers take
         found = tuple(getattr(layer, side, count) for side, count in zip(_SIDES, wanted, strict=True))
         _check_shape(name, found, wanted)
@@ -98,11 +96,7 @@ def check_loaded(donor: nn.Module, model: nn.Module, shapes: Mapping[str, tuple[
             continue
         theirs = norms.get(name)
         if theirs is None or theirs.shape != ours.shape or _far(theirs, ours):
-            raise SpecError(
-                f"its norms are not those of the model of the mix, such as {name}: its layers were scaled together "
-                "with them, as AWQ and SmoothQuant do, or trained on",
-                hint=f"gate it as it is, without a mix; or {_SAME}, and quantized without scaling",
-            )
+            raise other_norms(name)
 
 
 def some(names: list[str]) -> str:
@@ -122,9 +116,9 @@ def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
 def _check_shape(name: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
     if found != wanted:
         sizes = [" x ".join(map(str, each)) for each in (found, wanted)]
-        raise SpecError(f"{name} of its model is {sizes[0]}, and {sizes[1]} in the model of the mix", hint=_SAME)
+        raise SpecError(f"{name} of its model is {sizes[0]}, and {sizes[1]} in the model of the mix", hint=SAME)
 
 
 def _far(one: torch.Tensor, other: torch.Tensor) -> bool:
     """Whether two norms differ by more than rounding."""
-    return float((one.float() - other.float()).norm()) > _ROUNDING * float(other.float().norm())
+    return float((one.float() - other.float()).norm()) > ROUNDING * float(other.float().norm())

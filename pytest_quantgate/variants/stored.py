@@ -130,6 +130,22 @@ def plain_tensors(tensors: tuple[TensorHeader, ...], folder: Path) -> tuple[Tens
     return tensors if storage is None else as_plain(tensors, layers_of(storage, tensors, str(folder)))
 
 
+def bits_in(folder: Path) -> dict[str, float] | None:
+    """Bits of a weight, scales included, of each layer that a checkpoint holds quantized, by its name in there.
+
+    Returns:
+        None where files do not tell it layer by layer: of plain weights, and of those converted from a GGUF file.
+
+    Raises:
+        ModelError: The checkpoint cannot be read.
+    """
+    storage = storage_in(folder)
+    if storage is None:
+        return None
+    layers = layers_of(storage, read_tensors(folder), str(folder))
+    return {layer.name: 8 * layer.stored_bytes / layer.weights for layer in layers}
+
+
 def _of_storage(storage: Storage, tensors: tuple[TensorHeader, ...], folder: Path) -> Description:
     layers = layers_of(storage, tensors, str(folder))
     stored_bits = 8 * sum(layer.stored_bytes for layer in layers) / sum(layer.weights for layer in layers)

@@ -21,7 +21,7 @@ from transformers import AutoConfig, PreTrainedModel
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants.checkpoint import read_json, read_tensors, storage_in, weight_files
-from pytest_quantgate.variants.dense import spread
+from pytest_quantgate.variants.dense import keep_readable, spread
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.gguf import types_in
 from pytest_quantgate.variants.gguf_types import GgufTypes
@@ -252,6 +252,15 @@ def _finish_compressed(model: PreTrainedModel, placement: Placement) -> None:
         else:
             compressor.decompress_model(model)
     cast_parameters(model, dtype)
+    # what is ordinary by its type rounds its inputs, where the scheme says so, by a forward pass of its own
+    rounding = [module for module in model.modules() if _rounds_activations(module)]
+    keep_readable(rounding, lambda module: module.get_parameter("weight"), activations=True)
+
+
+def _rounds_activations(module: nn.Module) -> bool:
+    scheme = getattr(module, "quantization_scheme", None)
+    sides = (getattr(scheme, side, None) for side in ("input_activations", "output_activations"))
+    return isinstance(module, nn.Linear) and any(side is not None for side in sides)
 
 
 def _decompressed(module: Any, dtype: torch.dtype) -> torch.Tensor | None:

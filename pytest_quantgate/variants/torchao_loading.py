@@ -77,7 +77,8 @@ def finish(model: PreTrainedModel, placement: Placement) -> None:
         if isinstance(weight, TorchAOBaseTensor) and placement.kernels == "native":
             module.__class__ = PackedLinear
             if type(weight).dequantize is not torch.Tensor.dequantize:  # int4 has none of its own
-                keep_readable([module], partial(_weight_of, dtype=dtype))
+                dynamic = getattr(weight, "act_quant_kwargs", None) is not None
+                keep_readable([module], partial(_weight_of, dtype=dtype), activations=dynamic)
     if placement.kernels == "dense":
         spread(model, partial(_weight_of, dtype=dtype))
     cast_parameters(model, dtype)

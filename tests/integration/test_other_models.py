@@ -81,6 +81,19 @@ def test_layers_of_a_checkpoint_made_elsewhere_stand_among_plain_ones(lab: Lab, 
     assert [each["generated"] for each in written(lab)["candidates"]] == [4, 0]
 
 
+@pytest.mark.alone(reason="nothing is run")
+def test_a_part_that_was_scaled_together_with_its_norms_is_a_problem_of_the_dry_run(lab: Lab, quantized: Path) -> None:
+    scaled = Path(shutil.copytree(quantized, lab.pytester.path / "scaled"))
+    tensors = load_file(scaled / "model.safetensors")
+    tensors["model.norm.weight"] *= 2
+    save_file(tensors, scaled / "model.safetensors", {"format": "pt"})
+    lab.write("words", lab.many(1))
+    dry = lab.run("--quant-dry-run", candidates=("mix:layers.0=fp16;*=(stored@scaled)",))
+    assert dry.ret == pytest.ExitCode.USAGE_ERROR
+    why = "its norms are not those of the model of the mix, such as model.norm.weight: *"
+    dry.stderr.fnmatch_lines([f"ERROR: variant 'mix:layers.0=fp16;[*]=(stored@scaled)': stored@scaled: {why}"])
+
+
 def test_another_model_alone_is_the_candidate_as_it_is_stored(lab: Lab, other: Path) -> None:
     lab.write("words", [lab.failing("never"), lab.degraded("lost")])
     result = lab.run(f"--quant-cand-model={other}", "--quant-report-json=run.json", candidates=())

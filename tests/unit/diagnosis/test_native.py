@@ -1,4 +1,4 @@
-"""Quantized layers that run by their own kernels: their weights' errors count as those of ordinary layers do."""
+"""Quantized layers that run by their own kernels: their errors count as those of ordinary layers do."""
 
 from __future__ import annotations
 
@@ -23,17 +23,30 @@ from pytest_quantgate.paths import CACHE_VARIABLE
 from pytest_quantgate.variants.dense import weight_in
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import LoadedModel, load_variant, prepare_variant
+from tests.stored_checkpoints import compressed_tensors
 from tests.tiny_model import build_tiny_model
 from tests.unit.diagnosis.broken_pair import pair_of
 from tests.unit.diagnosis.families import tiny
 
 TEXTS = [[6 + (7 * text + 31 * place) % 250 for place in range(11)] for text in range(8)]
+W8A8 = "stored"  # a checkpoint of compressed-tensors, see ``loaded``
+WEIGHTS = pytest.mark.parametrize("spec", ["nf4", "quanto:int8"])
+ACTIVATIONS = pytest.mark.parametrize("spec", ["int8", "torchao:int8-dynamic", W8A8])
 EACH = pytest.mark.parametrize("spec", ["nf4", "int8", "quanto:int8", "torchao:int8-dynamic"])
+LAST = "model.layers.1.mlp.down_proj"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def made(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model, its weights and activations of 8 bits."""
+    found = tmp_path_factory.mktemp("w8a8")
+    compressed_tensors({"Linear": "W8A8"})(folder, found)
+    return found
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -80,7 +93,7 @@ def logits(model: Any) -> torch.Tensor:
     return found
 
 
-@EACH
+@WEIGHTS
 def test_the_order_by_effect_is_that_of_ordinary_layers_of_the_same_weights(folder: Path, spec: str) -> None:
     reference, native = loaded(folder, "fp16").model, loaded(folder, spec, "native").model
     before = logits(native)
@@ -91,11 +104,51 @@ def test_the_order_by_effect_is_that_of_ordinary_layers_of_the_same_weights(fold
     assert expected is not None
     assert found is not None
     assert found.margins.isfinite().all()
-    assert far(found.margins, expected.margins) < 0.1  # int8 quantizes activations too
+    assert far(found.margins, expected.margins) < 0.1
     assert far(found.effects, expected.effects) < 0.2
     first, other = (by_cover(each, dict.fromkeys(names, 1.0)) for each in (found, expected))
     assert first[0] == other[0]
     assert len({*first[:4]} & {*other[:4]}) >= 3
+    assert torch.equal(logits(native), before)
+
+
+def margins(model: Any) -> torch.Tensor:
+    """At the points, of the reference's token over the candidate's; each is read alone, as int8 depends on a batch."""
+    with torch.no_grad():
+        last = [model(torch.tensor([point.token_ids])).logits[0, -1] for point in points()]
+    pairs = zip(last, points(), strict=True)
+    return torch.stack([each[point.target] - each[point.rival or 0] for each, point in pairs])
+
+
+@ACTIVATIONS
+def test_the_effect_of_a_layer_that_quantizes_activations_is_what_its_output_lacks(
+    folder: Path, made: Path, spec: str
+) -> None:
+    reference, native = loaded(folder, "fp16").model, loaded(made if spec == W8A8 else folder, spec, "native").model
+    broken: Any = deepcopy(reference)
+    broken.set_submodule(LAST, native.get_submodule(LAST))
+    names = early_first(Runner(reference).architecture)
+    found = attribute(reference, Runner(broken), points(), names)
+    assert found is not None
+    assert far(found.margins, margins(broken)) < 0.02
+    of_all = dict(zip(names, found.effects.T, strict=True))
+    # behind the last layer there is little more than a product, so the first order is nearly all
+    assert far(of_all.pop(LAST), margins(reference) - margins(broken)) < 0.15
+    assert not torch.stack(list(of_all.values())).any()
+
+
+@ACTIVATIONS
+def test_what_lies_below_layers_that_quantize_activations_has_its_effect_through_them(
+    folder: Path, made: Path, spec: str
+) -> None:
+    reference, native = loaded(folder, "fp16").model, loaded(made if spec == W8A8 else folder, spec, "native").model
+    before = logits(native)
+    names = early_first(Runner(native).architecture)
+    found = attribute(reference, Runner(native), points(), names)
+    assert found is not None
+    assert far(found.margins, margins(native)) < 0.02
+    assert found.effects.isfinite().all()
+    assert found.effects.any(dim=0).all()  # also of the first layer's
     assert torch.equal(logits(native), before)
 
 

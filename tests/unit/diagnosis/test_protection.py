@@ -134,8 +134,7 @@ def test_layers_of_another_model_stay_those_of_that_model(tmp_path: Path, monkey
     assert map_of(parse_spec(f"mix:{path}")).models == (str(tmp_path / "made"),)
 
 
-def test_what_was_quantized_elsewhere_cannot_be_protected() -> None:
-    assert "elsewhere" in (why_not(parse_spec("stored@model.gguf")) or "")
+def test_what_a_server_holds_cannot_be_protected() -> None:
     assert "server" in (why_not(parse_spec("http://localhost:8000/v1#name")) or "")
     assert why_not(parse_spec("mix:down_proj=int8;*=nf4")) is None
 

@@ -133,7 +133,6 @@ def test_layers_that_cannot_be_brought_over_are_an_objection(pair: Pair) -> None
 @pytest.mark.parametrize(
     ("reference", "candidate", "reason"),
     [
-        ("fp16", "stored@model.gguf", "quantized elsewhere"),
         ("fp16", "nf4+lora:adapter", "only one of the two has this adapter"),
         ("mix:*=int8", "nf4", "has no one precision above the candidate's"),
     ],
