@@ -68,14 +68,23 @@ def members(device: str) -> tuple[str, ...]:
 
 def cuda_device_count() -> int:
     """CUDA devices that the driver reports and the installed torch can use; 0 where either is missing."""
+    return 0 if _missing_for_cuda() else _driver_facts()[0]
+
+
+def _missing_for_cuda() -> str:
+    """What to do where no CUDA device can be used, and why; empty where one can."""
     torch = find_spec("torch")
     if torch is None or torch.origin is None:
-        return 0
+        return "install torch"
     folder = Path(torch.origin).parent
     if not any((folder / "lib").glob("libtorch_cuda*")):
-        return 0  # a build for the CPU
+        return "install a torch for CUDA (this one is a build for the CPU)"
     count, newest = _driver_facts()
-    return count if _cuda_of(folder) <= newest else 0
+    if not count:
+        return "see whether nvidia-smi tells of one, and CUDA_VISIBLE_DEVICES"
+    if _cuda_of(folder) > newest:
+        return f"install a newer driver (it runs CUDA {newest} at most, and torch is built for {_cuda_of(folder)})"
+    return ""
 
 
 def _cuda_of(folder: Path) -> int:
@@ -189,7 +198,13 @@ def parse_device(text: str) -> str:
     index = int(match[1] or 0)
     if index >= count:
         found = f"{count} CUDA device{'s'[: count > 1]}" if count else "no CUDA device that torch can use"
-        raise UsageError(f"{text} is not there: found {found}", where="--quant-device", hint="use --quant-device cpu")
+        there = f"cuda:0{f' to cuda:{count - 1}' if count > 1 else ''}, or cpu"
+        missing = "" if count else _missing_for_cuda()
+        raise UsageError(
+            f"{text} is not there: found {found}",
+            where="--quant-device",
+            hint=f"{missing}{'; or ' if missing else ''}use --quant-device {there if count else 'cpu'}",
+        )
     return f"cuda:{index}"
 
 
