@@ -309,7 +309,8 @@ class Decoder:
 
 def _too_large(prompt: Prompt) -> Decoded:
     """What stands for an answer that did not fit in memory."""
-    problem = f"memory ran out on this prompt of {len(prompt.token_ids)} tokens alone: free memory, or shorten it"
+    what = f"memory ran out on this prompt of {len(prompt.token_ids)} tokens alone"
+    problem = f"{what}: free memory, shorten it, or use another --quant-device"
     return Decoded(prompt, (), (), "unknown", problem=problem)
 
 
