@@ -310,9 +310,8 @@ class Decoder:
 
 def _too_large(prompt: Prompt) -> Decoded:
     """What stands for an answer that did not fit in memory."""
-    problem = (
-        f"memory ran out on this prompt of {counted(len(prompt.token_ids), 'token')} alone: free memory, or shorten it"
-    )
+    what = f"memory ran out on this prompt of {counted(len(prompt.token_ids), 'token')} alone"
+    problem = f"{what}: free memory, shorten it, or use another --quant-device"
     return Decoded(prompt, (), (), "unknown", problem=problem)
 
 

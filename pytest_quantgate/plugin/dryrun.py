@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -111,21 +113,25 @@ class DryRun:
 
         problems = []
         own_on_cpu = False
+        devices = Counter(split_devices(self._run.options.device))
         for spec, variant in self._run.answers.variants.items():
             if isinstance(variant, ServedVariant):
                 self._say(f"{spec}: {variant.summary}; {variant.keeping}")
                 continue
-            together = split_devices(self._run.options.device).count(variant.device)
-            self._say(f"{spec}: {variant.summary}; {_answered_by(variant)}, {_memory(variant, together)}")
+            told = f"{spec}: {variant.summary}; {_answered_by(variant)}"
+            with suppress(QuantgateError):  # of a device that cannot be used, which is told below
+                told += f", {_memory(variant, devices[variant.device])}"
+            self._say(told)
             problems += self._show_unmade(variant)
             own_on_cpu = own_on_cpu or (variant.device == "cpu" and not variant.offline)
-            try:
-                check_memory(variant.needed_bytes, variant.device, spec, together)
-            except QuantgateError as error:
-                problems.append(str(error))
+            for device, together in devices.items():
+                try:
+                    check_memory(variant.needed_bytes, device, spec, together)
+                except QuantgateError as error:
+                    problems.append(str(error))
         if own_on_cpu:
             self._say(WHY_OWN)
-        return problems
+        return list(dict.fromkeys(problems))  # what is wrong with a device is so for all
 
     def _show_unmade(self, variant: Variant) -> list[str]:
         """What must be made before a variant is loaded, and where it is kept then."""

@@ -14,6 +14,7 @@ from pytest_quantgate.errors import AuditError, ModelError, QuantgateError
 from pytest_quantgate.variants.adapter import PREFIX, WEIGHTS, Adapter, check_fit
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.loading import dtype_of, quiet
+from pytest_quantgate.variants.memory import is_out_of_memory
 from pytest_quantgate.variants.source import message_of
 
 
@@ -50,6 +51,8 @@ def put_on(model: PreTrainedModel, adapter: Adapter, placement: Placement, where
     except QuantgateError:
         raise
     except Exception as error:  # peft and transformers raise anything
+        if is_out_of_memory(error):
+            raise
         raise ModelError(
             f"the adapter in {adapter.folder} cannot be put on the model: {message_of(error)}",
             where=where,

@@ -69,14 +69,23 @@ def members(device: str) -> tuple[str, ...]:
 
 def cuda_device_count() -> int:
     """CUDA devices that the driver reports and the installed torch can use; 0 where either is missing."""
+    return 0 if _missing_for_cuda() else _driver_facts()[0]
+
+
+def _missing_for_cuda() -> str:
+    """What to do where no CUDA device can be used, and why; empty where one can."""
     torch = find_spec("torch")
     if torch is None or torch.origin is None:
-        return 0
+        return "install torch"
     folder = Path(torch.origin).parent
     if not any((folder / "lib").glob("libtorch_cuda*")):
-        return 0  # a build for the CPU
+        return "install a torch for CUDA (this one is a build for the CPU)"
     count, newest = _driver_facts()
-    return count if _cuda_of(folder) <= newest else 0
+    if not count:
+        return "see whether nvidia-smi tells of one, and CUDA_VISIBLE_DEVICES"
+    if _cuda_of(folder) > newest:
+        return f"install a newer driver (it runs CUDA {newest} at most, and torch is built for {_cuda_of(folder)})"
+    return ""
 
 
 def _cuda_of(folder: Path) -> int:
@@ -206,7 +215,7 @@ def _meant(text: str) -> str | None:
 def _usable(count: int) -> str:
     """What can be used on this machine."""
     gpus = {0: "", 1: ", cuda:0"}.get(count, f", cuda:0 to cuda:{count - 1}, or several with commas")
-    return f"here can be used: auto, cpu{gpus}{'' if count else '; torch can use no CUDA device'}"
+    return f"here can be used: auto, cpu{gpus}{'' if count else f'; for a GPU, {_missing_for_cuda()}'}"
 
 
 def split_devices(text: str) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ def load_pretrained(
                 raise ModelError(
                     "the model does not fit in memory",
                     where=str(folder),
-                    hint="free some memory, or use a smaller model or device",
+                    hint="free some memory, use a smaller model, or another --quant-device",
                 ) from error
             hint = _QUANTIZER_HINT if quantization else _CONFIG_HINT
             raise _not_loaded("the model", error, folder, hint) from error

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import psutil
 
-from pytest_quantgate.errors import ModelError
+from pytest_quantgate.errors import ModelError, UsageError
 from pytest_quantgate.variants.device import DTYPE_BYTES, Placement, members
 from pytest_quantgate.variants.headers import TensorHeader
 from pytest_quantgate.variants.modules import covers
 from pytest_quantgate.variants.registry import Description
+from pytest_quantgate.variants.source import message_of
 
 ALLOWANCE_BYTES = 1 << 30
 """For torch and the tokenizer, and for answering the first requests."""
@@ -56,15 +57,31 @@ def available_bytes(device: str) -> int:
     """Bytes that can still be taken: on a CPU within the container's limit, on CUDA of the device's memory.
 
     What torch holds of a CUDA device and nobody uses can be taken again. torch is imported for CUDA devices only.
+
+    Args:
+        device: As a placement has it; of several, all that they have together.
+
+    Raises:
+        UsageError: A CUDA device does not tell: its driver or torch fails at it, or nothing of its memory is left.
     """
     if members(device)[0] == "cpu":
         return min(int(psutil.virtual_memory().available), _container_bytes())
-    from torch import cuda  # only where a CUDA device is used
+    return sum(map(_free_bytes, members(device)))
 
-    return sum(
-        cuda.mem_get_info(each)[0] + cuda.memory_reserved(each) - cuda.memory_allocated(each)
-        for each in members(device)
-    )
+
+def _free_bytes(device: str) -> int:
+    """What one CUDA device tells."""
+    from torch import cuda  # only where one is used
+
+    try:
+        free = cuda.mem_get_info(device)[0]
+    except Exception as error:  # torch has errors of many kinds for a CUDA that does not start
+        raise UsageError(
+            f"{device} cannot be used: {message_of(error)}",
+            where="--quant-device",
+            hint="nvidia-smi shows whether it is well, and who holds its memory; or use --quant-device cpu",
+        ) from error
+    return free + cuda.memory_reserved(device) - cuda.memory_allocated(device)
 
 
 def check_memory(needed: int, device: str, spec: str, processes: int = 1) -> None:
@@ -78,6 +95,7 @@ def check_memory(needed: int, device: str, spec: str, processes: int = 1) -> Non
 
     Raises:
         ModelError: More is needed than available.
+        UsageError: The device cannot be used, see ``available_bytes``.
     """
     available = available_bytes(device)
     if needed * processes > available:
@@ -93,8 +111,9 @@ def release_memory() -> None:
     """Give back what is no longer referred to, CUDA's reserve included; torch is not imported for it."""
     gc.collect()
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    if torch is not None and torch.cuda.is_initialized():
+        with suppress(RuntimeError):  # after some faults a device fails at everything: the first one is what to tell
+            torch.cuda.empty_cache()
     with suppress(OSError, AttributeError):  # glibc keeps what was freed piece by piece; others have no such call
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -24,7 +24,6 @@ with quiet():
     from optimum.quanto import QLinear
     from optimum.quanto.tensor import WeightQBitsTensor, WeightQBytesTensor
     from optimum.quanto.tensor.packed import PackedTensor
-    from optimum.quanto.tensor.weights import qbits, qbytes
 
 _CONFIG: Any = QuantoConfig  # it carries no types
 
@@ -35,7 +34,7 @@ def load(spec: VariantSpec, folder: Path, placement: Placement) -> PreTrainedMod
     native = placement.kernels == "native"
     if native and placement.device_type == "cuda" and spec.scheme != "int8":  # laid out for them while they are read
         _compile(placement.device)
-    with nullcontext() if native else _without_kernels():
+    with nullcontext() if native else as_packed():
         return load_pretrained(folder, dtype=torch.float16, device=placement.device, quantization=config)
 
 
@@ -81,39 +80,34 @@ def _levels(packed: Any) -> torch.Tensor:
 
 @contextmanager
 def as_packed() -> Iterator[None]:
-    """Lets quanto's weights be read on a CPU as they are packed.
+    """Lets quanto leave weights as they are packed, on whatever device they are quantized, read, or moved to.
 
-    It would unpack each, which compiles code first, to lay it out for a GPU's kernels; a CPU has none, and the weight
-    would be packed again as it was.
+    It would lay them out for the kernels of that device, which unpacks them and compiles code first: those of a
+    checkpoint on a CPU too, before it moves them to a GPU. Some of these layouts round shifts once more.
     """
-    lay_out = WeightQBitsTensor.optimize
-    WeightQBitsTensor.optimize = lambda weight: weight
+    kinds: tuple[Any, Any] = (WeightQBitsTensor, WeightQBytesTensor)
+    own = [(kind, name, vars(kind)[name]) for kind in kinds for name in ("create", "optimize")]
+    for kind in kinds:
+        kind.create = kind  # which takes the same
+        kind.optimize = lambda weight: weight
     try:
         yield
     finally:
-        WeightQBitsTensor.optimize = lay_out
-
-
-@contextmanager
-def _without_kernels() -> Iterator[None]:
-    """Lets quanto leave weights as it quantized them; for a GPU's kernels, which it would compile, it lays them out."""
-    known = qbytes.is_extension_available
-    qbits.is_extension_available = qbytes.is_extension_available = lambda _: False
-    try:
-        yield
-    finally:
-        qbits.is_extension_available = qbytes.is_extension_available = known
+        for kind, name, before in own:
+            setattr(kind, name, before)
 
 
 def _make_native(model: PreTrainedModel, placement: Placement, dtype: torch.dtype) -> None:
-    """Let quanto's own kernels compute in a dtype: scales tell them which."""
+    """Let quanto's own kernels compute in a dtype: scales tell them which, and weights are laid out for them."""
     for module in model.modules():
         if not isinstance(module, QLinear):
             continue
         weight: Any = module.weight
-        if placement.device_type == "cpu" and isinstance(weight, WeightQBitsTensor):
-            _compile("cpu")
-        if weight.dtype != dtype:
+        floats = placement.device_type == "cuda" and weight.qtype.is_floating_point
+        if floats or isinstance(weight, WeightQBitsTensor):
+            _compile(placement.device)
+        packed = type(weight) in (WeightQBitsTensor, WeightQBytesTensor)  # such as those of a checkpoint
+        if packed or weight.dtype != dtype:
             module.weight = nn.Parameter(_with_scales_in(weight, dtype), requires_grad=False)
         module.__class__ = _Inferring
         keep_readable([module], partial(_weight_of, dtype=dtype))

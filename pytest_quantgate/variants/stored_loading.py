@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from contextlib import nullcontext, redirect_stderr
+from contextlib import redirect_stderr
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -27,6 +27,7 @@ from pytest_quantgate.variants.gguf import types_in
 from pytest_quantgate.variants.gguf_types import GgufTypes
 from pytest_quantgate.variants.headers import PLAIN_DTYPES, TensorHeader
 from pytest_quantgate.variants.loading import cast_parameters, dtype_of, load_pretrained, quiet
+from pytest_quantgate.variants.memory import is_out_of_memory
 from pytest_quantgate.variants.source import message_of
 from pytest_quantgate.variants.stored import STORED, plain_dtype
 from pytest_quantgate.variants.stored_config import QUANTO_MAP, Storage
@@ -159,13 +160,16 @@ def _load_quanto(folder: Path, *, dtype: torch.dtype, device: str) -> PreTrained
             tied: dict[str, str] = getattr(model, "all_tied_weights_keys", None) or {}
             missing = [name for name in missing if name not in tied]
             if not missing:
-                with as_packed() if device == "cpu" else nullcontext():
-                    requantize(model, weights, known, torch.device(device))
+                with as_packed():
+                    requantize(model, weights, known, torch.device("cpu"))  # elsewhere it takes room for dense weights
+                    nn.Module.to(model, device)
                 model.tie_weights()
                 missing = [
                     f"parts of {name}" for name in known if not getattr(model.get_submodule(name), "frozen", False)
                 ]
         except Exception as error:  # a checkpoint that does not fit fails in many ways
+            if is_out_of_memory(error):
+                raise
             raise ModelError(
                 f"the model does not load: {message_of(error)}", where=str(folder), hint=_BELONGS
             ) from error

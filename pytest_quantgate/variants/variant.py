@@ -9,18 +9,24 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_quantgate.errors import ModelError, SpecError
+from pytest_quantgate.errors import ModelError, QuantgateError, SpecError
 from pytest_quantgate.variants.adapter import Adapter
 from pytest_quantgate.variants.additions import check_adapter, describe_all
 from pytest_quantgate.variants.audit import Audit, check_audit, measure, measure_coverage
 from pytest_quantgate.variants.checkpoint import read_tensors
 from pytest_quantgate.variants.device import VLLM, Placement, place
 from pytest_quantgate.variants.identity import Identity, contents, identify
-from pytest_quantgate.variants.memory import check_memory, estimate_bytes, mapped_weights, release_memory
+from pytest_quantgate.variants.memory import (
+    check_memory,
+    estimate_bytes,
+    is_out_of_memory,
+    mapped_weights,
+    release_memory,
+)
 from pytest_quantgate.variants.modules import check_skips, modules_of
 from pytest_quantgate.variants.registry import Description, backend_of, check_here, entry_of
 from pytest_quantgate.variants.schedule import USUAL, Schedule, another_schedule, name_of
-from pytest_quantgate.variants.source import ModelSource
+from pytest_quantgate.variants.source import ModelSource, message_of
 from pytest_quantgate.variants.spec import VariantSpec, parse_spec
 from pytest_quantgate.variants.stored import plain_tensors, refuse_quantized
 from pytest_quantgate.variants.vllm import REQUIRES, check_precision, check_runs
@@ -231,9 +237,23 @@ def load_variant(variant: Variant, note: Callable[[str], None] | None = None) ->
             adapter does not fit the model; or a file that it is made of changed.
         AuditError: It is not quantized as its spec says, or its adapter changes no weight.
         SpecError: An option names a module that the model does not have.
+        UsageError: Its device cannot be used.
     """
     spec = str(variant.spec)
     check_memory(variant.needed_bytes, variant.device, spec)
+    try:
+        return _loaded(variant, spec, note or logging.getLogger(__name__).warning)
+    except Exception as error:
+        if isinstance(error, QuantgateError) or not is_out_of_memory(error):
+            raise
+        raise ModelError(
+            f"memory of {variant.device} ran out while it was loaded",
+            where=f"variant {spec!r}",
+            hint="free some memory there, use a smaller model, or another --quant-device",
+        ) from error
+
+
+def _loaded(variant: Variant, spec: str, note: Callable[[str], None]) -> LoadedModel:
     from pytest_quantgate.variants.loading import load_tokenizer, set_attention  # imports torch
 
     backend = backend_of(variant.spec.name)
@@ -247,7 +267,7 @@ def load_variant(variant: Variant, note: Callable[[str], None] | None = None) ->
         torch.set_float32_matmul_precision("highest")  # the identity says float32, not TF32
     make = getattr(backend, "make", None)
     if make is not None:
-        make(variant.spec, variant.model.folder, placement, note or logging.getLogger(__name__).warning)
+        make(variant.spec, variant.model.folder, placement, note)
     with mapped_weights():
         model = backend.load(variant.spec, variant.model.folder, placement)
         audit = measure(model, backend.stored_bytes)
@@ -256,11 +276,13 @@ def load_variant(variant: Variant, note: Callable[[str], None] | None = None) ->
         release_memory()
         try:
             backend.finish(model, placement)
-        except (MemoryError, RuntimeError) as error:  # RuntimeError is how torch says that memory ran out
+        except RuntimeError as error:  # of torch, and of libraries' kernels
+            if is_out_of_memory(error):
+                raise
             raise ModelError(
-                f"the weights cannot be brought to {placement.compute_dtype}: {error}",
+                f"the weights cannot be brought to {placement.compute_dtype}: {message_of(error)}",
                 where=f"variant {spec!r}",
-                hint="free some memory, or use a smaller model",
+                hint="try another --quant-compute-dtype, --quant-kernels or --quant-device",
             ) from error
     if adapter is not None:
         from pytest_quantgate.variants.adapter_loading import put_on  # as above

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pytest_quantgate.cases.model import Message
-from pytest_quantgate.errors import ModelError
+from pytest_quantgate.errors import ModelError, UsageError
 from pytest_quantgate.generation import run
 from pytest_quantgate.generation.budget import CPU_SHARE, CUDA_SHARE, key_value_budget
 from pytest_quantgate.generation.cache import CompletionCache
@@ -22,7 +22,7 @@ from pytest_quantgate.generation.progress import SilentProgress
 from pytest_quantgate.generation.prompts import tokenize
 from pytest_quantgate.generation.run import answer, stops_of
 from pytest_quantgate.generation.slots import SlotPool
-from pytest_quantgate.variants.memory import available_bytes, check_memory
+from pytest_quantgate.variants.memory import available_bytes, check_memory, release_memory
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, on_device, prepare_variant
 from tests.along import logits_along
@@ -75,16 +75,22 @@ def test_a_gpu_answers_as_a_cpu_does_in_float32(device: str, tmp_path: Path) -> 
     assert [each.token_ids for each in there] == [each.token_ids for each in here]
     for one, other in zip(there, here, strict=True):
         assert one.margins == pytest.approx(other.margins, abs=1e-2)
-    assert [each.ranks for each in there[-1].recall] == [each.ranks for each in here[-1].recall]
+    for text, other_text in zip(there[-1].recall, here[-1].recall, strict=True):
+        assert text.ranks == pytest.approx(other_text.ranks, abs=1)  # of hundreds of tokens, two may nearly tie
+        assert text.log_probabilities == pytest.approx(other_text.log_probabilities, abs=1e-2)
 
 
 @pytest.mark.parametrize("spec", ["fp16", "bf16", "fp16+kv:int8"])
-def test_half_precision_keeps_nearly_all_answers(device: str, tmp_path: Path, spec: str) -> None:
-    exact = answers_of(prepared("fp16", device, dtype="float32"), tmp_path)
-    found = answers_of(prepared(spec, device), tmp_path)
-    same = sum(one.token_ids == other.token_ids for one, other in zip(exact, found, strict=True))
-    assert same >= len(SUMS) - 2
-    assert all(each.problem is None for each in found)
+def test_half_precision_says_nearly_the_same_along_an_answer(device: str, tmp_path: Path, spec: str) -> None:
+    exact, half = prepared("fp16", device, dtype="float32"), prepared(spec, device)
+    assert all(each.problem is None and each.token_ids for each in answers_of(half, tmp_path))
+    known = [Known(each, answer.token_ids) for each, answer in zip(SUMS, answers_of(exact, tmp_path), strict=True)]
+    chosen = [
+        torch.cat([each.argmax(-1).cpu() for each in logits_along(load_variant(variant), known).values()])
+        for variant in (exact, half)
+    ]
+    assert len(chosen[0]) > 5 * len(SUMS)
+    assert float((chosen[0] == chosen[1]).float().mean()) > 0.9  # one by one: behind a near tie answers go other ways
 
 
 @pytest.mark.parametrize("spec", ["nf4", "int8", "quanto:int8", "torchao:int8"])
@@ -116,7 +122,8 @@ def test_dense_weights_are_the_same_on_every_device(device: str, spec: str) -> N
         loaded: Any = load_variant(prepared(spec, where, "dense", "float32"))
         weights.append(loaded.model.model.layers[1].mlp.down_proj.weight.detach().cpu())
     there, here = weights
-    assert torch.allclose(there, here, atol=1e-3)
+    # where a quotient lies between two levels, a device that multiplies by the inverse may round to the other one
+    assert float(((there - here).abs() > 1e-3).float().mean()) < 0.01
 
 
 def test_rows_that_are_one_in_memory_are_read_on_every_device(device: str) -> None:
@@ -133,6 +140,41 @@ def test_memory_is_counted_by_the_device(device: str) -> None:
         check_memory(free + free // 4, device, "fp16")  # which may be less than the machine has elsewhere
     share = CPU_SHARE if device == "cpu" else CUDA_SHARE
     assert key_value_budget(device) == pytest.approx(free * share, rel=0.1)
+
+
+def test_a_device_that_is_not_there_is_an_error_that_says_which_are(device: str) -> None:
+    if not device.startswith("cuda"):
+        pytest.skip("a CPU is always there")
+    found = f"found {torch.cuda.device_count()} CUDA device"
+    with pytest.raises(UsageError, match=rf"{found}s?\n  use --quant-device cuda:0"):
+        prepared("fp16", "cuda:99")
+    with pytest.raises(UsageError, match="cuda:99 cannot be used: "):
+        available_bytes("cuda:99")
+
+
+def test_memory_that_runs_out_on_the_device_halves_the_batch(
+    device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not device.startswith("cuda"):
+        pytest.skip("only CUDA can be told how much there is")
+    variant = prepared("fp16", device)
+    asked = [Request((Message("user", f"{number}. " + "What is 2 + 3? " * 60),), 4) for number in range(64)]
+    wanted = answers_of(variant, tmp_path, asked)  # libraries keep what they work in
+    release_memory()
+    monkeypatch.setattr(run, "key_value_budget", lambda *_: 1 << 30)
+    room = torch.cuda.memory_reserved(device) + (48 << 20)
+    notes: list[str] = []
+    progress = SilentProgress()
+    monkeypatch.setattr(progress, "note", notes.append)
+    torch.cuda.set_per_process_memory_fraction(room / torch.cuda.mem_get_info(device)[1], device)
+    try:
+        with CompletionCache(tmp_path / "other.sqlite3") as cache:
+            found = answer(variant, asked, cache, progress).completions
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
+    assert any(each.startswith("memory ran out with ") for each in notes)
+    assert all(found[each.digest].problem is None for each in asked)
+    assert all(each.problem is None for each in wanted)
 
 
 def test_keys_and_values_keep_to_their_budget_on_the_device(

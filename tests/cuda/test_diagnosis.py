@@ -53,7 +53,7 @@ def test_a_diagnosis_searches_by_the_effect_of_layers_that_run_natively(device: 
         compared(before, after, tmp_path),
         before,
         after,
-        workshop=Workshop(RepairLimits(minutes=1.0), REGISTRY),
+        workshop=Workshop(RepairLimits(), REGISTRY),
         progress=SilentProgress(),
     )
     assert found.mode in set(Mode) - {Mode.INCONCLUSIVE}

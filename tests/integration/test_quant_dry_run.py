@@ -10,6 +10,7 @@ import pytest
 
 from pytest_quantgate.generation import budget
 from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
+from pytest_quantgate.variants import device as devices
 from pytest_quantgate.variants import memory, source
 from pytest_quantgate.variants.source import ModelSource
 from tests.integration.conftest import Lab
@@ -169,6 +170,25 @@ def test_what_cannot_run_here_is_a_problem_and_nothing_is_answered(lab: Lab, emp
     with CompletionCache(default_cache_path()) as cache:
         assert cache.info().completions == 0
     assert default_cache_path().is_relative_to(empty_cache)
+
+
+def test_a_device_that_cannot_be_used_is_a_problem_and_nothing_is_estimated(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: str) -> None:
+        raise RuntimeError("CUDA error: system not yet initialized\nCompile with `TORCH_USE_CUDA_DSA`")
+
+    monkeypatch.setattr(devices, "cuda_device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.mem_get_info", fail)
+    lab.write("words", lab.many(1))
+    result = lab.run("--quant-dry-run", "--quant-device=cuda:0,cuda:1")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    for name in ("cuda:0", "cuda:1"):  # once, whatever runs there
+        told = [line for line in result.stderr.lines if f"{name} cannot be used" in line]
+        assert told == [f"ERROR: --quant-device: {name} cannot be used: CUDA error: system not yet initialized"]
+    result.stdout.fnmatch_lines(["quantgate: fp16: *; answered by quantgate's own decoding in float16"])
+    result.stdout.no_fnmatch_line("*GiB*")
+    result.stdout.no_fnmatch_line("*no problem found*")
 
 
 def test_slice_errors_are_problems(lab: Lab) -> None:

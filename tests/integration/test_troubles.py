@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from pytest_quantgate.generation import run as generation
-from pytest_quantgate.variants import memory
+from pytest_quantgate.variants import device, memory
 from tests.integration.conftest import Lab
 
 
@@ -52,6 +52,17 @@ def test_a_model_that_does_not_fit(lab: Lab, model: Path, monkeypatch: pytest.Mo
     (model / "config.json").write_text((model / "config.json").read_text() + "\n")  # nothing of it is cached
     monkeypatch.setattr(memory, "available_bytes", lambda _device: 1000)
     assert_nothing_passed(lab.run(f"--quant-model={model}"), "variant 'fp16': it needs about*")
+
+
+@pytest.mark.alone(reason="workers look for the device themselves")
+def test_a_device_that_cannot_be_used(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: str) -> None:
+        raise RuntimeError("CUDA error: system not yet initialized")
+
+    lab.write("words", lab.many(2))
+    monkeypatch.setattr(device, "cuda_device_count", lambda: 1)
+    monkeypatch.setattr("torch.cuda.mem_get_info", fail)
+    assert_nothing_passed(lab.run("--quant-device=cuda"), "--quant-device: cuda:0 cannot be used: CUDA error: system *")
 
 
 def test_weights_that_are_not_numbers_leave_every_case_unscored(lab: Lab, model: Path) -> None:

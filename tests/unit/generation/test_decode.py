@@ -309,7 +309,9 @@ def test_a_prompt_that_does_not_fit_in_memory_has_no_answer_and_all_others_have(
     memory = Memory(monkeypatch, positions)
     found = finished(Decoder(model, frozenset({STOP}), 1 << 30).run(prompts))
     (longest,) = (each for each in prompts if each.digest == "longest")
-    problem = "memory ran out on this prompt of 300 tokens alone: free memory, or shorten it"
+    problem = (
+        "memory ran out on this prompt of 300 tokens alone: free memory, shorten it, or use another --quant-device"
+    )
     assert found.pop("longest") == Decoded(longest, (), (), "unknown", problem=problem)
     del expected["longest"]
     assert tokens_of(found) == expected

@@ -187,6 +187,17 @@ def test_an_adapter_that_changes_before_it_is_loaded_is_an_error(
         load_variant(waiting)
 
 
+def test_memory_that_runs_out_while_it_is_put_on_is_told_as_that(
+    pristine: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+    monkeypatch.setattr("pytest_quantgate.variants.adapter_loading.load_file", read)
+    with pytest.raises(ModelError, match="memory of cpu ran out while it was loaded"):
+        load_variant(prepared(pristine, "fp16", made))
+
+
 def test_without_peft_the_error_says_what_to_install(
     pristine: Path, made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

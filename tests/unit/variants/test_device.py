@@ -117,6 +117,27 @@ def test_cuda_needs_a_driver_and_a_torch_built_for_it(
     assert cuda_device_count() == expected
 
 
+@pytest.mark.parametrize(
+    ("library", "driver", "missing"),
+    [
+        ("libtorch_cpu.so", (2, 13), "install a torch for CUDA (this one is a build for the CPU)"),
+        ("libtorch_cuda.so", (0, 0), "see whether nvidia-smi tells of one, and CUDA_VISIBLE_DEVICES"),
+        ("libtorch_cuda.so", (2, 12), "install a newer driver (it runs CUDA 12 at most, and torch is built for 13)"),
+    ],
+)
+def test_what_is_missing_for_cuda_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: str, driver: tuple[int, int], missing: str
+) -> None:
+    with_torch(monkeypatch, tmp_path, library, "'13.0'")
+    monkeypatch.setattr(device, "_driver_facts", lambda: driver)
+    with pytest.raises(UsageError) as caught:
+        parse_device("cuda")
+    assert str(caught.value) == (
+        "--quant-device: cuda is not there: found no CUDA device that torch can use\n"
+        f"  {missing}; or use --quant-device cpu"
+    )
+
+
 @pytest.mark.parametrize(("version", "expected"), [("'12.8'", 2), ("'13.0'", 0), ("None", 2)])
 def test_a_driver_of_an_older_cuda_is_none(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str, expected: int

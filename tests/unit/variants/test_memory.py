@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pytest_quantgate.errors import ModelError
+from pytest_quantgate.errors import ModelError, UsageError
 from pytest_quantgate.variants import memory
 from pytest_quantgate.variants.device import Kernels, Placement
 from pytest_quantgate.variants.headers import TensorHeader
@@ -18,6 +18,7 @@ from pytest_quantgate.variants.memory import (
     check_memory,
     estimate_bytes,
     is_out_of_memory,
+    release_memory,
 )
 from pytest_quantgate.variants.registry import backend_of
 from pytest_quantgate.variants.spec import parse_spec
@@ -105,6 +106,55 @@ def test_a_containers_limit_counts(
         assert available_bytes("cpu") > 1000
     else:
         assert available_bytes("cpu") == expected
+
+
+def test_a_gpu_has_what_it_says_and_what_torch_holds_of_it_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    free, held, used = ({"cuda:0": a, "cuda:1": b} for a, b in ((500, 7000), (90, 80), (60, 80)))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda name: (free[name], 10_000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", held.__getitem__)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", used.__getitem__)
+    assert available_bytes("cuda:0") == 500 + 90 - 60
+    assert available_bytes("cuda:1") == 7000
+    assert available_bytes("cuda:0+cuda:1") == 530 + 7000
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (AssertionError("Torch not compiled with CUDA enabled"), "Torch not compiled with CUDA enabled"),
+        (RuntimeError("CUDA error: out of memory\nCompile with `TORCH_USE_CUDA_DSA`"), "CUDA error: out of memory"),
+        (RuntimeError("No CUDA GPUs are available"), "No CUDA GPUs are available"),
+        (torch.cuda.DeferredCudaCallError("CUDA call failed lazily"), "CUDA call failed lazily"),
+        (AssertionError(), "AssertionError"),
+    ],
+)
+def test_a_gpu_that_fails_is_an_error_that_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
+    def fail(_: str) -> tuple[int, int]:
+        raise error
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", fail)
+    for ask in (available_bytes, lambda name: check_memory(1, name, "fp16")):
+        with pytest.raises(UsageError) as caught:
+            ask("cuda:3")
+        assert str(caught.value) == (
+            f"--quant-device: cuda:3 cannot be used: {told}\n"
+            "  nvidia-smi shows whether it is well, and who holds its memory; or use --quant-device cpu"
+        )
+
+
+def test_a_gpu_that_failed_gives_nothing_back_and_hides_no_other_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def fail() -> None:
+        asked.append("empty")
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", fail)
+    release_memory()
+    assert asked == ["empty"]
 
 
 HOLES = """

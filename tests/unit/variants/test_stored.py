@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 import torch
+from optimum.quanto.tensor import WeightQBitsTensor, WeightQBytesTensor
+from optimum.quanto.tensor.packed import PackedTensor
 from safetensors.torch import load_file, save_file
 
 from pytest_quantgate.errors import ModelError, QuantgateError, SpecError
-from pytest_quantgate.variants import device
+from pytest_quantgate.variants import device, stored_loading
 from pytest_quantgate.variants.checkpoint import read_tensors
+from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.header_audit import audit_headers
 from pytest_quantgate.variants.memory import ALLOWANCE_BYTES
 from pytest_quantgate.variants.source import resolve_model
@@ -193,6 +196,31 @@ def test_on_cuda_only_those_with_kernels_of_their_own_are_native(
     monkeypatch.setattr(device, "_gpu_name", lambda _: "a GPU")
     variant = prepare_variant("stored", resolve_model(str(made(name))), device="cuda")
     assert (variant.placement.kernels, variant.identity.fields["kernels"]) == (kernels, kernels)
+
+
+@pytest.mark.parametrize("name", ["quanto-int2", "quanto-int4", "quanto-int8"])
+def test_quantos_weights_come_to_a_device_as_they_are_packed(
+    made: Make, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def unpack(_: object) -> None:
+        pytest.fail("on the way to a GPU weights were unpacked, by what is compiled for the CPU")
+
+    monkeypatch.setattr(PackedTensor, "unpack", unpack)
+    # a device that is not the CPU: there is no other here
+    found: Any = stored_loading.load(made(name), Placement("meta", "float16", "dense"))
+    assert {parameter.device.type for parameter in found.parameters()} == {"meta"}
+    assert type(found.get_submodule(LAYER).weight) in (WeightQBitsTensor, WeightQBytesTensor)
+
+
+def test_memory_that_runs_out_while_quantos_weights_are_read_is_told_as_that(
+    made: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+    monkeypatch.setattr("optimum.quanto.requantize", read)
+    with pytest.raises(ModelError, match="memory of cpu ran out while it was loaded"):
+        load(made("quanto-int8"))
 
 
 @pytest.mark.parametrize("name", ["bitsandbytes-8bit", "compressed-tensors-W8A8"])

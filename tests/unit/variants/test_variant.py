@@ -17,6 +17,7 @@ from pytest_quantgate.errors import AuditError, ModelError, QuantgateError, Spec
 from pytest_quantgate.variants import bitsandbytes_loading, memory, variant
 from pytest_quantgate.variants.audit import Audit, measure
 from pytest_quantgate.variants.loading import load_pretrained
+from pytest_quantgate.variants.plain import PlainBackend
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, prepare_variant, run_another_way
 
@@ -269,6 +270,44 @@ def test_memory_is_checked_before_anything_is_loaded(pristine: Path, monkeypatch
     monkeypatch.setattr(variant, "backend_of", None)
     with pytest.raises(ModelError, match=r"needs about 1\.0 GiB on cpu, and 0\.0 GiB are available"):
         load_variant(waiting)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
+@pytest.mark.parametrize("place", ["measure", "check_unchanged", "finish"])
+def test_memory_that_runs_out_anywhere_while_it_is_loaded_is_told(
+    pristine: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, place: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    waiting = prepared(pristine, "fp16")
+    monkeypatch.setattr(PlainBackend if place == "finish" else variant, place, fail)
+    with pytest.raises(ModelError) as caught:
+        load_variant(waiting)
+    assert str(caught.value) == (
+        "variant 'fp16': memory of cpu ran out while it was loaded\n"
+        "  free some memory there, use a smaller model, or another --quant-device"
+    )
+
+
+def test_kernels_that_fail_are_not_taken_for_missing_memory(pristine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nmore")
+
+    monkeypatch.setattr(PlainBackend, "finish", fail)
+    with pytest.raises(ModelError) as caught:
+        loaded(pristine, "fp16")
+    assert str(caught.value) == (
+        "variant 'fp16': the weights cannot be brought to float32: CUDA error: no kernel image is available for "
+        "execution on the device\n  try another --quant-compute-dtype, --quant-kernels or --quant-device"
+    )
 
 
 def rewrite(path: Path) -> None:
