@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 from pytest_quantgate.errors import ModelError
@@ -100,10 +101,12 @@ def layers_of(storage: Storage, tensors: Iterable[TensorHeader], where: str) -> 
 
 def _weights_in(tensor: TensorHeader, storage: Storage, scales: TensorHeader | None) -> int:
     """How many weights a tensor holds: by its bits, or where layers differ in these, by their groups."""
+    unpacked = storage.method == "compressed-tensors" and not tensor.name.endswith("_packed")
     if storage.bits is not None:
-        return int(tensor.nbytes * 8 / storage.bits)
+        count = int(tensor.nbytes * 8 / storage.bits)
+        return min(count, tensor.nbytes) if unpacked else count  # a byte holds one, of however few bits
     if not tensor.name.endswith("_packed"):
-        return tensor.nbytes  # a number is a byte
+        return tensor.nbytes  # as above
     if storage.group is not None and scales is not None:
         return scales.count * storage.group
     return tensor.nbytes * 8 // min(storage.mixed, default=8)  # as many as there can be
@@ -116,6 +119,38 @@ def _owner(tensor: str, layers: dict[str, int]) -> str | None:
         if name in layers:
             return name
     return None
+
+
+def check_blocks(storage: Storage, tensors: Iterable[TensorHeader], where: str) -> None:
+    """Refuses FP8 matrices that end within a block: transformers would cut them into blocks of another size.
+
+    Args:
+        storage: How the checkpoint is quantized; what has no blocks passes.
+        tensors: All its tensors.
+        where: Its folder, for messages.
+
+    Raises:
+        ModelError: With the first of them.
+    """
+    block: tuple[int, int] | None = storage.details.get("block")
+    if block is None:
+        return
+    by_name = {tensor.name: tensor for tensor in tensors}
+    for tensor in by_name.values():
+        scales = by_name.get(f"{tensor.name}_scale_inv")
+        if scales is None or not len(tensor.shape) == len(scales.shape) == len(block):
+            continue
+        axes = zip(tensor.shape, scales.shape, block, strict=True)
+        if any(count > 1 and size % length and count == ceil(size / length) for size, count, length in axes):
+            raise ModelError(
+                f"{tensor.name}, {_by(tensor.shape)}, is no whole number of blocks of {_by(block)}",
+                where=where,
+                hint="gate it as a served model, or name the unquantized model that it was made from",
+            )
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def as_plain(tensors: Iterable[TensorHeader], layers: Iterable[Layer]) -> tuple[TensorHeader, ...]:

@@ -31,11 +31,12 @@ from pytest_quantgate.variants.source import message_of
 from pytest_quantgate.variants.stored import STORED, plain_dtype
 from pytest_quantgate.variants.stored_config import QUANTO_MAP, Storage
 from pytest_quantgate.variants.stored_fields import KEY
-from pytest_quantgate.variants.stored_layout import layers_of
+from pytest_quantgate.variants.stored_layout import check_blocks, layers_of
 
 _DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
 _BY_TRANSFORMERS = ("fp8", "mxfp4")  # which it spreads out itself, while it reads them
 _MATRIX = 2
+_OF_A_MATRIX = "_global_scale"  # of compressed-tensors
 _METHOD = "quantgate_method"
 _FINISHED_BY = {
     "awq": "packed_loading",
@@ -58,6 +59,7 @@ def load(folder: Path, placement: Placement) -> PreTrainedModel:
     storage = storage_in(folder)
     if storage is None:
         return load_pretrained(folder, dtype=dtype_of(plain_dtype(tensors) or "float32"), device=placement.device)
+    check_blocks(storage, tensors, str(folder))
     model = _loader_of(storage, placement)(folder)
     setattr(model, _METHOD, storage.method)
     _mark_layers(model, storage, tensors, folder)
@@ -243,28 +245,40 @@ def _restore_dtypes(model: nn.Module, tensors: tuple[TensorHeader, ...]) -> None
 
 def _finish_compressed(model: PreTrainedModel, placement: Placement) -> None:
     """Has compressed-tensors do now what it would do with the first prompt, and show a bar for."""
+    from compressed_tensors.compressors.base import decompress_module
+
     dtype = dtype_of(placement.compute_dtype)
     compressor: Any = getattr(getattr(model, "hf_quantizer", None), "compressor", None)
-    with redirect_stderr(io.StringIO()):
-        if placement.kernels == "dense":
-            compressor.remove_decompression_hook(model)
-            spread(model, partial(_decompressed, dtype=dtype))
-        else:
-            compressor.decompress_model(model)
+    compressor.remove_decompression_hook(model)
+    if placement.kernels == "dense":
+        spread(model, partial(_decompressed, dtype=dtype))
+    else:
+        for module in model.modules():
+            weight = _decompressed(module, dtype)
+            decompress_module(module)
+            if weight is not None:
+                module.weight = nn.Parameter(weight, requires_grad=False)
+    whole = {name: each.data for name, each in model.named_parameters() if name.endswith(_OF_A_MATRIX)}
     cast_parameters(model, dtype)
+    for name, scale in whole.items():  # more than float16 can hold, where activations are small
+        model.get_parameter(name).data = scale
 
 
 def _decompressed(module: Any, dtype: torch.dtype) -> torch.Tensor | None:
-    """The weight that a compressed layer stands for, computed in the compute dtype; None for another module."""
+    """The weight that a compressed layer stands for, computed in float32; None for another module."""
     from compressed_tensors.compressors import BaseCompressor
 
     if not hasattr(module, STORED):
         return None
     scheme = module.quantization_scheme
     held = {
-        name: each.data.to(dtype) if name.endswith("_scale") else each.data
+        name: each.data.float() if name.endswith("_scale") and each.is_floating_point() else each.data
         for name, each in module.named_parameters(recurse=False)
         if name.startswith("weight")
     }
+    # NVFP4 is computed in bfloat16 there, which holds numbers times scales of groups exactly, and no more than that
+    whole = held.pop(f"weight{_OF_A_MATRIX}", None)
     weight: torch.Tensor = BaseCompressor.get_value_from_registry(scheme.format).decompress(held, scheme)["weight"]
+    if whole is not None:
+        weight = weight.float() / whole
     return weight.detach().to(dtype)
