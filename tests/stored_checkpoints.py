@@ -19,11 +19,12 @@ from tests.words import awq_columns, gptq_qweight, gptq_qzeros
 
 def bitsandbytes_4bit(kind: str, *, double: bool = False) -> Callable[[Path, Path], None]:
     """nf4 or fp4, as ``save_pretrained`` writes it; ``double`` quantizes the scales, too."""
-    config: Any = BitsAndBytesConfig
-    return partial(
-        _save,
-        config=config(load_in_4bit=True, bnb_4bit_quant_type=kind, bnb_4bit_use_double_quant=double),
-    )
+
+    def make(plain: Path, folder: Path) -> None:
+        config: Any = BitsAndBytesConfig
+        _save(plain, folder, config(load_in_4bit=True, bnb_4bit_quant_type=kind, bnb_4bit_use_double_quant=double))
+
+    return make
 
 
 def bitsandbytes_8bit(plain: Path, folder: Path) -> None:

@@ -95,7 +95,7 @@ def test_each_kind_is_described_and_audited_by_what_its_files_hold(made: Make, l
         assert by_headers.to_json() == pytest.approx(found.audit.to_json(), rel=1e-3)
 
 
-@pytest.mark.parametrize(("name", "scaled"), zip(MIXED, (8.5, 8.25), strict=True))
+@pytest.mark.parametrize(("name", "scaled"), list(zip(MIXED, (8.5, 8.25), strict=True)))
 def test_mixed_bits_are_audited_by_what_each_layer_takes(loaded: Load, name: str, scaled: float) -> None:
     found = loaded(name)
     assert found.variant.summary == SUMMARIES[name]
