@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
@@ -89,7 +89,7 @@ def layers_of(storage: Storage, tensors: Iterable[TensorHeader], where: str) -> 
                 where=where,
                 hint="check that its config.json belongs to its weights",
             )
-        for scales in _SCALES[storage.method]:
+        for scales in _needed(storage, layer, by_name):
             if not any(f"{layer}{each}" in by_name for each in scales.split("|")):
                 raise ModelError(
                     f"weights are missing from the files: {layer}{scales.partition('|')[0]}",
@@ -97,6 +97,14 @@ def layers_of(storage: Storage, tensors: Iterable[TensorHeader], where: str) -> 
                     hint="check that no file is left out, or download or copy it again",
                 )
     return tuple(Layer(name, weights[name], stored[name]) for name in sorted(weights))
+
+
+def _needed(storage: Storage, layer: str, by_name: Mapping[str, TensorHeader]) -> tuple[str, ...]:
+    """What must stand beside a layer's numbers."""
+    absmax = by_name.get(f"{layer}.weight.absmax")
+    if absmax is not None and absmax.dtype not in PLAIN_DTYPES:  # of bitsandbytes, quantized again
+        return (*_SCALES[storage.method], ".weight.nested_absmax")
+    return _SCALES[storage.method]
 
 
 def _weights_in(tensor: TensorHeader, storage: Storage, scales: TensorHeader | None) -> int:

@@ -21,7 +21,6 @@ from transformers import AutoConfig, PreTrainedModel
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants.checkpoint import read_json, read_tensors, storage_in, weight_files
-from pytest_quantgate.variants.dense import spread
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.gguf import types_in
 from pytest_quantgate.variants.gguf_types import GgufTypes
@@ -36,11 +35,11 @@ from pytest_quantgate.variants.stored_layout import check_blocks, layers_of
 _DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
 _BY_TRANSFORMERS = ("fp8", "mxfp4")  # which it spreads out itself, while it reads them
 _MATRIX = 2
-_OF_A_MATRIX = "_global_scale"  # of compressed-tensors
 _METHOD = "quantgate_method"
 _FINISHED_BY = {
     "awq": "packed_loading",
     "bitsandbytes": "bitsandbytes_loading",
+    "compressed-tensors": "compressed_loading",
     "gptq": "packed_loading",
     "quanto": "quanto_loading",
     "torchao": "torchao_loading",
@@ -70,9 +69,7 @@ def load(folder: Path, placement: Placement) -> PreTrainedModel:
 def finish(model: PreTrainedModel, placement: Placement) -> None:
     """See ``StoredBackend.finish``."""
     method = getattr(model, _METHOD, None)
-    if method == "compressed-tensors":
-        _finish_compressed(model, placement)
-    elif method in _FINISHED_BY:
+    if method in _FINISHED_BY:
         import_module(f"pytest_quantgate.variants.{_FINISHED_BY[method]}").finish(model, placement)
     else:
         cast_parameters(model, dtype_of(placement.compute_dtype))
@@ -85,6 +82,8 @@ def _loader_of(storage: Storage, placement: Placement) -> Callable[[Path], PreTr
         return partial(_load_packed, storage=storage, device=device)
     if storage.method == "quanto":
         return partial(_load_quanto, dtype=dtype, device=device)
+    if storage.method == "compressed-tensors":
+        return partial(_load_compressed, dtype=dtype, device=device)
     return partial(_load_by_library, dtype=dtype, device=device)
 
 
@@ -125,8 +124,7 @@ def _load_by_library(folder: Path, *, dtype: torch.dtype, device: str) -> PreTra
     stored = config.quantization_config
     if stored.get("quant_method") in _BY_TRANSFORMERS:
         config.quantization_config = {**stored, "dequantize": True}
-    with redirect_stderr(io.StringIO()):  # compressed-tensors shows bars that obey no setting
-        model = load_pretrained(folder, dtype=dtype, device=device, config=config)
+    model = load_pretrained(folder, dtype=dtype, device=device, config=config)
     for module in model.modules():
         if hasattr(module, "compute_dtype"):  # of bitsandbytes: its maker's, and not what is computed in here
             setattr(module, "compute_dtype", dtype)  # noqa: B010  (its type is unknown)
@@ -135,6 +133,13 @@ def _load_by_library(folder: Path, *, dtype: torch.dtype, device: str) -> PreTra
 
         drop_cast_messages()
     return model
+
+
+def _load_compressed(folder: Path, *, dtype: torch.dtype, device: str) -> PreTrainedModel:
+    from pytest_quantgate.variants.compressed_loading import with_room_for_zeros
+
+    with with_room_for_zeros(), redirect_stderr(io.StringIO()):  # it shows bars that obey no setting
+        return _load_by_library(folder, dtype=dtype, device=device)
 
 
 def _load_quanto(folder: Path, *, dtype: torch.dtype, device: str) -> PreTrainedModel:
@@ -241,44 +246,3 @@ def _restore_dtypes(model: nn.Module, tensors: tuple[TensorHeader, ...]) -> None
             quantized = hasattr(module, STORED) and key != "bias"
             if dtype is not None and parameter.is_floating_point() and not quantized:
                 parameter.data = parameter.data.to(dtype)
-
-
-def _finish_compressed(model: PreTrainedModel, placement: Placement) -> None:
-    """Has compressed-tensors do now what it would do with the first prompt, and show a bar for."""
-    from compressed_tensors.compressors.base import decompress_module
-
-    dtype = dtype_of(placement.compute_dtype)
-    compressor: Any = getattr(getattr(model, "hf_quantizer", None), "compressor", None)
-    compressor.remove_decompression_hook(model)
-    if placement.kernels == "dense":
-        spread(model, partial(_decompressed, dtype=dtype))
-    else:
-        for module in model.modules():
-            weight = _decompressed(module, dtype)
-            decompress_module(module)
-            if weight is not None:
-                module.weight = nn.Parameter(weight, requires_grad=False)
-    whole = {name: each.data for name, each in model.named_parameters() if name.endswith(_OF_A_MATRIX)}
-    cast_parameters(model, dtype)
-    for name, scale in whole.items():  # more than float16 can hold, where activations are small
-        model.get_parameter(name).data = scale
-
-
-def _decompressed(module: Any, dtype: torch.dtype) -> torch.Tensor | None:
-    """The weight that a compressed layer stands for, computed in float32; None for another module."""
-    from compressed_tensors.compressors import BaseCompressor
-
-    if not hasattr(module, STORED):
-        return None
-    scheme = module.quantization_scheme
-    held = {
-        name: each.data.float() if name.endswith("_scale") and each.is_floating_point() else each.data
-        for name, each in module.named_parameters(recurse=False)
-        if name.startswith("weight")
-    }
-    # NVFP4 is computed in bfloat16 there, which holds numbers times scales of groups exactly, and no more than that
-    whole = held.pop(f"weight{_OF_A_MATRIX}", None)
-    weight: torch.Tensor = BaseCompressor.get_value_from_registry(scheme.format).decompress(held, scheme)["weight"]
-    if whole is not None:
-        weight = weight.float() / whole
-    return weight.detach().to(dtype)

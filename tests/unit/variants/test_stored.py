@@ -284,6 +284,7 @@ def test_each_file_of_a_checkpoint_is_identified(copied: Make) -> None:
         ("compressed-tensors-FP8", f"{LAYER}.input_scale"),
         ("compressed-tensors-W4A16_ASYM", f"{LAYER}.weight_zero_point"),
         ("bitsandbytes-4bit-double", f"{LAYER}.weight.nested_absmax"),
+        ("bitsandbytes-4bit-double", f"{LAYER}.weight.nested_quant_map"),
     ],
 )
 def test_a_missing_tensor_is_an_error_and_never_a_guess(copied: Make, name: str, tensor: str) -> None:
