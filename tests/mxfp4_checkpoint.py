@@ -72,7 +72,7 @@ def _round(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
         Codes ``(..., blocks, 32)``, exponents of the scales ``(..., blocks)``, and what both stand for, shaped as the
         weight.
     """
-    blocks = weight.unflatten(-1, (-1, GROUP))
+    blocks = weight.reshape(*weight.shape[:-1], -1, GROUP)
     exponents = blocks.abs().amax(-1).log2().floor().int() - _LARGEST_EXPONENT
     scaled = torch.ldexp(blocks, -exponents[..., None])
     magnitudes, even_first = torch.tensor(E2M1), torch.tensor(_EVEN_FIRST)

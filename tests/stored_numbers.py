@@ -30,7 +30,7 @@ def _bits(data: torch.Tensor, each: int) -> torch.Tensor:
     """Codes of some bits in the words or bytes of each row, the first in the lowest bits."""
     places = torch.arange(8 * data.element_size())
     stream = (data.long()[..., None] >> places & 1).flatten(-2)
-    return (stream.unflatten(-1, (-1, each)) << torch.arange(each)).sum(-1)
+    return (stream.reshape(len(stream), -1, each) << torch.arange(each)).sum(-1)
 
 
 def _scaled(numbers: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
