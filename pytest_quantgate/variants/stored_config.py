@@ -40,7 +40,8 @@ class Storage:
         calibration: What it was calibrated with, likewise.
         calibrated: Whether its quantizer looks at data, so that there was a calibration.
         requires: Importable module to installable distribution.
-        details: What loading GPTQ needs to know further: how zeros are stored, and whether all are the middle one.
+        details: What loading needs to know further: of GPTQ how zeros are stored, and whether all are the middle one;
+            of FP8 the rows and columns of a block, where there are blocks.
     """
 
     method: str
@@ -271,7 +272,8 @@ def _fp8(fields: Fields) -> Storage:
     size = f", blocks of {block[0]}x{block[1]}" if block else ""
     scheme = fields.text("activation_scheme")
     scales = f", activation scales {scheme}" if scheme else ""
-    return Storage("fp8", f"FP8{size}{scales}", 8, calibrated=scheme == "static")
+    details = {"block": tuple(block)} if block else {}
+    return Storage("fp8", f"FP8{size}{scales}", 8, calibrated=scheme == "static", details=details)
 
 
 def _mxfp4(fields: Fields) -> Storage:  # noqa: ARG001  (it says nothing more)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 from pytest_quantgate.errors import ModelError
@@ -88,7 +89,7 @@ def layers_of(storage: Storage, tensors: Iterable[TensorHeader], where: str) -> 
                 where=where,
                 hint="check that its config.json belongs to its weights",
             )
-        for scales in _SCALES[storage.method]:
+        for scales in _needed(storage, layer, by_name):
             if not any(f"{layer}{each}" in by_name for each in scales.split("|")):
                 raise ModelError(
                     f"weights are missing from the files: {layer}{scales.partition('|')[0]}",
@@ -98,12 +99,22 @@ def layers_of(storage: Storage, tensors: Iterable[TensorHeader], where: str) -> 
     return tuple(Layer(name, weights[name], stored[name]) for name in sorted(weights))
 
 
+def _needed(storage: Storage, layer: str, by_name: Mapping[str, TensorHeader]) -> tuple[str, ...]:
+    """What must stand beside a layer's numbers."""
+    absmax = by_name.get(f"{layer}.weight.absmax")
+    if absmax is not None and absmax.dtype not in PLAIN_DTYPES:  # of bitsandbytes, quantized again
+        return (*_SCALES[storage.method], ".weight.nested_absmax")
+    return _SCALES[storage.method]
+
+
 def _weights_in(tensor: TensorHeader, storage: Storage, scales: TensorHeader | None) -> int:
     """How many weights a tensor holds: by its bits, or where layers differ in these, by their groups."""
+    unpacked = storage.method == "compressed-tensors" and not tensor.name.endswith("_packed")
     if storage.bits is not None:
-        return int(tensor.nbytes * 8 / storage.bits)
+        count = int(tensor.nbytes * 8 / storage.bits)
+        return min(count, tensor.nbytes) if unpacked else count  # a byte holds one, of however few bits
     if not tensor.name.endswith("_packed"):
-        return tensor.nbytes  # a number is a byte
+        return tensor.nbytes  # as above
     if storage.group is not None and scales is not None:
         return scales.count * storage.group
     return tensor.nbytes * 8 // min(storage.mixed, default=8)  # as many as there can be
@@ -116,6 +127,38 @@ def _owner(tensor: str, layers: dict[str, int]) -> str | None:
         if name in layers:
             return name
     return None
+
+
+def check_blocks(storage: Storage, tensors: Iterable[TensorHeader], where: str) -> None:
+    """Refuses FP8 matrices that end within a block: transformers would cut them into blocks of another size.
+
+    Args:
+        storage: How the checkpoint is quantized; what has no blocks passes.
+        tensors: All its tensors.
+        where: Its folder, for messages.
+
+    Raises:
+        ModelError: With the first of them.
+    """
+    block: tuple[int, int] | None = storage.details.get("block")
+    if block is None:
+        return
+    by_name = {tensor.name: tensor for tensor in tensors}
+    for tensor in by_name.values():
+        scales = by_name.get(f"{tensor.name}_scale_inv")
+        if scales is None or not len(tensor.shape) == len(scales.shape) == len(block):
+            continue
+        axes = zip(tensor.shape, scales.shape, block, strict=True)
+        if any(count > 1 and size % length and count == ceil(size / length) for size, count, length in axes):
+            raise ModelError(
+                f"{tensor.name}, {_by(tensor.shape)}, is no whole number of blocks of {_by(block)}",
+                where=where,
+                hint="gate it as a served model, or name the unquantized model that it was made from",
+            )
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def as_plain(tensors: Iterable[TensorHeader], layers: Iterable[Layer]) -> tuple[TensorHeader, ...]:

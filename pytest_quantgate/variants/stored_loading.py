@@ -21,7 +21,6 @@ from transformers import AutoConfig, PreTrainedModel
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.variants.checkpoint import read_json, read_tensors, storage_in, weight_files
-from pytest_quantgate.variants.dense import keep_readable, spread
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.gguf import types_in
 from pytest_quantgate.variants.gguf_types import GgufTypes
@@ -32,7 +31,7 @@ from pytest_quantgate.variants.source import message_of
 from pytest_quantgate.variants.stored import STORED, plain_dtype
 from pytest_quantgate.variants.stored_config import QUANTO_MAP, Storage
 from pytest_quantgate.variants.stored_fields import KEY
-from pytest_quantgate.variants.stored_layout import layers_of
+from pytest_quantgate.variants.stored_layout import check_blocks, layers_of
 
 _DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F64": torch.float64}
 _BY_TRANSFORMERS = ("fp8", "mxfp4")  # which it spreads out itself, while it reads them
@@ -41,6 +40,7 @@ _METHOD = "quantgate_method"
 _FINISHED_BY = {
     "awq": "packed_loading",
     "bitsandbytes": "bitsandbytes_loading",
+    "compressed-tensors": "compressed_loading",
     "gptq": "packed_loading",
     "quanto": "quanto_loading",
     "torchao": "torchao_loading",
@@ -59,6 +59,7 @@ def load(folder: Path, placement: Placement) -> PreTrainedModel:
     storage = storage_in(folder)
     if storage is None:
         return load_pretrained(folder, dtype=dtype_of(plain_dtype(tensors) or "float32"), device=placement.device)
+    check_blocks(storage, tensors, str(folder))
     model = _loader_of(storage, placement)(folder)
     setattr(model, _METHOD, storage.method)
     _mark_layers(model, storage, tensors, folder)
@@ -69,9 +70,7 @@ def load(folder: Path, placement: Placement) -> PreTrainedModel:
 def finish(model: PreTrainedModel, placement: Placement) -> None:
     """See ``StoredBackend.finish``."""
     method = getattr(model, _METHOD, None)
-    if method == "compressed-tensors":
-        _finish_compressed(model, placement)
-    elif method in _FINISHED_BY:
+    if method in _FINISHED_BY:
         import_module(f"pytest_quantgate.variants.{_FINISHED_BY[method]}").finish(model, placement)
     else:
         cast_parameters(model, dtype_of(placement.compute_dtype))
@@ -84,6 +83,8 @@ def _loader_of(storage: Storage, placement: Placement) -> Callable[[Path], PreTr
         return partial(_load_packed, storage=storage, device=device)
     if storage.method == "quanto":
         return partial(_load_quanto, dtype=dtype, device=device)
+    if storage.method == "compressed-tensors":
+        return partial(_load_compressed, dtype=dtype, device=device)
     return partial(_load_by_library, dtype=dtype, device=device)
 
 
@@ -124,8 +125,7 @@ def _load_by_library(folder: Path, *, dtype: torch.dtype, device: str) -> PreTra
     stored = config.quantization_config
     if stored.get("quant_method") in _BY_TRANSFORMERS:
         config.quantization_config = {**stored, "dequantize": True}
-    with redirect_stderr(io.StringIO()):  # compressed-tensors shows bars that obey no setting
-        model = load_pretrained(folder, dtype=dtype, device=device, config=config)
+    model = load_pretrained(folder, dtype=dtype, device=device, config=config)
     for module in model.modules():
         if hasattr(module, "compute_dtype"):  # of bitsandbytes: its maker's, and not what is computed in here
             setattr(module, "compute_dtype", dtype)  # noqa: B010  (its type is unknown)
@@ -134,6 +134,13 @@ def _load_by_library(folder: Path, *, dtype: torch.dtype, device: str) -> PreTra
 
         drop_cast_messages()
     return model
+
+
+def _load_compressed(folder: Path, *, dtype: torch.dtype, device: str) -> PreTrainedModel:
+    from pytest_quantgate.variants.compressed_loading import with_room_for_zeros
+
+    with with_room_for_zeros(), redirect_stderr(io.StringIO()):  # it shows bars that obey no setting
+        return _load_by_library(folder, dtype=dtype, device=device)
 
 
 def _load_quanto(folder: Path, *, dtype: torch.dtype, device: str) -> PreTrainedModel:
@@ -243,41 +250,3 @@ def _restore_dtypes(model: nn.Module, tensors: tuple[TensorHeader, ...]) -> None
             quantized = hasattr(module, STORED) and key != "bias"
             if dtype is not None and parameter.is_floating_point() and not quantized:
                 parameter.data = parameter.data.to(dtype)
-
-
-def _finish_compressed(model: PreTrainedModel, placement: Placement) -> None:
-    """Has compressed-tensors do now what it would do with the first prompt, and show a bar for."""
-    dtype = dtype_of(placement.compute_dtype)
-    compressor: Any = getattr(getattr(model, "hf_quantizer", None), "compressor", None)
-    with redirect_stderr(io.StringIO()):
-        if placement.kernels == "dense":
-            compressor.remove_decompression_hook(model)
-            spread(model, partial(_decompressed, dtype=dtype))
-        else:
-            compressor.decompress_model(model)
-    cast_parameters(model, dtype)
-    # what is ordinary by its type rounds its inputs, where the scheme says so, by a forward pass of its own
-    rounding = [module for module in model.modules() if _rounds_activations(module)]
-    keep_readable(rounding, lambda module: module.get_parameter("weight"), activations=True)
-
-
-def _rounds_activations(module: nn.Module) -> bool:
-    scheme = getattr(module, "quantization_scheme", None)
-    sides = (getattr(scheme, side, None) for side in ("input_activations", "output_activations"))
-    return isinstance(module, nn.Linear) and any(side is not None for side in sides)
-
-
-def _decompressed(module: Any, dtype: torch.dtype) -> torch.Tensor | None:
-    """The weight that a compressed layer stands for, computed in the compute dtype; None for another module."""
-    from compressed_tensors.compressors import BaseCompressor
-
-    if not hasattr(module, STORED):
-        return None
-    scheme = module.quantization_scheme
-    held = {
-        name: each.data.to(dtype) if name.endswith("_scale") else each.data
-        for name, each in module.named_parameters(recurse=False)
-        if name.startswith("weight")
-    }
-    weight: torch.Tensor = BaseCompressor.get_value_from_registry(scheme.format).decompress(held, scheme)["weight"]
-    return weight.detach().to(dtype)

@@ -14,9 +14,11 @@ HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    if find_spec("vllm") is None:
-        for item in items:
-            if item.path.is_relative_to(HERE):
+    missing = find_spec("vllm") is None
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.vllm)
+            if missing:
                 item.add_marker(pytest.mark.skip(reason="vLLM is not installed: make vllm"))
 
 

@@ -51,13 +51,13 @@ def test_a_device_text_means_one_device(monkeypatch: pytest.MonkeyPatch, text: s
 @pytest.mark.parametrize(
     ("text", "count", "part"),
     [
-        ("cud", 0, "did you mean 'cuda'? here can be used: auto, cpu; torch can use no CUDA device"),
+        ("cud", 0, "did you mean 'cuda'? here can be used: auto, cpu; for a GPU, "),
         (
             "gpu",
             2,
             "'gpu' is not a device\n  did you mean 'cuda'? here can be used: auto, cpu, cuda:0 to cuda:1, or ",
         ),
-        ("GPU", 0, "did you mean 'cuda'? here can be used: auto, cpu; torch can use no CUDA device"),
+        ("GPU", 0, "did you mean 'cuda'? here can be used: auto, cpu; for a GPU, "),
         ("CPU", 0, "did you mean 'cpu'?"),
         ("cup", 0, "did you mean 'cpu'?"),
         ("CUDA:0", 1, "did you mean 'cuda:0'? here can be used: auto, cpu, cuda:0"),

@@ -17,8 +17,8 @@ from optimum.quanto.tensor import WeightQBitsTensor, WeightQBytesTensor
 from optimum.quanto.tensor.packed import PackedTensor
 from safetensors.torch import load_file, save_file
 
-from pytest_quantgate.errors import ModelError, QuantgateError, SpecError
-from pytest_quantgate.variants import device, stored_loading
+from pytest_quantgate.errors import AuditError, ModelError, QuantgateError, SpecError
+from pytest_quantgate.variants import dense, device, stored_loading
 from pytest_quantgate.variants.checkpoint import read_tensors
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.header_audit import audit_headers
@@ -26,35 +26,26 @@ from pytest_quantgate.variants.memory import ALLOWANCE_BYTES
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.stored import plain_tensors
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, prepare_variant
-from tests.stored_checkpoints import MAKERS, mxfp4
+from tests.compressed_checkpoints import compressed_tensors
+from tests.mxfp4_checkpoint import mxfp4
+from tests.stored_checkpoints import MAKERS
+from tests.stored_numbers import weight_of
 from tests.unit.variants.distances import logits, measured
+from tests.unit.variants.stored_kinds import (
+    ACTIVATIONS,
+    BITS,
+    BY_DEFINITION,
+    MIXED,
+    SUMMARIES,
+    TABLES,
+    WEIGHT_ONLY,
+    WITH_KERNELS,
+    WITHOUT_KERNELS,
+)
 
 LAYER = "model.layers.0.mlp.down_proj"
 LAYERS = 14
-_GPTQ = "GPTQ, {} bits in groups of 32 (made by gptqmodel:2.2.0; calibrated with c4); as stored"
-SUMMARIES = {
-    "awq": "AWQ, 4 bits in groups of 32 (calibration not stated); as stored",
-    "bitsandbytes-4bit": "bitsandbytes nf4, 4 bits in groups of 64; as stored",
-    "bitsandbytes-8bit": "bitsandbytes LLM.int8(), 8 bits, activations too; as stored",
-    "compressed-tensors-W4A16": "compressed-tensors pack-quantized, 4 bits in groups of 32; as stored",
-    "compressed-tensors-W8A16": "compressed-tensors pack-quantized, 8 bits in groups of 32; as stored",
-    "compressed-tensors-W8A8": "compressed-tensors int-quantized, 8 bits, activations too; as stored",
-    "compressed-tensors-mixed": "compressed-tensors pack-quantized, mixed bits (4, 8) in groups of 32; as stored",
-    "fp8": "FP8, blocks of 32x32, activation scales dynamic, 8 bits; as stored",
-    **dict.fromkeys(("gptq", "gptq-asymmetric", "gptq-named-v2"), _GPTQ.format(4)),
-    **{f"gptq-{bits}bit": _GPTQ.format(bits) for bits in (2, 3, 8)},
-    **{f"quanto-int{bits}": f"quanto qint{bits}, {bits} bits; as stored" for bits in (2, 4, 8)},
-    "torchao-int8": "torchao Int8WeightOnly, 8 bits; as stored",
-    "torchao-nvfp4": "torchao NVFP4WeightOnly, 4 bits; as stored",
-}
-BITS = {name: 8 if "8" in name else 4 for name in MAKERS} | {"gptq-2bit": 2, "gptq-3bit": 3, "quanto-int2": 2}
-"""Of a weight; of the checkpoint of mixed bits those of its MLPs."""
-
-MIXED = "compressed-tensors-mixed"
 PLAIN = "plain"
-WEIGHT_ONLY = [name for name in MAKERS if name not in ("bitsandbytes-8bit", "compressed-tensors-W8A8")]
-WITH_KERNELS = ["bitsandbytes-4bit", "torchao-int8"]
-WITHOUT_KERNELS = ["awq", "compressed-tensors-W4A16", "fp8", "gptq", "gptq-asymmetric"]
 
 Make = Callable[[str], Path]
 Load = Callable[..., LoadedModel]
@@ -86,9 +77,7 @@ def load(folder: Path, kernels: str = "auto") -> LoadedModel:
 
 
 def weight_in(loaded: LoadedModel) -> torch.Tensor:
-    layer: Any = loaded.model.get_submodule(LAYER)
-    weight: torch.Tensor = layer.weight
-    return weight
+    return dense.weight_in(loaded.model.get_submodule(LAYER))
 
 
 def edit(folder: Path, **values: Any) -> None:
@@ -97,13 +86,13 @@ def edit(folder: Path, **values: Any) -> None:
     (folder / "config.json").write_text(json.dumps(config))
 
 
-@pytest.mark.parametrize("name", [name for name in MAKERS if name != MIXED])
+@pytest.mark.parametrize("name", [name for name in MAKERS if name not in MIXED])
 def test_each_kind_is_described_and_audited_by_what_its_files_hold(made: Make, loaded: Load, name: str) -> None:
     found, bits = loaded(name), BITS[name]
     assert found.variant.summary == SUMMARIES[name]
     assert found.variant.description.bits == bits
     assert found.audit.modules_replaced == LAYERS
-    assert bits < found.audit.bits_per_weight < bits + 1.5
+    assert bits < found.audit.bits_per_weight < bits + 1.5 + TABLES.get(name, 0)
     assert found.audit.bits_per_weight == pytest.approx(found.variant.description.stored_bits)
     assert found.audit.memory_bytes < found.audit.reference_bytes
     by_headers = audit_headers(made(name), found.variant.description, "stored")
@@ -123,14 +112,15 @@ def test_the_estimate_counts_the_room_that_loading_makes_for_plain_weights(
     assert found.needed_bytes > ALLOWANCE_BYTES + bytes_each * weights
 
 
-def test_mixed_bits_are_audited_by_what_each_layer_takes(loaded: Load) -> None:
-    found = loaded(MIXED)
-    assert found.variant.summary == SUMMARIES[MIXED]
+@pytest.mark.parametrize(("name", "scaled"), list(zip(MIXED, (8.5, 8.25), strict=True)))
+def test_mixed_bits_are_audited_by_what_each_layer_takes(loaded: Load, name: str, scaled: float) -> None:
+    found = loaded(name)
+    assert found.variant.summary == SUMMARIES[name]
     assert found.variant.description.bits is None
     assert found.audit.modules_replaced == LAYERS
     attention, mlp = 64 * (64 + 32 + 32 + 64), 3 * 64 * 128
     assert found.audit.bits_per_weight == pytest.approx(found.variant.description.stored_bits)
-    assert found.audit.bits_per_weight == pytest.approx((8.5 * attention + 4.5 * mlp) / (attention + mlp), rel=0.01)
+    assert found.audit.bits_per_weight == pytest.approx((scaled * attention + 4.5 * mlp) / (attention + mlp), rel=0.01)
 
 
 @pytest.mark.parametrize("name", WEIGHT_ONLY)
@@ -150,10 +140,21 @@ def test_on_a_cpu_weight_only_layers_are_spread_out_near_the_plain_weights(
     "family",
     [
         ["gptq-8bit", "gptq", "gptq-3bit", "gptq-2bit"],
-        ["compressed-tensors-W8A16", MIXED, "compressed-tensors-W4A16"],
+        [
+            "compressed-tensors-W8A16",
+            "compressed-tensors-mixed",
+            "compressed-tensors-W4A16",
+            "compressed-tensors-W3A16",
+            "compressed-tensors-W2A16",
+        ],
+        ["compressed-tensors-MXFP8A16", "compressed-tensors-MXFP6A16", "compressed-tensors-MXFP4A16"],
+        ["compressed-tensors-FP8_DYNAMIC", "compressed-tensors-mixed-floats", "compressed-tensors-NVFP4"],
         ["quanto-int8", "quanto-int4", "quanto-int2"],
+        ["quanto-float8", "quanto-int4"],
         ["torchao-int8", "torchao-nvfp4"],
+        ["torchao-float8", "torchao-nvfp4"],
         ["bitsandbytes-8bit", "bitsandbytes-4bit"],
+        ["fp8-matrix", "gptq-act-order"],
         ["gptq-8bit", "fp8", "awq"],
     ],
     ids=" ".join,
@@ -223,11 +224,46 @@ def test_memory_that_runs_out_while_quantos_weights_are_read_is_told_as_that(
         load(made("quanto-int8"))
 
 
-@pytest.mark.parametrize("name", ["bitsandbytes-8bit", "compressed-tensors-W8A8"])
+@pytest.mark.parametrize("name", BY_DEFINITION)
+def test_a_loaded_weight_is_what_its_tensors_stand_for(made: Make, loaded: Load, name: str) -> None:
+    found = weight_in(loaded(name)).double()
+    torch.testing.assert_close(found, weight_of(made(name), LAYER), rtol=2e-7, atol=0)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
 def test_quantized_activations_are_native_always(loaded: Load, name: str) -> None:
     found = loaded(name, "dense")
     assert found.variant.placement.kernels == "native"
-    assert 0 < float((logits(found) - logits(loaded(PLAIN))).abs().max()) < 0.05
+    assert 0 < float((logits(found) - logits(loaded(PLAIN))).abs().max()) < (0.05 if BITS[name] == 8 else 0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "weights_alone"),
+    [
+        ("compressed-tensors-MXFP4", "compressed-tensors-MXFP4A16"),
+        ("compressed-tensors-NVFP4", "compressed-tensors-NVFP4A16"),
+    ],
+)
+def test_the_same_weights_answer_worse_where_activations_are_quantized_too(
+    loaded: Load, name: str, weights_alone: str
+) -> None:
+    assert torch.equal(weight_in(loaded(name)), weight_in(loaded(weights_alone)))
+    bits, _, answers = measured([loaded(each) for each in (PLAIN, weights_alone, name)])
+    assert bits[1] == pytest.approx(bits[2], rel=0.01)
+    assert answers == sorted(set(answers))
+
+
+def test_a_scale_of_the_whole_matrix_keeps_float32_in_any_compute_dtype(made: Make) -> None:
+    folder = made("compressed-tensors-NVFP4")
+    variant = prepare_variant("stored", resolve_model(str(folder)), device="cpu", compute_dtype="bfloat16")
+    layer = load_variant(variant).model.get_submodule(LAYER)
+    scale = load_file(folder / "model.safetensors")[f"{LAYER}.input_global_scale"]
+    assert torch.equal(layer.get_parameter("input_global_scale"), scale)
+    assert layer.get_parameter("weight").dtype == torch.bfloat16
+
+
+def test_zeros_stored_as_they_are_mean_what_zeros_stored_less_one_do(loaded: Load) -> None:
+    assert torch.equal(weight_in(loaded("gptq-asymmetric-v2")), weight_in(loaded("gptq-asymmetric")))
 
 
 def test_the_layout_of_symmetric_zeros_is_told_from_them_and_not_from_the_name(loaded: Load) -> None:
@@ -285,6 +321,12 @@ def test_each_file_of_a_checkpoint_is_identified(copied: Make) -> None:
         ("quanto-int4", "model.norm.weight"),
         ("bitsandbytes-4bit", f"{LAYER}.weight.absmax"),
         ("torchao-int8", f"{LAYER}._weight_scale"),
+        ("compressed-tensors-NVFP4A16", f"{LAYER}.weight_global_scale"),
+        ("compressed-tensors-NVFP4", f"{LAYER}.input_global_scale"),
+        ("compressed-tensors-FP8", f"{LAYER}.input_scale"),
+        ("compressed-tensors-W4A16_ASYM", f"{LAYER}.weight_zero_point"),
+        ("bitsandbytes-4bit-double", f"{LAYER}.weight.nested_absmax"),
+        ("bitsandbytes-4bit-double", f"{LAYER}.weight.nested_quant_map"),
     ],
 )
 def test_a_missing_tensor_is_an_error_and_never_a_guess(copied: Make, name: str, tensor: str) -> None:
@@ -311,6 +353,7 @@ def test_a_missing_tensor_is_an_error_and_never_a_guess(copied: Make, name: str,
         ("bitsandbytes-4bit", {"load_in_4bit": False, "load_in_8bit": True}, "model|quantized"),
         ("compressed-tensors-W4A16", {"config_groups": {}}, "objects"),
         ("fp8", {"weight_block_size": [0, 32]}, "weight_block_size"),
+        ("fp8", {"weight_block_size": [48, 32]}, "no whole number of blocks of 48 x 32"),
     ],
 )
 def test_a_configuration_of_other_weights_is_an_error(
@@ -333,16 +376,25 @@ def test_code_of_a_checkpoint_is_never_run(copied: Make) -> None:
     assert not (folder / "ran").exists()
 
 
-def test_experts_of_mxfp4_are_spread_out_to_its_sixteen_numbers(pristine: Path, tmp_path: Path) -> None:
-    mxfp4(pristine, tmp_path)
+def test_four_bits_that_take_eight_are_told_and_refused(pristine: Path, tmp_path: Path) -> None:
+    compressed_tensors({"Linear": "W4AFP8"})(pristine, tmp_path)  # which stores each weight in a byte
+    variant = prepare(tmp_path)
+    assert variant.description.stored_bits == pytest.approx(8.5, abs=0.1)
+    with pytest.raises(AuditError, match="the weights take too many bits, 8 or more: 14 of 15"):
+        load_variant(variant)
+
+
+def test_experts_of_mxfp4_are_the_weights_that_their_blocks_stand_for(pristine: Path, tmp_path: Path) -> None:
+    expected = mxfp4(pristine, tmp_path)
     variant = prepare(tmp_path)
     assert variant.summary == "MXFP4, 4 bits in groups of 32; as stored"
     assert variant.description.stored_bits == 4.25
     loaded = load_variant(variant)
     assert loaded.audit.modules_replaced == 2
     assert loaded.audit.bits_per_weight == 4.25
-    weights = loaded.model.get_parameter("model.layers.0.mlp.experts.down_proj")
-    assert set((weights.abs() * 2**6).flatten().tolist()) == {0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0}
+    assert len(expected) == 4
+    for name, weight in expected.items():
+        assert torch.equal(loaded.model.get_parameter(name), weight), name
 
 
 def test_describing_and_identifying_import_no_torch(made: Make) -> None:
