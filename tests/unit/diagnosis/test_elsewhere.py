@@ -23,7 +23,8 @@ from pytest_quantgate.variants.audit import Audit
 from pytest_quantgate.variants.modules import covers
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import Variant, prepare_variant
-from tests.stored_checkpoints import compressed_tensors, gptq
+from tests.compressed_checkpoints import compressed_tensors
+from tests.stored_checkpoints import gptq
 from tests.tiny_model import build_tiny_model
 from tests.unit.diagnosis.broken_pair import loaded, pair_of
 

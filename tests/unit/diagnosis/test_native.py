@@ -23,7 +23,7 @@ from pytest_quantgate.paths import CACHE_VARIABLE
 from pytest_quantgate.variants.dense import weight_in
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import LoadedModel, load_variant, prepare_variant
-from tests.stored_checkpoints import compressed_tensors
+from tests.compressed_checkpoints import compressed_tensors
 from tests.tiny_model import build_tiny_model
 from tests.unit.diagnosis.broken_pair import pair_of
 from tests.unit.diagnosis.families import tiny

@@ -134,7 +134,7 @@ def test_what_is_missing_for_cuda_is_told(
         parse_device("cuda")
     assert str(caught.value) == (
         "--quant-device: cuda is not there: found no CUDA device that torch can use\n"
-        f"  {missing}; or use --quant-device cpu"
+        f"  here can be used: auto, cpu; for a GPU, {missing}"
     )
 
 

@@ -279,5 +279,6 @@ def test_a_layout_that_the_files_do_not_tell_is_resolved_when_it_is_loaded(folde
 
 def test_nothing_is_left_on_the_model_but_its_layers(mixed: LoadedModel) -> None:
     left = {name for module in mixed.model.modules() for name in vars(module) if name.startswith("quantgate")}
-    assert left == {"quantgate_weight_of"}  # how the weights of layers that stay quantized are read
+    # how the weights of layers that stay quantized are read, and whether they quantize what they are given
+    assert left == {"quantgate_weight_of", "quantgate_activations"}
     assert sum(isinstance(module, nn.Linear) for module in mixed.model.modules()) == LINEAR_LAYERS + 1
