@@ -8,6 +8,7 @@ them where the checks allow that, so that they are as long as a model's. Candida
 get some wrong. A private cache holds all of them under the identities of fp16, nf4 and int8 of the model in
 fixtures/tiny_instruct, which is never loaded. Beside it the same pytest runs 3,000 empty parametrized tests: what a run
 costs more than that is ours. Both run without the pytest plugin of Hypothesis, which users of quantgate need not have.
+Fails when torch is imported and, without options, when the run takes more than 3 seconds.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from resource import RUSAGE_CHILDREN, getrusage
 from statistics import median
 from typing import Any
 
+from speed import judge
+
 from pytest_quantgate.cases.load import load_slice
 from pytest_quantgate.cases.suites import suite_files
 from pytest_quantgate.checks.builtin import builtin_registry
@@ -49,6 +52,7 @@ SLICES = {
 KEEPS = {"fp16": 1.0, "nf4": 0.93, "int8": 0.98}  # share of the answers that stay good
 SAME = {"fp16": 1.0, "nf4": 0.1, "int8": 0.6}  # and of these, of those that stay as they are to the letter
 EMPTY_TESTS = 3_000
+MOST = 3.0  # seconds
 HEAVY = ("torch", "transformers", "sympy", "math_verify", "matplotlib", "huggingface_hub", "scipy", "numpy", "rich")
 
 # What may stand around an answer: of no consequence for the checks of the slices that are named in AROUND.
@@ -243,6 +247,8 @@ def main() -> None:
     print(f"imported: {', '.join(runs['ours'][0].heavy) or 'none'} (of {', '.join(HEAVY)})")
     if "torch" in runs["ours"][0].heavy:
         sys.exit("a run whose answers are all cached imports torch")
+    taken = median(each.wall for each in runs["ours"])
+    judge({f"at most 3 seconds ({taken:.2f})": taken <= MOST})
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
@@ -78,6 +79,25 @@ def by_turns(sides: Mapping[str, Callable[[], object]], times: int) -> dict[str,
         for name, side in sides.items():
             taken[name].append(seconds(side))
     return {name: median(each) for name, each in taken.items()}
+
+
+def judge(targets: Mapping[str, bool]) -> None:
+    """Say of each target whether it was reached, and end with status 1 where one was missed.
+
+    Targets are of the work that a script does without options; with options it only says so.
+
+    Args:
+        targets: By what a target is and what was measured, whether it was reached; none is nothing to say.
+    """
+    if not targets:
+        return
+    print()
+    for target, reached in targets.items():
+        print(f"{target}: {'reached' if reached else 'missed'}")
+    if len(sys.argv) > 1:
+        print("targets are of the script without options: nothing follows from this run")
+    elif not all(targets.values()):
+        sys.exit(1)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -36,10 +36,13 @@ TURN_TOKENS = 4
 
 UNKNOWN = "?"
 
-WHY_OWN = (
-    "its own decoding, because on a CPU continuous batching and torch.compile were measured to be slower "
-    "(docs/performance.md)"
-)
+WHY_OWN = {
+    "cpu": "its own decoding: on a CPU transformers' continuous batching was measured to be slower, and its generate "
+    "with torch.compile had not answered 32 prompts in three minutes (docs/performance.md)",
+    "cuda": "its own decoding: continuous batching and torch.compile were not measured on GPUs by this project; "
+    "benchmarks/engines.py --device cuda:0 does that",
+}
+"""Why no other engine is used, by the type of the device."""
 
 LEGEND = (
     "per slice: cases, tokens of all prompts (about) and of the longest, prompts longer than the context, tokens of "
@@ -112,7 +115,7 @@ class DryRun:
         from pytest_quantgate.variants.served import ServedVariant
 
         problems = []
-        own_on_cpu = False
+        own: set[str] = set()
         devices = Counter(split_devices(self._run.options.device))
         for spec, variant in self._run.answers.variants.items():
             if isinstance(variant, ServedVariant):
@@ -123,14 +126,15 @@ class DryRun:
                 told += f", {_memory(variant, devices[variant.device])}"
             self._say(told)
             problems += self._show_unmade(variant)
-            own_on_cpu = own_on_cpu or (variant.device == "cpu" and not variant.offline)
+            if not variant.offline:
+                own.add(variant.placement.device_type)
             for device, together in devices.items():
                 try:
                     check_memory(variant.needed_bytes, device, spec, together)
                 except QuantgateError as error:
                     problems.append(str(error))
-        if own_on_cpu:
-            self._say(WHY_OWN)
+        for device_type in sorted(own):
+            self._say(WHY_OWN[device_type])
         return list(dict.fromkeys(problems))  # what is wrong with a device is so for all
 
     def _show_unmade(self, variant: Variant) -> list[str]:

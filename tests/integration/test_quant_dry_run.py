@@ -10,8 +10,7 @@ import pytest
 
 from pytest_quantgate.generation import budget
 from pytest_quantgate.generation.cache import CompletionCache, default_cache_path
-from pytest_quantgate.variants import device as devices
-from pytest_quantgate.variants import memory, source
+from pytest_quantgate.variants import device, memory, source
 from pytest_quantgate.variants.source import ModelSource
 from tests.integration.conftest import Lab
 
@@ -26,7 +25,7 @@ def test_counts_tokens_memory_and_what_is_cached(lab: Lab) -> None:
         [
             "quantgate: fp16: *; answered by quantgate's own decoding in float32, needs about * GiB on cpu, and *",
             "quantgate: nf4: *; answered by quantgate's own decoding in float32, weights spread out once, needs *",
-            "quantgate: its own decoding, because on a CPU continuous batching and torch.compile were measured to be *",
+            "quantgate: its own decoding: on a CPU *slower, and * torch.compile had not answered 32 prompts in three *",
             "  slice *cases *prompts *longest *too long *answers *fp16 *nf4 *fp4",
             "  words * 4 * 284 * 260 * 1 * 16 *",
             "quantgate: the model's context is 128 tokens*",
@@ -34,6 +33,22 @@ def test_counts_tokens_memory_and_what_is_cached(lab: Lab) -> None:
             "*no tests ran*",
         ]
     )
+
+
+def test_on_a_gpu_it_says_that_other_engines_were_not_measured(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "cuda_device_count", lambda: 1)
+    for module in (memory, budget):
+        monkeypatch.setattr(module, "available_bytes", lambda _device: 11 << 30)
+    lab.write("words", lab.many(1))
+    result = lab.run("--quant-dry-run", "--quant-device=cuda", candidates=("rtn:4bit",))
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        [
+            "quantgate: rtn:4bit-g64: *; answered by quantgate's own decoding in float16, *",
+            "quantgate: its own decoding: * not measured on GPUs by this project; *engines.py --device cuda:0 does *",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*on a CPU*")
 
 
 def test_only_selected_cases_count(lab: Lab) -> None:
@@ -147,8 +162,8 @@ def test_models_that_do_not_fit_beside_each_other_are_a_problem(lab: Lab, monkey
 def test_keys_and_values_have_what_decoding_would_give_them(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "available_bytes", lambda _device: 11 << 30)  # of which the tiny model needs 1
     lab.write("words", lab.many(1))
-    for device, left in (("cpu", "4.0"), ("cpu,cpu", "1.8")):
-        result = lab.run("--quant-dry-run", f"--quant-device={device}")
+    for named, left in (("cpu", "4.0"), ("cpu,cpu", "1.8")):
+        result = lab.run("--quant-dry-run", f"--quant-device={named}")
         result.stdout.fnmatch_lines([f"quantgate: nf4: *, needs about 1.0 GiB on cpu, and has about {left} GiB for *"])
 
 
@@ -178,7 +193,7 @@ def test_a_device_that_cannot_be_used_is_a_problem_and_nothing_is_estimated(
     def fail(_: str) -> None:
         raise RuntimeError("CUDA error: system not yet initialized\nCompile with `TORCH_USE_CUDA_DSA`")
 
-    monkeypatch.setattr(devices, "cuda_device_count", lambda: 2)
+    monkeypatch.setattr(device, "cuda_device_count", lambda: 2)
     monkeypatch.setattr("torch.cuda.mem_get_info", fail)
     lab.write("words", lab.many(1))
     result = lab.run("--quant-dry-run", "--quant-device=cuda:0,cuda:1")
