@@ -159,9 +159,18 @@ class Difference:
         return (abs(self.value) if self.both_ways else self.value) > self.bound + ROUNDING
 
     def needed(self, level: float) -> int | None:
-        """By the width of the interval, which shrinks with the root of the number of cases."""
-        distance = self.bound - (abs(self.value) if self.both_ways else self.value)
-        return _scaled(self.cases, self.value, distance, one_sided(self, level))
+        """By the width of the interval; beyond a limit both ways each way has half of the level."""
+        return self.excluding(level / 2 if self.both_ways and self.beyond() else level)
+
+    def excluding(self, level: float) -> int | None:
+        """Cases at which the one-sided bound at this level would exclude the limit that lies nearer.
+
+        The width of the interval shrinks with the root of the number of cases.
+        """
+        value, (low, high) = self.value, one_sided(self, level)
+        if self.both_ways and value < 0:  # the limit that is near lies below zero: seen from there, all is mirrored
+            value, low, high = -value, -high, -low
+        return _scaled(self.cases, value, self.bound - value, (low, high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +254,8 @@ def wilson_cases(measure: Measure | None, level: float) -> int | None:
 
     Wilson's interval is the inverted score test: it excludes a threshold t exactly when (rate - t)² > z² t (1 - t) / n.
     """
+    if isinstance(measure, Difference):
+        return measure.excluding(level)
     if not isinstance(measure, Share):
         return None if measure is None else measure.needed(level)
     if abs(measure.value - measure.bound) <= ROUNDING:
