@@ -12,7 +12,7 @@ from statistics import NormalDist, fmean
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from pytest_quantgate.cases.model import LARGEST_RATIO
-from pytest_quantgate.gate.binomial import cases_to_decide
+from pytest_quantgate.gate.binomial import ROUNDING, cases_to_decide
 from pytest_quantgate.outcomes.bootstrap import ratio_interval
 from pytest_quantgate.outcomes.changes import Change, change_between
 from pytest_quantgate.outcomes.clusters import design_effect, kish
@@ -26,9 +26,6 @@ from pytest_quantgate.outcomes.significance import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
-
-ROUNDING: Final = 1e-9
-"""What a value may lie beyond its limit and still count as equal: the noise of float arithmetic."""
 
 _HALVINGS: Final = 60
 
