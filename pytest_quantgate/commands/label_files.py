@@ -34,8 +34,10 @@ def labels_to_keep(record: SliceRecord) -> Path:
     """
     if _suite(record.path) is None:
         try:
-            path = Path(record.path).resolve()
-            here = path.is_file() and path.is_relative_to(Path.cwd())
+            path = Path(record.path)
+            # a link may lie elsewhere than what it leads to, and its labels are kept beside the link
+            places = (path.resolve(), path.parent.resolve())
+            here = path.is_file() and all(each.is_relative_to(Path.cwd()) for each in places)
         except (OSError, RuntimeError, ValueError):  # no path, or links in a circle
             here = False
         if not here:

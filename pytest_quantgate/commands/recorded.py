@@ -16,6 +16,7 @@ from pytest_quantgate.checks.measured import read_recall
 from pytest_quantgate.commands.lines import lines_of, object_of
 from pytest_quantgate.errors import Problem, UsageError, nearest
 from pytest_quantgate.generation.completion import Completion
+from pytest_quantgate.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -192,7 +193,7 @@ def _completions(pairs: Mapping[str, Node], case: Case, problems: Problems) -> t
             return [node]
         items = fields.items(node, f"{key!r} beside 'responses'", problems)
         if items is not None and len(items) != turns:
-            problems.add(1, f"{key!r} holds {len(items)}, and the case has {turns} turn{'s' if turns > 1 else ''}")
+            problems.add(1, f"{key!r} holds {len(items)}, and the case has {counted(turns, 'turn')}")
         return [*(items or ()), *([None] * turns)][:turns]
 
     key = "responses" if in_turns else "response"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, TextIO
 
 from pytest_quantgate.errors import FileError, QuantgateWarning, UsageError
-from pytest_quantgate.printable import visible
+from pytest_quantgate.printable import no_command, visible
 
 if TYPE_CHECKING:
     from pytest_quantgate.generation.progress import Progress
@@ -41,7 +41,7 @@ def tell(text: str, err: TextIO | None) -> None:
     if err is None:  # closed before the command started
         return
     try:
-        print(text, file=err, flush=True)
+        print(no_command(text), file=err, flush=True)
     except (OSError, ValueError):
         silence(err)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pytest_quantgate.checks.builtin import builtin_registry
 from pytest_quantgate.commands.slices import slices_of
+from pytest_quantgate.plural import counted
 from pytest_quantgate.printable import visible
 
 
@@ -25,6 +26,5 @@ def validate(paths: Sequence[Path]) -> str:
     """
     slices = slices_of(paths, (), builtin_registry())
     return "\n".join(
-        visible(f"{item.location.path}: {item.name}, {len(item.cases)} case{'' if len(item.cases) == 1 else 's'}")
-        for item in slices
+        visible(f"{item.location.path}: {item.name}, {counted(len(item.cases), 'case')}") for item in slices
     )

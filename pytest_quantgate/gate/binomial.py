@@ -17,7 +17,8 @@ POWER: Final = 0.8
 MOST_CASES: Final = 10**9
 """A number of cases that nobody runs: what would take more is told as impossible."""
 
-_SAME: Final = 1e-9
+ROUNDING: Final = 1e-9
+"""What a value may lie beyond its limit and still count as equal: the noise of float arithmetic."""
 
 
 def power_to_fail(rate: float, cases: float, limit: float, level: float) -> float:
@@ -60,7 +61,7 @@ def cases_to_pass(limit: float, level: float) -> int | None:
         return None
     if limit >= 1:
         return 1
-    needed = log(level) / log1p(-limit) - _SAME  # infinite for the smallest limits
+    needed = log(level) / log1p(-limit) - ROUNDING  # infinite for the smallest limits
     return max(1, ceil(needed)) if needed <= MOST_CASES else None
 
 
@@ -96,7 +97,7 @@ def cases_to_decide(rate: float, limit: float, level: float) -> int | None:
     Returns:
         The number; None where rate and limit are equal, or it would take more than `MOST_CASES`.
     """
-    if abs(rate - limit) <= _SAME:
+    if abs(rate - limit) <= ROUNDING:
         return None
     if limit >= 1:
         return 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pytest_quantgate.gate.limits import ROUNDING
+from pytest_quantgate.gate.binomial import ROUNDING
 from pytest_quantgate.gate.measures import paired_with_floor
 from pytest_quantgate.gate.wording import percent, percent_limit
 from pytest_quantgate.outcomes.model import Transition

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_quantgate.gate.limits import ROUNDING, Share, wilson_cases
+from pytest_quantgate.gate.binomial import ROUNDING
+from pytest_quantgate.gate.limits import Share, wilson_cases
 from pytest_quantgate.gate.model import Finding, GateResult, Verdict
 from pytest_quantgate.gate.policy import GatePolicy
 from pytest_quantgate.gate.wording import percent, percent_limit, percent_range

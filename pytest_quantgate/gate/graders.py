@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.cases.purposes import READERS
-from pytest_quantgate.gate.limits import ROUNDING, Share
+from pytest_quantgate.gate.binomial import ROUNDING
+from pytest_quantgate.gate.limits import Share
 from pytest_quantgate.gate.measures import Limit
 from pytest_quantgate.gate.sentences import agreed
 from pytest_quantgate.gate.wording import percent, percent_limit

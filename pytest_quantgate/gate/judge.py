@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_quantgate.errors import UsageError
+from pytest_quantgate.gate.binomial import ROUNDING
 from pytest_quantgate.gate.controls import with_controls
 from pytest_quantgate.gate.doubts import why_undecided
 from pytest_quantgate.gate.graders import agreement_limits
-from pytest_quantgate.gate.limits import ROUNDING, wilson_cases
+from pytest_quantgate.gate.limits import wilson_cases
 from pytest_quantgate.gate.measures import measure_limits
 from pytest_quantgate.gate.model import Evidence, Finding, Floor, GateResult, Look, Verdict
 from pytest_quantgate.gate.sentences import by_point, proven_beyond, proven_within, undecided

@@ -12,7 +12,7 @@ from statistics import NormalDist, fmean
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from pytest_quantgate.cases.model import LARGEST_RATIO
-from pytest_quantgate.gate.binomial import cases_to_decide
+from pytest_quantgate.gate.binomial import ROUNDING, cases_to_decide
 from pytest_quantgate.outcomes.bootstrap import ratio_interval
 from pytest_quantgate.outcomes.changes import Change, change_between
 from pytest_quantgate.outcomes.clusters import design_effect, kish
@@ -26,9 +26,6 @@ from pytest_quantgate.outcomes.significance import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
-
-ROUNDING: Final = 1e-9
-"""What a value may lie beyond its limit and still count as equal: the noise of float arithmetic."""
 
 _HALVINGS: Final = 60
 
@@ -159,9 +156,18 @@ class Difference:
         return (abs(self.value) if self.both_ways else self.value) > self.bound + ROUNDING
 
     def needed(self, level: float) -> int | None:
-        """By the width of the interval, which shrinks with the root of the number of cases."""
-        distance = self.bound - (abs(self.value) if self.both_ways else self.value)
-        return _scaled(self.cases, self.value, distance, one_sided(self, level))
+        """By the width of the interval; beyond a limit both ways each way has half of the level."""
+        return self.excluding(level / 2 if self.both_ways and self.beyond() else level)
+
+    def excluding(self, level: float) -> int | None:
+        """Cases at which the one-sided bound at this level would exclude the limit that lies nearer.
+
+        The width of the interval shrinks with the root of the number of cases.
+        """
+        value, (low, high) = self.value, one_sided(self, level)
+        if self.both_ways and value < 0:  # the limit that is near lies below zero: seen from there, all is mirrored
+            value, low, high = -value, -high, -low
+        return _scaled(self.cases, value, self.bound - value, (low, high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +251,8 @@ def wilson_cases(measure: Measure | None, level: float) -> int | None:
 
     Wilson's interval is the inverted score test: it excludes a threshold t exactly when (rate - t)² > z² t (1 - t) / n.
     """
+    if isinstance(measure, Difference):
+        return measure.excluding(level)
     if not isinstance(measure, Share):
         return None if measure is None else measure.needed(level)
     if abs(measure.value - measure.bound) <= ROUNDING:

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from pytest_quantgate.gate.limits import ROUNDING, Difference, Ratio, Share
+from pytest_quantgate.gate.binomial import ROUNDING
+from pytest_quantgate.gate.limits import Difference, Ratio, Share
 from pytest_quantgate.outcomes.clusters import groups_of
 from pytest_quantgate.outcomes.indicators import Name, paired
 from pytest_quantgate.outcomes.values import loss_values, pass_to_fail_values, scored_of

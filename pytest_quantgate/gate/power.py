@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pytest_quantgate.cases.purposes import asks_for_refusal, parses
-from pytest_quantgate.gate.binomial import cases_to_pass, cases_to_pass_at, smallest_rate
+from pytest_quantgate.gate.binomial import ROUNDING, cases_to_pass, cases_to_pass_at, smallest_rate
 from pytest_quantgate.gate.judge import ALPHA
 from pytest_quantgate.gate.measures import INDICATORS, implied
 from pytest_quantgate.gate.sequential import looks
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from pytest_quantgate.cases.model import Case, Location, Rule, Slice
     from pytest_quantgate.gate.policy import GatePolicy
-
-_ROUNDING: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ class _Limit:
         """Cases of the slice that give so many independent units."""
         if effective is None or not self.effective:
             return None
-        return ceil(effective * all_cases / self.effective - _ROUNDING)
+        return ceil(effective * all_cases / self.effective - ROUNDING)
 
 
 def power_rows(

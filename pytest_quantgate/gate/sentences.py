@@ -8,7 +8,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.gate.limits import Difference, Ratio, Share, one_sided
+from pytest_quantgate.gate.measures import INDICATORS
 from pytest_quantgate.gate.wording import given, measured, percent, percent_limit, percent_range
+from pytest_quantgate.outcomes.indicators import words
 from pytest_quantgate.outcomes.intervals import Interval
 
 if TYPE_CHECKING:
@@ -16,14 +18,7 @@ if TYPE_CHECKING:
 
     from pytest_quantgate.gate.measures import Limit
 
-INDICATOR_WORDS: Final = {
-    "max_refusal_drift": "refusal rate",
-    "max_over_refusal_increase": "over-refusal rate",
-    "max_format_retry_increase": "format-retry rate",
-    "max_truncation_increase": "truncation rate",
-    "max_loop_increase": "loop rate",
-    "max_length_ratio": "length ratio",
-}
+INDICATOR_WORDS: Final = {key: words(name) for key, name in INDICATORS.items()}
 """What limits on indicators judge, by their keys."""
 
 

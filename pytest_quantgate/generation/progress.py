@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_quantgate.plural import counted
+from pytest_quantgate.printable import no_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -120,4 +121,4 @@ class RichProgress:
         return f"{self._tokens / seconds:.0f} tokens/s" if seconds >= 1 else "reading prompts"
 
     def _line(self, message: str) -> None:
-        self._console.print(message, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(no_command(message), markup=False, highlight=False, soft_wrap=True)

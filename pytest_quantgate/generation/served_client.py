@@ -29,6 +29,7 @@ from pytest_quantgate.endpoint import (
 )
 from pytest_quantgate.generation.completion import Completion
 from pytest_quantgate.generation.served_protocol import ReplyError, read_reply, said
+from pytest_quantgate.plural import counted
 from pytest_quantgate.variants.address import ServedAddress, key_for
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ class ServedClient:
             useless += not found.away
             if self._silent_since is None:
                 self._silent_since = self._clock()
-        raise UnansweredError(f"{trouble} ({made} attempt{'' if made == 1 else 's'})")
+        raise UnansweredError(f"{trouble} ({counted(made, 'attempt')})")
 
     async def _paused(self, made: int, end: float) -> bool:
         """Wait as long as it is right after so many attempts; whether there is time left for another one."""

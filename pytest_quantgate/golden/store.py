@@ -99,9 +99,8 @@ def refuse_links_away(path: Path, problems: Problems) -> None:
     Raises:
         GoldenError: A link leads away.
     """
-    above = path.parents[2]
-    if above.name == FOLDER:  # between them lies the folder of a suite
-        above = above.parent
+    # a suite has a folder of its own between that of its slice and ``golden``
+    above = path.parents[2 if path.parents[1].name == FOLDER else 3]
     try:
         away = not path.resolve().is_relative_to(above.resolve())
     except (OSError, RuntimeError, ValueError):  # links in a circle, before Python 3.13; no path: opening it tells

@@ -67,6 +67,12 @@ class Indicator:
     change: Estimate
 
 
+def words(name: Name) -> str:
+    """An indicator as people call it: ``over-refusal rate``."""
+    what, _, last = name.rpartition("_")
+    return f"{what.replace('_', '-')} {last}"
+
+
 def compare(comparisons: Sequence[Comparison]) -> tuple[Indicator, ...]:
     """Every indicator over the answered cases of one slice and candidate, scored or not."""
     answered = list(_answered(comparisons))

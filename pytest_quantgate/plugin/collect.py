@@ -12,6 +12,7 @@ from pytest_quantgate.errors import SliceError, nearest
 from pytest_quantgate.plugin.book import CaseRef
 from pytest_quantgate.plugin.files import absolute, is_there
 from pytest_quantgate.plugin.values import place_of
+from pytest_quantgate.printable import no_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,7 +64,7 @@ class _Cases(pytest.Collector):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:  # type: ignore[override]  # as pytest.Collector does
         """Problems of the slice file as FILE:LINE lines, without a traceback."""
         if isinstance(excinfo.value, SliceError):
-            return str(excinfo.value)
+            return no_command(str(excinfo.value))
         return super().repr_failure(excinfo)
 
 

@@ -17,7 +17,7 @@ from pytest_quantgate.plugin import preflight, terminal, views
 from pytest_quantgate.plugin.backends import SAME
 from pytest_quantgate.plugin.preparing import NO_TEMPLATE
 from pytest_quantgate.plural import counted
-from pytest_quantgate.printable import visible
+from pytest_quantgate.printable import no_command, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -101,7 +101,7 @@ class DryRun:
         if session.testsfailed:
             problems.append(f"errors during collection: {session.testsfailed}")
         if problems:
-            raise pytest.UsageError(*(visible(problem, keep="\n") for problem in problems))
+            raise pytest.UsageError(*(no_command(visible(problem, keep="\n")) for problem in problems))
         done = "the model's files were made ready as told above" if told else "nothing was loaded"
         self._say(f"dry run: no problem found; {done}, and nothing was run")
         return True

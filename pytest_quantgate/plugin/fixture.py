@@ -10,7 +10,7 @@ from pytest_quantgate.errors import SliceError
 from pytest_quantgate.outcomes.model import Transition
 from pytest_quantgate.plugin.book import CaseRef
 from pytest_quantgate.plugin.session import RUN_KEY
-from pytest_quantgate.printable import visible
+from pytest_quantgate.printable import no_command, visible
 
 if TYPE_CHECKING:
     from pytest_quantgate.cases.model import Case
@@ -73,7 +73,7 @@ class QuantCase:
         if comparison.transition is Transition.UNSCORED:
             reason = comparison.reference.unscored or comparison.candidate.unscored
             msg = f"{self._ref.case.id} is unscored, so nothing shows that it is not degraded: {reason}"
-            raise AssertionError(msg)
+            raise AssertionError(no_command(msg))
 
 
 def parametrize(metafunc: pytest.Metafunc) -> None:
@@ -95,7 +95,7 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     try:
         slices = [run.book.load(folder / name) for name in names]
     except SliceError as error:
-        raise _error(metafunc, visible(str(error), keep="\n")) from None
+        raise _error(metafunc, no_command(visible(str(error), keep="\n"))) from None
     refs = [
         CaseRef(slice_.name, case, candidate)
         for slice_ in slices
@@ -121,7 +121,7 @@ def case_of(request: pytest.FixtureRequest) -> QuantCase:
         )
     trouble = run.answers.trouble(ref.candidate)
     if trouble is not None:
-        pytest.fail(trouble.reason, pytrace=False)
+        pytest.fail(no_command(trouble.reason), pytrace=False)
     return QuantCase(ref, run)
 
 

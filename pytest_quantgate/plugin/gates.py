@@ -11,6 +11,7 @@ from pytest_quantgate.cases.model import Location, full_name
 from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.plugin.collect import drift_name, gate_name
 from pytest_quantgate.plugin.verdicts import trouble_beside
+from pytest_quantgate.printable import no_command
 from pytest_quantgate.report import junit
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ class PlainFailure:
     """
 
     def __init__(self, text: str, summary: str) -> None:
-        self.text = text
-        self.reprcrash = _Crash(summary)
+        self.text = no_command(text)
+        self.reprcrash = _Crash(no_command(summary))
 
     def __str__(self) -> str:
         return self.text
@@ -148,7 +149,7 @@ def _longrepr(gate: Gate) -> Any:
     if gate.outcome == "passed":
         return None
     if gate.outcome == "skipped":
-        return (gate.location.path, gate.location.line, gate.excuse or "; ".join(result.reasons))
+        return (gate.location.path, gate.location.line, no_command(gate.excuse or "; ".join(result.reasons)))
     what = "drift of " if result.role == "drift" else ""
     lines = [f"{what}{result.slice}, {result.candidate}: {result.verdict.value}"]
     lines += [f"  {line}" for reason in result.reasons for line in reason.splitlines()]

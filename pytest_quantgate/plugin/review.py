@@ -11,6 +11,7 @@ from pytest_quantgate.cases.model import full_name
 from pytest_quantgate.golden.reanchor import ANCHORABLE
 from pytest_quantgate.plugin import terminal
 from pytest_quantgate.plugin.reanchor import Choice
+from pytest_quantgate.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -51,7 +52,7 @@ def review(
     with _keyboard(run.config):
         try:
             if left:
-                _say(run, f"review: {left} change{'s' if left > 1 else ''}")
+                _say(run, f"review: {counted(left, 'change')}")
             for each in asked:
                 if not each.ask():
                     break

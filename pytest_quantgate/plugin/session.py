@@ -22,6 +22,7 @@ from pytest_quantgate.plugin.tokens import counter_of
 from pytest_quantgate.plugin.verdicts import judge_all
 from pytest_quantgate.plugin.whole import Whole
 from pytest_quantgate.plural import counted
+from pytest_quantgate.printable import no_command
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -203,9 +204,9 @@ class QuantRun:
             (TRANSITION, transition.value),
         ]
         if trouble is not None:
-            pytest.skip(trouble.headline)
+            pytest.skip(no_command(trouble.headline))
         elif comparison is not None and transition is Transition.UNSCORED:
-            pytest.skip(comparison.reference.unscored or comparison.candidate.unscored or "unscored")
+            pytest.skip(no_command(comparison.reference.unscored or comparison.candidate.unscored or "unscored"))
         elif transition is Transition.DEGRADED and self.options.strict:
             raise DegradedError(PlainFailure(self.side_by_side(ref), self._what_broke(ref)))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from pytest_quantgate.errors import QuantgateWarning
 from pytest_quantgate.outcomes.model import Transition
 from pytest_quantgate.plugin.options import SEED
-from pytest_quantgate.printable import visible
+from pytest_quantgate.printable import no_command, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,12 +39,26 @@ def reporter(config: pytest.Config) -> pytest.TerminalReporter | None:
 
 def line(config: pytest.Config, text: str, *, prefix: str = "quantgate: ") -> None:
     """Write one message on lines of its own."""
+    _write(config, _shown(f"{prefix}{text}"))
+
+
+def workflow_command(config: pytest.Config, command: str) -> None:
+    """Write a command of ours to the runner of GitHub Actions, as it is."""
+    _write(config, command)
+
+
+def _write(config: pytest.Config, text: str) -> None:
     terminal = reporter(config)
     if terminal is not None:
         terminal.ensure_newline()
         if config.get_terminal_writer().width_of_current_line:  # behind pytest-xdist's progress it ended no line
             terminal.write_line("")
-        terminal.write_line(visible(f"{prefix}{text}", keep="\n"))
+        terminal.write_line(text)
+
+
+def _shown(text: str) -> str:
+    """Lines that may quote anybody, as they can be printed."""
+    return no_command(visible(text, keep="\n"))
 
 
 def progress(config: pytest.Config) -> Progress:
@@ -151,10 +165,10 @@ def summary(run: QuantRun, terminal: pytest.TerminalReporter) -> None:
         terminal.write_line("quantgate: nothing was anchored: the run did not come to its end", red=True, bold=True)
     for text, bad in run.goldens.told:
         terminal.ensure_newline()
-        terminal.write_line(visible(f"quantgate: {text}", keep="\n"), red=bad, bold=bad)
+        terminal.write_line(_shown(f"quantgate: {text}"), red=bad, bold=bad)
     if run.report_problem is not None:
         terminal.ensure_newline()
-        terminal.write_line(f"quantgate: {run.report_problem}", red=True, bold=True)
+        terminal.write_line(_shown(f"quantgate: {run.report_problem}"), red=True, bold=True)
 
 
 def _show(run: QuantRun, terminal: pytest.TerminalReporter) -> None:
@@ -164,7 +178,8 @@ def _show(run: QuantRun, terminal: pytest.TerminalReporter) -> None:
         _report(run, terminal)
     except Exception as error:  # noqa: BLE001  (see above; the gates have been reported already)
         terminal.ensure_newline()
-        terminal.write_line(f"quantgate: the report cannot be shown: {type(error).__name__}: {error}", red=True)
+        problem = f"quantgate: the report cannot be shown: {type(error).__name__}: {error}"
+        terminal.write_line(_shown(problem), red=True)
 
 
 def _degraded(run: QuantRun, terminal: pytest.TerminalReporter) -> None:
@@ -200,7 +215,7 @@ def _unscored(run: QuantRun, terminal: pytest.TerminalReporter) -> None:
     for (slice_, candidate, reason), count in reasons.items():
         example = examples[slice_, candidate, reason]
         which = example if count == 1 else f"{count} cases, such as {example}"
-        terminal.write_line(visible(f"{slice_} on {candidate}: {which}: {reason}"))
+        terminal.write_line(no_command(visible(f"{slice_} on {candidate}: {which}: {reason}")))
 
 
 def _report(run: QuantRun, terminal: pytest.TerminalReporter) -> None:

@@ -150,9 +150,12 @@ def _tell_github(run: QuantRun, report: RunReport) -> None:
 
     workspace = os.environ.get("GITHUB_WORKSPACE")
     for line in workflow_commands(
-        report, folder=run.config.invocation_params.dir, workspace=None if not workspace else Path(workspace)
+        report,
+        folder=run.config.invocation_params.dir,
+        workspace=None if not workspace else Path(workspace),
+        excused=[gate.result for gate in (*run.gates, *run.drifts) if gate.outcome == "skipped"],
     ):
-        terminal.line(run.config, line, prefix="")
+        terminal.workflow_command(run.config, line)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         problem = _append(Path(summary), _markdown(report))

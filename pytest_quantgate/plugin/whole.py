@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.errors import GoldenError
+from pytest_quantgate.gate.measures import INDICATORS
 from pytest_quantgate.plugin.verdicts import policy_of
 from pytest_quantgate.variants.device import VLLM
 
@@ -14,15 +15,7 @@ if TYPE_CHECKING:
     from pytest_quantgate.checks.registry import CheckRegistry
     from pytest_quantgate.plugin.session import QuantRun
 
-READ_ANSWERS: Final = (
-    "max_refusal_drift",
-    "max_over_refusal_increase",
-    "max_format_retry_increase",
-    "max_truncation_increase",
-    "max_loop_increase",
-    "max_length_ratio",
-    "min_grader_agreement",
-)
+READ_ANSWERS: Final = (*INDICATORS, "min_grader_agreement")
 """Limits that are judged by more of an answer than what its checks say."""
 
 

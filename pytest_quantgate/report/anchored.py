@@ -11,6 +11,7 @@ from rich.text import Text
 from pytest_quantgate.golden.entries import completions_of, outcome_of_entry
 from pytest_quantgate.outcomes.difference import turns_of
 from pytest_quantgate.outcomes.model import Comparison, Outcome
+from pytest_quantgate.plural import counted
 from pytest_quantgate.report.difference import (
     ANSWER_LINES,
     answers_beside,
@@ -104,7 +105,7 @@ def _one(whose: str, outcome: Outcome, turns: Sequence[Completion], width: int) 
         lines = wrap(text, width - 2)
         yield from (f"  {line}" for line in lines[:ANSWER_LINES])
         if (rest := len(lines) - ANSWER_LINES) > 0:
-            yield Text(f"  ... {rest} more line{'s' if rest > 1 else ''}", style="dim")
+            yield Text(f"  ... {counted(rest, 'more line')}", style="dim")
     for result in outcome.results:
         yield from indented(f"{result.word} {result.check}: {result.reason}", width, rest="  ")
 

@@ -16,7 +16,7 @@ from pytest_quantgate.printable import visible
 from pytest_quantgate.report.markdown import worst_first
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from pytest_quantgate.cases.model import Location
     from pytest_quantgate.gate.model import GateResult
@@ -29,13 +29,16 @@ LONGEST: Final = 2_000
 """Characters of one message."""
 
 
-def workflow_commands(report: RunReport, *, folder: Path, workspace: Path | None) -> list[str]:
+def workflow_commands(
+    report: RunReport, *, folder: Path, workspace: Path | None, excused: Collection[GateResult] = ()
+) -> list[str]:
     """Workflow commands, one line each.
 
     Args:
         report: The run.
         folder: Where the run was started: what paths in the report are relative to.
         workspace: Where the repository is checked out: what GitHub wants them relative to; None when nobody knows.
+        excused: The gates that do not fail the build although they do not pass.
     """
     places = {each.name: (each.path, each.line) for each in report.slices}
 
@@ -47,7 +50,7 @@ def workflow_commands(report: RunReport, *, folder: Path, workspace: Path | None
     gates = worst_first(report.gates)
     judged = [*gates, *worst_first(report.drifts)]
     for gate in [each for each in judged if each.verdict is not Verdict.PASS][:MOST]:
-        kind = "warning" if _excused(report, gate) else "error"
+        kind = "warning" if gate in excused else "error"
         what = "drift of" if gate.role == "drift" else "gate of"
         title = f"{gate.verdict.value}: {what} {gate.candidate} on {gate.slice}"
         message = "\n".join(gate.reasons)
@@ -67,12 +70,6 @@ def _degraded(report: RunReport, gates: Sequence[GateResult]) -> Iterator[tuple[
             message = "\n".join(f"{each.check}: {each.reason}" for each in broken)
             name = full_name(record.slice, record.case.id, gate.candidate)
             yield f"degraded: {name}", record.case.location, message
-
-
-def _excused(report: RunReport, gate: GateResult) -> bool:
-    """Whether the gate cannot decide, and need not."""
-    lenient = report.settings.inconclusive == "pass" or gate.partial
-    return gate.verdict is Verdict.INCONCLUSIVE and lenient
 
 
 def _inside(path: str, folder: Path, workspace: Path | None) -> str | None:

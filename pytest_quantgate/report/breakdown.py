@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_quantgate.gate.wording import percent
 from pytest_quantgate.outcomes.breakdown import strata
 from pytest_quantgate.outcomes.fragility import fragilities
-from pytest_quantgate.outcomes.indicators import compare
+from pytest_quantgate.outcomes.indicators import compare, words
 from pytest_quantgate.outcomes.margins import NEAR_TIE, margins
 from pytest_quantgate.report.figures import UNDEFINED, change, ranged
 from pytest_quantgate.report.tables import Name, Sheet
@@ -150,5 +150,4 @@ def _indicator(each: Indicator) -> tuple[str, ...]:
     else:
         shown = [UNDEFINED if side is None else percent(side) for side in sides]
         moved = change(each.change)
-    words, _, last = each.name.rpartition("_")
-    return (f"{words.replace('_', '-')} {last}", str(each.cases), *shown, moved)
+    return (words(each.name), str(each.cases), *shown, moved)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pytest_quantgate.diagnosis.measures import MEASURES
 from pytest_quantgate.diagnosis.model import Mode
+from pytest_quantgate.plural import counted
 from pytest_quantgate.report.diagnosis_sentences import kept, title_of
 from pytest_quantgate.report.figures import UNDEFINED, megabytes, number
 from pytest_quantgate.report.tables import Name, Sheet
@@ -151,7 +152,7 @@ def _column(key: tuple[Group, Side]) -> str:
 
 def _note(measure: str, count: int) -> tuple[Line, ...]:
     known = MEASURES.get(measure)
-    cases = f"{count} case{'' if count == 1 else 's'}"
+    cases = counted(count, "case")
     says = "" if known is None else f": {known.says}{f', in {known.unit}' if known.unit else ''}"
     return ((f"{cases}{says}.",),)
 

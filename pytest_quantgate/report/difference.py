@@ -13,6 +13,7 @@ from pytest_quantgate.cases.model import full_name
 from pytest_quantgate.outcomes.difference import first_difference, first_unequal, turns_of
 from pytest_quantgate.outcomes.margins import NEAR_TIE
 from pytest_quantgate.outcomes.model import Transition
+from pytest_quantgate.plural import counted
 from pytest_quantgate.report.text import draw, indented, wrap
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def _window(lines: Sequence[str], most: int, *, parted: int | None = None, prefi
     for row, line in enumerate(lines[start : start + most], start):
         yield Text(prefix + line, style="yellow" if row == parted else "")
     if (rest := len(lines) - start - most) > 0:
-        yield Text(f"{prefix}... {rest} more line{'s' if rest > 1 else ''}", style="dim")
+        yield Text(f"{prefix}... {counted(rest, 'more line')}", style="dim")
 
 
 def heading(spec: str, outcome: Outcome) -> str:
@@ -205,7 +206,7 @@ def heading(spec: str, outcome: Outcome) -> str:
     ends = {"length": ", cut at the token limit", "decided": ", stopped when decided"}
     cut = ends.get(outcome.completion.finish_reason, "")
     tokens = outcome.completion.length
-    length = "" if tokens is None else f", {tokens} token{'' if tokens == 1 else 's'}"
+    length = "" if tokens is None else f", {counted(tokens, 'token')}"
     return f"{spec}: {verdict}{length}{cut}"
 
 

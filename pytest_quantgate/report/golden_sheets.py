@@ -8,6 +8,7 @@ from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.gate.wording import percent_limit
 from pytest_quantgate.golden.model import State
 from pytest_quantgate.outcomes.intervals import Estimate
+from pytest_quantgate.plural import counted
 from pytest_quantgate.report.figures import UNDEFINED, ranged
 from pytest_quantgate.report.inert import code, told, told_lines
 from pytest_quantgate.report.tables import Name, Sheet
@@ -59,7 +60,7 @@ def golden_blocks(report: RunReport) -> Iterator[str]:
             yield f"- {len(golden.accepted) - SHOWN} more cases of {who} are accepted although degraded\n"
         if golden.written:
             count = len(golden.written)
-            yield f"- this run wrote {count} case{'' if count == 1 else 's'} of {who} into {code(golden.path)}\n"
+            yield f"- this run wrote {counted(count, 'case')} of {who} into {code(golden.path)}\n"
 
 
 def _row(key: tuple[str, str], golden: GoldenRecord | None, gate: GateResult | None) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from rich.text import Text
 from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.golden.model import REFERENCE, State
 from pytest_quantgate.golden.reanchor import ANCHORABLE
+from pytest_quantgate.plural import counted
 from pytest_quantgate.report.rerun import MOST_CASES, shell_line
 from pytest_quantgate.report.text import indented, wrap
 
@@ -94,8 +95,4 @@ def _details(record: GoldenRecord) -> Iterator[str]:
 def _written(what: str, cases: Sequence[str]) -> Iterator[str]:
     if cases:
         shown = ", ".join(cases[:MOST_CASES])
-        yield f"{what}: {_cases(len(cases))} ({shown}{', ...' if cases[MOST_CASES:] else ''})"
-
-
-def _cases(count: int) -> str:
-    return "1 case" if count == 1 else f"{count} cases"
+        yield f"{what}: {counted(len(cases), 'case')} ({shown}{', ...' if cases[MOST_CASES:] else ''})"

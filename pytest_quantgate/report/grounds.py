@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.gate.sentences import INDICATOR_WORDS
 from pytest_quantgate.gate.wording import given, measured, percent_limit, percent_range
+from pytest_quantgate.golden.model import REFERENCE
 from pytest_quantgate.outcomes.intervals import Estimate
 from pytest_quantgate.plural import counted
 from pytest_quantgate.report.figures import UNDEFINED, change, probability, ranged, share
@@ -123,7 +124,9 @@ def _control(role: str, spec: str, gates: Sequence[GateResult]) -> str:
 
 def _savings(report: RunReport, seed: int) -> str:
     """Cases that were asked, of those selected, and the answers of all variants that were never made."""
-    variants = 1 + len(report.candidates) + len(report.control_variants) + (report.floor_variant is not None)
+    anchored = report.reference.spec.startswith(REFERENCE)  # is asked nothing
+    variants = len(report.candidates) + len(report.control_variants)
+    variants += (not anchored) + (report.floor_variant is not None)
     told, saved = [], 0
     for name in dict.fromkeys(gate.slice for gate in report.gates if gate.evidence is not None):
         records = [record for record in report.cases if record.slice == name]

@@ -11,6 +11,7 @@ from pytest_quantgate.cases.model import full_name
 from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.gate.wording import given, measured, percent_limit
 from pytest_quantgate.outcomes.difference import turns_of
+from pytest_quantgate.plural import counted
 from pytest_quantgate.report.cliff import cliff, cliff_sheet
 from pytest_quantgate.report.diagnosis import diagnosis_blocks
 from pytest_quantgate.report.difference import changed_checks, excerpts, heading, shortened, shown_answer, telling_turn
@@ -105,7 +106,7 @@ def _counted(noun: str, gates: Sequence[GateResult]) -> str:
     """``3 gates: 1 FAIL, 2 PASS``."""
     verdicts = Counter(gate.verdict for gate in gates)
     told_of = ", ".join(f"{verdicts[verdict]} {verdict.value}" for verdict in RANK if verdicts[verdict])
-    return f"{len(gates)} {noun}{'' if len(gates) == 1 else 's'}{': ' if told_of else ''}{told_of}"
+    return f"{counted(len(gates), noun)}{': ' if told_of else ''}{told_of}"
 
 
 def _parts(report: RunReport) -> Iterator[_Part]:

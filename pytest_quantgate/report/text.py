@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from pytest_quantgate.printable import visible
+from pytest_quantgate.printable import no_command, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,14 +48,7 @@ def draw(parts: Iterable[RenderableType], *, color: bool) -> str:
     console = _console(page, WIDEST, color=color)
     for part in parts:
         console.print(part, soft_wrap=isinstance(part, (str, Text)))
-    return "".join(f"{_no_command(line.rstrip())}\n" for line in page.getvalue().split("\n")[:-1])
-
-
-def _no_command(line: str) -> str:
-    """A line that the runner of GitHub Actions, which reads every log, takes for no command of its own."""
-    if "::" in line and line.lstrip().startswith("::"):
-        line = line.replace(":", r"\x3a", 1)
-    return line.replace("##[", r"#\x23[")
+    return "".join(f"{no_command(line.rstrip())}\n" for line in page.getvalue().split("\n")[:-1])
 
 
 def _console(page: StringIO, width: int, *, color: bool) -> Console:

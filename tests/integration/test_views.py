@@ -101,6 +101,63 @@ def test_in_actions_what_fails_is_annotated_at_its_line_and_summed_up(lab: Lab, 
     assert summary.read_text(encoding="utf-8").startswith("what another command said\n## quantgate: FAIL\n")
 
 
+@pytest.mark.usefixtures("summary")
+@pytest.mark.parametrize(
+    "arguments",
+    [("--quant-inconclusive=pass", "--quant-allow-underpowered"), ("-k", "case-0")],
+    ids=["lenient", "partial"],
+)
+def test_in_actions_a_gate_is_an_error_where_it_fails_the_build(arguments: tuple[str, ...], lab: Lab) -> None:
+    lab.write("words", lab.many(2), min_cases=9)
+    undecided = lab.run(*arguments)
+    assert undecided.ret == pytest.ExitCode.OK
+    broken = lab.run(*arguments, "--quant-model=/no/model")
+    assert broken.ret == pytest.ExitCode.TESTS_FAILED
+    kinds = [[line.partition(" ")[0] for line in commands_of(result)] for result in (undecided, broken)]
+    assert kinds == [["::warning"], ["::error"]]
+
+
+@pytest.mark.usefixtures("summary")
+def test_nothing_that_an_answer_or_a_check_says_is_a_command_to_the_runner(lab: Lab) -> None:
+    lab.pytester.makeconftest(
+        """
+        from pytest_quantgate.checks.finding import Finding
+
+        def parrot(answer: str, *, text: str) -> Finding:
+            return Finding(answer == text, "##[error]parrot")
+
+        def shrug(answer: str) -> Finding:
+            return Finding(None, "##[error]shrug")
+
+        def pytest_quantgate_register_checks(registry):
+            registry.register("parrot", parrot)
+            registry.register("shrug", shrug)
+        """
+    )
+    degraded = lab.degraded("degraded")
+    ((check,),) = (each.values() for each in degraded["checks"])
+    shrugged = lab.preserved("shrugged")
+    cases = [{**degraded, "checks": [{"parrot": {"text": check}}]}, {**shrugged, "checks": [{"shrug": {}}]}]
+    lab.write("words", cases)
+    lab.pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.quant_slice("words.slice.yaml")
+        def test_words(quant_case):
+            quant_case.assert_not_degraded()
+        """
+    )
+    result = lab.run("--quant-strict", "-rf")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    escaped = [line for line in result.outlines if r"#\x23[error]" in line]
+    for start in ("FAILED words.slice.yaml::degraded", "words on nf4: shrugged", "  unscored cases: 1 of 2"):
+        assert any(line.startswith(start) for line in escaped), start
+    assert [line for line in result.outlines if "##[" in line] == [
+        line for line in commands_of(result) if "##[" in line
+    ]
+
+
 def test_in_actions_a_run_that_passes_is_summed_up_alone(lab: Lab, summary: Path) -> None:
     lab.write("words", lab.many(2))
     result = lab.run()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, get_args
 from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.gate.wording import percent_limit, percent_range
 from pytest_quantgate.golden.model import State
+from pytest_quantgate.plural import counted
 from pytest_quantgate.report.figures import ranged, share
 from pytest_quantgate.report.grounds import gate_lines, run_lines
 from pytest_quantgate.report.health import health_line, healths
@@ -114,7 +115,7 @@ def _result(report: RunReport) -> str:
         found = Counter(gate.verdict for gate in gates)
         counts = ", ".join(f"{found[verdict]} {verdict.value}" for verdict in _WORST_FIRST if found[verdict])
         if counts:
-            told.append(f"Of {len(gates)} {noun}{'' if len(gates) == 1 else 's'}: {counts}.")
+            told.append(f"Of {counted(len(gates), noun)}: {counts}.")
     return " ".join(told) or "No gate was judged."
 
 

@@ -10,8 +10,9 @@ from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.gate.wording import percent, percent_limit
 from pytest_quantgate.outcomes.breakdown import strata
 from pytest_quantgate.outcomes.fragility import fragilities
-from pytest_quantgate.outcomes.indicators import compare
+from pytest_quantgate.outcomes.indicators import compare, words
 from pytest_quantgate.outcomes.margins import margins
+from pytest_quantgate.plural import counted
 from pytest_quantgate.report.breakdown import (
     BOUNDARY_NOTE,
     fragility_sheet,
@@ -83,7 +84,7 @@ def summaries(report: RunReport) -> dict[str, Chart]:
     charts = {}
     for spec, found in rows.items():
         over = sum(gate.verdict is Verdict.FAIL for gate in gates[spec])
-        title = f"{spec}: {_of(over, len(gates[spec]), 'slice')} FAIL"
+        title = f"{spec}: {over} of {counted(len(gates[spec]), 'slice')} FAIL"
         left = len(gates[spec]) - len(found)
         note = f"{left} more slices are in the table only." if left else ""
         charts[spec] = Chart(title, dots(found, title=f"PASS→FAIL rate of {spec} by slice", end=end), note)
@@ -109,7 +110,7 @@ def sweep(report: RunReport) -> tuple[Chart, Sheet] | None:
     if not lines:
         return None
     begins = sum(descent.begins is not None for descent in found.descents)
-    title = f"PASS→FAIL from many bits to few: the fall begins in {_of(begins, len(found.descents), 'slice')}"
+    title = f"PASS→FAIL from many bits to few: the fall begins in {begins} of {counted(len(found.descents), 'slice')}"
     return Chart(title, falls(lines, steps, title="PASS→FAIL rate of each slice over the candidates")), cliff_sheet(
         found
     )
@@ -168,7 +169,7 @@ def _charts(
         ]
         yield Chart(title, dots(rows, title="share of checks broken, by category"))
     changed = [
-        Pair(_words(each.name), each.reference, each.candidate, f"{share(each.reference)} → {share(each.candidate)}")
+        Pair(words(each.name), each.reference, each.candidate, f"{share(each.reference)} → {share(each.candidate)}")
         for each in told
         if each.name != "length_ratio" and each.reference is not None and each.candidate is not None
     ]
@@ -215,12 +216,3 @@ def _stratum(each: Stratum, label: str, gate: GateResult) -> Dot:
     return _dot(
         name, estimate.value, estimate.interval, f"{counts.pf} of {counts.n}", limit=gate.policy.max_pass_to_fail
     )
-
-
-def _words(name: str) -> str:
-    words, _, last = name.rpartition("_")
-    return f"{words.replace('_', '-')} {last}"
-
-
-def _of(count: int, total: int, noun: str) -> str:
-    return f"{count} of {total} {noun}{'' if total == 1 else 's'}"

@@ -226,6 +226,23 @@ def test_labels_are_kept_below_this_folder_alone(here: Path, capsys: pytest.Capt
     assert not list(here.rglob("golden"))
 
 
+def test_a_link_from_elsewhere_to_a_slice_in_here_leads_no_labels_out(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner, out = here / "inner", here / "out"
+    inner.mkdir()
+    out.mkdir()
+    file = stored(inner, record("c", {"fp16": "+a", "nf4": "+b"}))
+    (out / "people.slice.yaml").symlink_to(inner / "quant" / "people.slice.yaml")
+    file.write_text(file.read_text().replace("quant/people.slice.yaml", "../out/people.slice.yaml"))
+    monkeypatch.chdir(inner)
+    calibrated(capsys, "--sheet", "labels.csv")
+    fill(inner / "labels.csv", lambda _: "yes")
+    assert main(["calibrate", "run.json", "--labels", "labels.csv", "--keep"]) == BAD_USAGE
+    assert "the slice file of 'people' is not below this folder, so its labels are not kept" in capsys.readouterr().err
+    assert not list(here.rglob("golden"))
+
+
 def test_labels_of_a_suite_are_kept_below_this_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = stored(here, record("c", {"fp16": "+a", "nf4": "+b"}, slice_name="refusals"), path="core/people.slice.yaml")
     (here / "core" / "refusals.slice.yaml").unlink()

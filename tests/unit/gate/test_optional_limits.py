@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from math import ceil
 from typing import Any
 
 import pytest
 
 from pytest_quantgate.cases.model import CheckSpec
 from pytest_quantgate.checks.model import CheckResult
-from pytest_quantgate.gate.limits import Ratio, one_sided
+from pytest_quantgate.gate.limits import Difference, Ratio, one_sided
 from pytest_quantgate.gate.model import Verdict
 from pytest_quantgate.generation.completion import Completion
 from pytest_quantgate.outcomes.model import Comparison, Outcome
@@ -177,6 +178,47 @@ def test_too_few_cases_prove_no_drift_to_be_small() -> None:
 
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "is not proven on either side of ±5.0%" in result.reasons[0]
+
+
+@pytest.mark.parametrize(("moved", "limit"), [(1, 0.15), (5, 0.1)], ids=["within", "beyond"])
+def test_as_many_cases_as_a_drift_needs_decide_whichever_way_it_goes(moved: int, limit: float) -> None:
+    policy = strict(max_refusal_drift=limit, rule="evidence")
+    said = set()
+    for before, after in ((0, moved), (moved, 0)):
+        few = judged(drifted(before, after, 20), policy)
+        assert few.verdict is Verdict.INCONCLUSIVE
+        found = few.finding("max_refusal_drift")
+        assert found is not None
+        assert found.needed is not None
+        assert found.needed > 20
+        said.add(found.needed)
+        times = ceil(found.needed / 20)
+        many = judged(drifted(before * times, after * times, 20 * times), policy)
+        assert many.verdict is (Verdict.FAIL if moved / 20 > limit else Verdict.PASS)
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("cases", [20, 60, 200])
+@pytest.mark.parametrize("bound", [0.05, 0.15, 0.3])
+@pytest.mark.parametrize("rises", [0, 1, 3])
+@pytest.mark.parametrize("falls", [0, 2, 4, 10])
+def test_an_undecided_drift_needs_more_cases_than_it_has(cases: int, bound: float, rises: int, falls: int) -> None:
+    def drift(times: int) -> Difference:
+        count = cases * times
+        up, down = rises * times, falls * times
+        first = [1.0] * up + [0.0] * (count - up)
+        second = [0.0] * (count - down) + [1.0] * down
+        return Difference(first, second, range(count), bound, both_ways=True)
+
+    def p_value(measure: Difference) -> float:
+        return measure.p_above() if measure.beyond() else measure.p_below()
+
+    needed = drift(1).needed(0.05)
+    if needed is None:
+        assert abs(drift(1).value) == pytest.approx(bound)
+        return
+    assert (p_value(drift(1)) <= 0.05) or needed > cases
+    assert p_value(drift(ceil(needed / cases))) <= 0.05
 
 
 def test_over_refusals_format_retries_truncations_are_increases() -> None:

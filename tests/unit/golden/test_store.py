@@ -177,6 +177,16 @@ def test_a_folder_that_is_a_link_out_of_its_place_is_neither_read_nor_written(
     assert list(elsewhere.iterdir()) == []
 
 
+def test_slices_in_a_folder_named_golden_have_theirs_below_it_too(tmp_path: Path) -> None:
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "golden"
+    (folder / "golden").mkdir(parents=True)
+    elsewhere.mkdir()
+    (folder / "golden" / "people").symlink_to(elsewhere)
+    with pytest.raises(QuantgateError, match="a link leads out of the folder"):
+        write(golden(folder, entry()))
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_a_golden_that_is_a_link_to_elsewhere_is_not_read(tmp_path: Path) -> None:
     theirs = golden(tmp_path / "theirs", entry())
     write(theirs)

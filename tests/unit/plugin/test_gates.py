@@ -46,3 +46,9 @@ def test_a_plain_failure_has_what_pytest_reads() -> None:
     assert str(failure) == "first\nsecond"
     assert failure.reprcrash.message == "in short"
     assert str(failure.reprcrash) == "in short"
+
+
+def test_no_line_of_a_plain_failure_is_a_command_to_the_runner_of_a_build() -> None:
+    failure = PlainFailure("first\n  ::error::second", "FAIL: ##[error]no")
+    assert str(failure) == "first\n  \\x3a:error::second"
+    assert str(failure.reprcrash) == r"FAIL: #\x23[error]no"

@@ -12,7 +12,6 @@ from pytest_quantgate.checks.model import CheckResult
 from pytest_quantgate.gate.policy import GatePolicy
 from pytest_quantgate.report.annotations import LONGEST, MOST, workflow_commands
 from pytest_quantgate.report.model import RunReport
-from pytest_quantgate.report.records import GateSettings
 from tests.unit.report.build import FAILED, PASSED, anchored, counted, record, run, typical
 
 FORM = re.compile(
@@ -65,12 +64,13 @@ def test_a_drift_gate_is_told_like_any_other(workspace: Path) -> None:
     assert (only["kind"], unescaped(only["title"])) == ("error", "FAIL: drift of nf4 on format")
 
 
-@pytest.mark.parametrize("settings", [GateSettings(inconclusive="pass"), GateSettings()])
-def test_a_gate_that_need_not_decide_is_a_warning(settings: GateSettings, workspace: Path) -> None:
-    whole = run(("format", counted("format", pp=2)), policy=GatePolicy(min_cases=30))
-    partial = run(("format", counted("format", pp=2)), total=9)
-    kinds = [told(replace(each, settings=settings), workspace, workspace)[0]["kind"] for each in (whole, partial)]
-    assert kinds == ["warning" if settings.inconclusive == "pass" else "error", "warning"]
+def test_a_gate_that_is_excused_is_a_warning_and_no_other_one(workspace: Path) -> None:
+    report = run(("format", counted("format", pp=2)), ("math", counted("math", pp=2)), policy=GatePolicy(min_cases=30))
+    lines = workflow_commands(report, folder=workspace, workspace=workspace, excused=[report.gates[1]])
+    assert [line.partition(",title")[0] for line in lines] == [
+        "::error file=suites/format.slice.yaml,line=1",
+        "::warning file=suites/math.slice.yaml,line=1",
+    ]
 
 
 def test_paths_are_seen_from_the_workspace_wherever_the_run_was_started(workspace: Path) -> None:

@@ -81,6 +81,22 @@ def test_a_sequential_run_tells_its_seed_and_what_it_saved() -> None:
     assert "sequential" not in flat(POINT)
 
 
+def test_a_reference_that_was_never_asked_saved_no_answers() -> None:
+    anchored = replace(
+        EVIDENCE,
+        reference=replace(EVIDENCE.reference, spec="golden:fp16"),
+        cases=tuple(
+            replace(
+                each,
+                outcomes={f"golden:{spec}" if spec == "fp16" else spec: found for spec, found in each.outcomes.items()},
+            )
+            for each in EVIDENCE.cases
+        ),
+    )
+
+    assert "math 90 of 100; 30 answers saved" in flat(anchored)
+
+
 def test_clusters_are_told_as_reliable_at_k() -> None:
     assert "format, reliable@2: all cases pass in 91.1% → 88.9% of 45 clusters, 1 P→F and 0 F→P" in flat(EVIDENCE)
     assert "reliable@" not in flat(POINT)
