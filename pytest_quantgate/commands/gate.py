@@ -118,7 +118,7 @@ def gate(asked: Asked) -> RunReport:
     if not asked.allow_underpowered:
         refuse_undecidable(slices, policies, candidates=len(asked.candidates), alpha=asked.settings.alpha)
     if asked.report_json is not None:
-        clear(asked.report_json)
+        clear(asked.report_json, "JSON")
     problems: list[Problem] = []
     recordings = {source.name: read_recording(source, slices, problems) for source in asked.sources}
     labels = {each.name: _labels(each, policies[each.name], problems) for each in slices}
