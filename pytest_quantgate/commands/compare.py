@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -90,7 +91,7 @@ def _parted(name: str) -> tuple[str, str | None]:
     """Path and spec; both may hold the mark that parts them, so the shortest path that is a file counts."""
     marks = [place for place, each in enumerate(name) if each == "#"]
     for place in [*marks, len(name)]:
-        if Path(name[:place]).is_file():
+        if os.path.isfile(name[:place]):  # noqa: PTH113  (Path.is_file raises where a text is no file's name)
             return name[:place], name[place + 1 :] if place < len(name) else None
     path, mark, spec = name.partition("#")
     return path, spec if mark else None

@@ -118,7 +118,7 @@ def gate(asked: Asked) -> RunReport:
     if not asked.allow_underpowered:
         refuse_undecidable(slices, policies, candidates=len(asked.candidates), alpha=asked.settings.alpha)
     if asked.report_json is not None:
-        clear(asked.report_json)
+        clear(asked.report_json, "JSON")
     problems: list[Problem] = []
     recordings = {source.name: read_recording(source, slices, problems) for source in asked.sources}
     labels = {each.name: _labels(each, policies[each.name], problems) for each in slices}
@@ -164,10 +164,13 @@ def succeeded(report: RunReport) -> bool:
     Args:
         report: What ``gate`` gave.
     """
+    beside = {each.spec for each in report.control_variants}
+    if report.floor_variant is not None:
+        beside.add(report.floor_variant.spec)
 
     def kept(slice_: str, candidate: str, verdict: Verdict) -> bool:
         if verdict is Verdict.INCONCLUSIVE and report.settings.inconclusive == "pass":
-            sides = {report.reference.spec, candidate}
+            sides = {report.reference.spec, candidate, *beside}
             return all(sides <= record.outcomes.keys() for record in report.cases if record.slice == slice_)
         return verdict is Verdict.PASS
 

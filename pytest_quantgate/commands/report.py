@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_quantgate.errors import UsageError
-from pytest_quantgate.report.store import clear, load, write_text
+from pytest_quantgate.report.store import check, clear, load, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from pytest_quantgate.report.model import RunReport
+    from pytest_quantgate.report.store import Kind
+
+_KINDS: Final[Mapping[str, Kind]] = {"--json": "JSON", "--html": "HTML", "--markdown": "Markdown"}
 
 
 def views(file: Path, *, html: Path | None, markdown: Path | None) -> tuple[RunReport, list[str]]:
@@ -52,8 +55,10 @@ def cleared(file: Path, targets: Mapping[str, Path | None]) -> dict[str, Path]:
         other = taken.setdefault(os.path.realpath(path), option)
         if other != option:
             raise UsageError(f"{other} is that file", where=f"{option} {path}", hint="name another")
-    for path in named.values():
-        clear(path)
+    for option, path in named.items():
+        check(path, _KINDS[option])
+    for option, path in named.items():  # none is removed where another one cannot be written
+        clear(path, _KINDS[option])
     return named
 
 

@@ -234,7 +234,7 @@ def run_cache(arguments: argparse.Namespace) -> int:
 
     days = days_of(arguments.older_than)
     if arguments.action == "info":
-        write(visible(info()), sys.stdout)
+        write(visible(info(), keep=LAYOUT), sys.stdout)
     else:
         which = "all kept answers" if days is None else f"the kept answers that no run used for {counted(days, 'day')}"
         older = "" if days is None else f" --older-than {days}"
@@ -244,7 +244,7 @@ def run_cache(arguments: argparse.Namespace) -> int:
         if not (arguments.yes or agreed(f"Forget {which}? [y/N] ")):
             write("nothing was forgotten", sys.stdout)
             return OK
-        write(visible(clear(days)), sys.stdout)
+        write(visible(clear(days), keep=LAYOUT), sys.stdout)
     return OK
 
 

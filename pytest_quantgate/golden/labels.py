@@ -22,7 +22,7 @@ from pytest_quantgate.errors import GoldenError
 from pytest_quantgate.files import write_bytes
 from pytest_quantgate.golden.encoding import line_of
 from pytest_quantgate.golden.lines import numbered_lines
-from pytest_quantgate.golden.store import refuse_links_away
+from pytest_quantgate.golden.store import is_anything_at, refuse_links_away
 from pytest_quantgate.outcomes.labelled import label_key
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def load_labels(path: Path, slice_name: str, *, shown: str | None = None) -> Lab
     """
     problems = Problems(str(path) if shown is None else shown)
     refuse_links_away(path, problems)
-    if not path.is_symlink() and not path.exists():
+    if not is_anything_at(path):
         return LabelBook(slice_name, path)
     data = read_bytes(path, problems)
     text = None if data is None else decoded(data, problems)

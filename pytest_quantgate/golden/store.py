@@ -55,7 +55,7 @@ def load(path: Path, *, shown: str | None = None) -> Golden | None:
     """
     problems = Problems(str(path) if shown is None else shown)
     refuse_links_away(path, problems)
-    if not _is_there(path):
+    if not is_anything_at(path):
         return None
     data = read_bytes(path, problems)
     text = None if data is None else decoded(data, problems)
@@ -110,6 +110,21 @@ def refuse_links_away(path: Path, problems: Problems) -> None:
         raise GoldenError(problems.found())
 
 
+def is_anything_at(path: Path) -> bool:
+    """Whether there is a file to read; one whose folder cannot be searched is, and reading tells why not.
+
+    Args:
+        path: Of a golden, or of what lies beside it.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError):
+        return True
+    return True
+
+
 def _named(text: str) -> str:
     """A name that every file system takes, different for different texts; no hidden one, and none that leads away."""
     name = quote(text, safe="+=,-_.", errors="surrogatepass")
@@ -124,17 +139,6 @@ def _named(text: str) -> str:
 def _file_name(variant: str) -> str:
     name = _named(variant)
     return f"{'%6Cabels' if name == _LABELS else name}{SUFFIX}"
-
-
-def _is_there(path: Path) -> bool:
-    """Whether there is a file to read; one whose folder cannot be searched is, and reading tells why not."""
-    try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except (OSError, ValueError):
-        return True
-    return True
 
 
 def _refuse_another_place(path: Path, reader: GoldenReader, problems: Problems) -> None:

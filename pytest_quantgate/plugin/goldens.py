@@ -12,6 +12,7 @@ from pytest_quantgate.plugin.drift import Compared, compare, drift_gate, would_p
 from pytest_quantgate.plugin.files import seen_from
 from pytest_quantgate.plugin.golden_files import path_of
 from pytest_quantgate.plugin.reanchor import states_of
+from pytest_quantgate.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -104,7 +105,12 @@ class Goldens:
         if entry is None or found.state == "expired":
             problem = f"the golden of {spec} has no answer to it: {found.reason}"
             return (Completion("", (), "unknown", 0, problem=problem),)
-        return completions_of(entry)
+        completions, turns = completions_of(entry), 1 + len(case.later)
+        if len(completions) != turns:  # somebody edited the line, or settled a conflict by hand
+            counts = f"{counted(len(completions), 'answer')} to its {counted(turns, 'turn')}"
+            problem = f"the golden of {spec} has {counts}: take the file back from version control, or anchor it anew"
+            return (Completion("", (), "unknown", 0, problem=problem),)
+        return completions
 
     def shown(self, path: Path) -> str:
         """A golden's file as messages name it."""

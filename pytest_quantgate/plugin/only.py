@@ -80,6 +80,8 @@ class _Remember:
     def _found(self) -> dict[str, list[str]]:
         """What became of each case that gave a result; nothing of those that stayed as they were."""
         run = self._run
+        # goldens are compared when all items have run: a run that ended before cannot tell what drifted
+        before = {} if run.concluded else _read(self._cache) or {}
         arrived = {(ref.slice, ref.candidate, ref.case.id) for ref in run.arrived()}
         drifted = {
             (record.slice, record.variant, standing.case_id)
@@ -93,9 +95,10 @@ class _Remember:
                 continue
             words = [*_BY_TRANSITION.get(run.comparison(ref).transition, ())]
             sides = (run.options.reference, ref.candidate)
-            if any((ref.slice, side, ref.case.id) in drifted for side in sides):
+            nodeid = case_nodeid(run, ref)
+            if "drifted" in before.get(nodeid, ()) or any((ref.slice, side, ref.case.id) in drifted for side in sides):
                 words.append("drifted")
-            found[case_nodeid(run, ref)] = words
+            found[nodeid] = words
         return found
 
     def _still_there(self) -> dict[str, list[str]]:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from pytest_quantgate.errors import QuantgateError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pytest_quantgate.report.model import RunReport
+    from pytest_quantgate.report.store import Kind
+
+JSON: Final = "--quant-report-json"
+HTML: Final = "--quant-report-html"
+MARKDOWN: Final = "--quant-report-markdown"
+
+_KINDS: Final[Mapping[str, Kind]] = {JSON: "JSON", HTML: "HTML", MARKDOWN: "Markdown"}
 
 
-def clear(path: Path, option: str = "--quant-report-json") -> None:
+def clear(path: Path, option: str) -> None:
     """Remove the report of an earlier run, so that nobody takes it for this one's, and make its folder.
 
     Raises:
@@ -23,9 +31,9 @@ def clear(path: Path, option: str = "--quant-report-json") -> None:
     from pytest_quantgate.report import store
 
     try:
-        store.clear(path)
+        store.clear(path, _KINDS[option])
     except QuantgateError as error:
-        msg = f"{option} {path}: {error.what}"
+        msg = f"{option} {error}"
         raise pytest.UsageError(msg) from None
 
 
@@ -34,9 +42,9 @@ def problem(path: Path, option: str) -> str | None:
     from pytest_quantgate.report import store
 
     try:
-        store.check(path)
+        store.check(path, _KINDS[option])
     except QuantgateError as error:
-        return f"{option} {path}: {error.what}"
+        return f"{option} {error}"
     return None
 
 
@@ -51,7 +59,7 @@ def write(report: RunReport, path: Path) -> str | None:
     try:
         store.write(report, path)
     except QuantgateError as error:
-        return f"--quant-report-json {error}"
+        return f"{JSON} {error}"
     return None
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_quantgate.cases.read_case import marker_name
 from pytest_quantgate.outcomes.model import Transition
-from pytest_quantgate.plugin import collect, preflight, report_file, terminal, views
+from pytest_quantgate.plugin import collect, preflight, terminal, views
 from pytest_quantgate.plugin.answers import AnswerBook
 from pytest_quantgate.plugin.book import CaseRef, SliceBook
 from pytest_quantgate.plugin.collect import CaseItem, DegradedError, SliceFile, ref_of
@@ -99,8 +99,6 @@ class QuantRun:
         """Before a real run, remove the report of an earlier one."""
         if self.config.option.collectonly or self.options.dry_run or self.role == "worker":
             return
-        if self.options.report_json is not None:
-            report_file.clear(self.options.report_json)
         views.clear(self)
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> SliceFile | None:

@@ -22,7 +22,7 @@ MOST_SUMMARY: Final = 1024 * 1024
 
 
 def clear(run: QuantRun) -> None:
-    """Remove the views of an earlier run, so that nobody takes them for this one's.
+    """Remove the report and the views of an earlier run, so that nobody takes them for this one's; all or none.
 
     Args:
         run: The session's run.
@@ -30,10 +30,10 @@ def clear(run: QuantRun) -> None:
     Raises:
         pytest.UsageError: One cannot be written where it is asked for, or two are asked for at one place.
     """
-    twice = _named_twice(run)
-    if twice:
-        raise pytest.UsageError(*twice)
-    for option, path, _ in _asked(run):
+    found = problems(run)
+    if found:
+        raise pytest.UsageError(*found)
+    for option, path in _files(run):
         report_file.clear(path, option)
 
 
@@ -60,7 +60,7 @@ def _named_twice(run: QuantRun) -> list[str]:
 def _files(run: QuantRun) -> Iterator[tuple[str, Path]]:
     """Option and file of the report, and of each view, where they are asked for."""
     if run.options.report_json is not None:
-        yield "--quant-report-json", run.options.report_json
+        yield report_file.JSON, run.options.report_json
     for option, path, _ in _asked(run):
         yield option, path
 
@@ -128,9 +128,9 @@ def _asked(run: QuantRun) -> Iterator[tuple[str, Path, Callable[[RunReport], str
     """Option, file and renderer of each view that was asked for."""
     options = run.options
     if options.report_html is not None:
-        yield "--quant-report-html", options.report_html, _html
+        yield report_file.HTML, options.report_html, _html
     if options.report_markdown is not None:
-        yield "--quant-report-markdown", options.report_markdown, _markdown
+        yield report_file.MARKDOWN, options.report_markdown, _markdown
 
 
 def _html(report: RunReport) -> str:

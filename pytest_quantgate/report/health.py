@@ -65,11 +65,14 @@ def healths(report: RunReport) -> tuple[SliceHealth, ...]:
 
 def _healths_of(record: CaseRecord, spec: str) -> Iterator[Health]:
     outcome = record.outcomes.get(spec)
-    if outcome is None or not has_text(record.case):
+    if outcome is None:
         return
+    answers: list[str] = []
     for turn in outcome.turns or (outcome,):
-        if turn.completion.problem is None:
-            yield health_of(record.case, turn.completion)
+        case = record.case.turn_after(answers)
+        if has_text(case) and turn.completion.problem is None:
+            yield health_of(case, turn.completion)
+        answers.append(turn.completion.text)
 
 
 def encode_healths(report: RunReport) -> list[dict[str, Any]]:

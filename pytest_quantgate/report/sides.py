@@ -56,6 +56,7 @@ def side(path: str, report: RunReport, candidate: str) -> Side:
         "model": report.model,
         "revision": report.revision or "",
         "reference": report.reference.spec,
+        "reference identity": report.reference.digest,  # one name may stand for other files, or for another anchor
         "candidate": candidate,
         "device": report.device,
         "arithmetic": report.compute_dtype,

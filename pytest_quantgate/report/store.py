@@ -7,17 +7,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Final
+from typing import Final, Literal
 
 from pytest_quantgate.errors import UsageError
 from pytest_quantgate.files import write_bytes
 from pytest_quantgate.report.model import RunReport
 
+Kind = Literal["JSON", "HTML", "Markdown"]
+"""What a run is written as."""
+
+_BEGINNINGS: Final[dict[Kind, bytes]] = {
+    "JSON": b'{\n "base_command": [',
+    "HTML": b'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+    b'<meta name="generator" content="pytest-quantgate">',
+    "Markdown": b"## quantgate: ",
+}
+"""What every report of a kind begins with, and hardly any other file."""
+
 _HINT: Final = "name a file in a folder that you can write to"
 
 
-def check(path: Path) -> None:
+def check(path: Path, kind: Kind) -> None:
     """Refuse a place where no report can be written; nothing is made or removed.
+
+    Args:
+        path: Where the report is to be written.
+        kind: What it will be; a file that is there may be empty or an older one of that kind, and nothing else.
 
     Raises:
         UsageError: No report can be written there; told now rather than after everything was judged.
@@ -26,22 +41,37 @@ def check(path: Path) -> None:
         with suppress(FileNotFoundError):
             if not stat.S_ISREG(path.stat().st_mode):  # it would be replaced by an ordinary file
                 raise UsageError("no report can be written there: not a regular file", where=str(path), hint=_HINT)
+            if not _is_older(path, kind):
+                what = f"no report can be written there: that file is no {kind} report of pytest-quantgate"
+                raise UsageError(what, where=str(path), hint="name another file, or delete that one first")
         folder = next(each for each in path.absolute().parents if each.exists())  # the others can be made in it
         with TemporaryFile(dir=folder):  # permissions alone do not tell: a file system may be read-only
             pass
 
 
-def clear(path: Path) -> None:
+def clear(path: Path, kind: Kind) -> None:
     """Remove the report of an earlier run, so that nobody takes it for this one's, and make its folder.
+
+    Args:
+        path: Where the report is to be written.
+        kind: What it will be.
 
     Raises:
         UsageError: As for ``check``.
     """
     with _told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    check(path)
+    check(path, kind)
     with _told(path):
         path.unlink(missing_ok=True)
+
+
+def _is_older(path: Path, kind: Kind) -> bool:
+    """Whether a file is an older report, or empty: an option whose value was forgotten takes the next word for one."""
+    beginning = _BEGINNINGS[kind]
+    with path.open("rb") as file:
+        found = file.read(len(beginning))
+    return found in (b"", beginning)
 
 
 @contextmanager

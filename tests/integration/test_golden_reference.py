@@ -128,6 +128,27 @@ def test_answers_of_several_turns_come_from_the_golden_too(lab: Lab) -> None:
     lab.run(REF).assert_outcomes(passed=2)
 
 
+@pytest.mark.parametrize("answers", [0, 2])
+def test_a_golden_with_another_number_of_answers_than_turns_answers_nothing(lab: Lab, answers: int) -> None:
+    words = [next(lab.tiny.prompts()) for _ in range(2)]
+    turns = [{"prompt": each, "checks": [{"word_count": {"max": 9}}]} for each in words]
+    lab.write("words", [{"id": "chat", "turns": turns}, lab.preserved("one")])
+    lab.run("--quant-reanchor=new", candidates=("fp16",)).assert_outcomes(passed=3)
+
+    def merged(row: dict[str, Any]) -> None:
+        row["answers"] = row["answers"][:1] * (1 + answers)
+
+    for case in ("chat", "one"):
+        edit(lab, case, merged, "fp16")
+    result = lab.run(REF, REPORT, "-rs")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    told = {0: "1 answer to its 2 turns", 2: "3 answers to its 2 turns"}[answers]
+    result.stdout.fnmatch_lines([f"*the golden of fp16 has {told}: take the file back from version control*"])
+    report = report_of(lab)
+    assert report.gates[0].verdict is Verdict.INCONCLUSIVE
+    assert report.gates[0].statistics.unscored == (2 if answers else 1)
+
+
 def test_controls_stand_beside_it(anchored: Lab) -> None:
     result = anchored.run(REF, "--quant-control=ruin:2bit", REPORT)
     result.stdout.fnmatch_lines(["*golden:fp16 (graded again)*"])

@@ -181,3 +181,30 @@ def test_an_interrupted_run_keeps_what_it_did_not_ask(ran: Lab) -> None:
     before = remembered(ran)
     ran.run()
     assert remembered(ran).keys() >= before.keys() - {"others.slice.yaml::worse[nf4]"}
+
+
+def test_an_interrupted_run_forgets_nothing_that_had_drifted(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.write("words", lab.many(4))
+    drifted = tuple(Standing(f"case-{number}", "drifted") for number in (1, 2))
+    record = GoldenRecord("words", "nf4", "golden/words/nf4.jsonl", None, None, 2, drifted)
+
+    def records(goldens: Goldens) -> tuple[GoldenRecord, ...]:
+        return (record,) if goldens._run.concluded else ()  # noqa: SLF001  (as a run finds them)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Goldens, "records", property(records, lambda *_: None), raising=False)
+        lab.run()
+        before = remembered(lab)
+        assert before == {f"words.slice.yaml::case-{number}[nf4]": ["drifted"] for number in (1, 2)}
+        lab.pytester.makeconftest(
+            """
+            def pytest_runtest_logreport(report):
+                if report.when == "teardown" and "case-2" in report.nodeid:
+                    raise KeyboardInterrupt
+            """
+        )
+        assert lab.run().ret == pytest.ExitCode.INTERRUPTED
+        assert remembered(lab) == before
+    lab.pytester.makeconftest("")
+    lab.run()
+    assert remembered(lab) == {}

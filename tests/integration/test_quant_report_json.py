@@ -3,11 +3,14 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from pathlib import Path
 
 import pytest
 
 from pytest_quantgate.report.model import RunReport
 from tests.integration.conftest import Lab
+
+OLD = (Path(__file__).parents[2] / "fixtures" / "run_reports" / "v3.json").read_text()
 
 
 def test_the_report_holds_the_whole_run(lab: Lab) -> None:
@@ -78,7 +81,7 @@ def test_a_fault_in_the_report_leaves_the_verdicts(lab: Lab, monkeypatch: pytest
 def test_an_earlier_report_is_gone_when_nothing_was_gated(lab: Lab) -> None:
     lab.pytester.makepyfile("def test_one(): pass")
     path = lab.pytester.path / "run.json"
-    path.write_text("old")
+    path.write_text(OLD)
     lab.run("--co", "--quant-report-json=run.json")
     assert path.exists()
     lab.run("--quant-report-json=run.json")
@@ -104,7 +107,7 @@ def test_a_rerun_asks_the_model_that_was_asked(lab: Lab) -> None:
 def test_an_old_report_is_replaced_whole(lab: Lab) -> None:
     lab.write("words", lab.many(2))
     path = lab.pytester.path / "run.json"
-    path.write_text("old")
+    path.write_text(OLD)
     lab.run("--quant-report-json=run.json")
     assert json.loads(path.read_text())["gates"]
     assert [each.name for each in lab.pytester.path.glob(".quantgate-*")] == []

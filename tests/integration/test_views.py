@@ -51,11 +51,32 @@ def test_all_views_of_one_run_say_the_same(lab: Lab) -> None:
 def test_the_views_of_an_earlier_run_are_gone_when_this_one_makes_none(lab: Lab) -> None:
     failing(lab)
     old = lab.pytester.path / "run.md"
-    old.write_text("old")
+    old.write_text("## quantgate: PASS\n")
     lab.run("--quant-report-markdown=run.md", "--collect-only")
-    assert old.read_text() == "old"
+    assert old.read_text() == "## quantgate: PASS\n"
     lab.run("--quant-report-markdown=run.md", "-k", "no such case")
     assert not old.exists()
+
+
+@pytest.mark.parametrize("kind", ["JSON", "HTML", "Markdown"])
+def test_a_file_that_is_no_report_is_not_taken_for_an_older_one(kind: str, lab: Lab) -> None:
+    failing(lab)
+    lab.pytester.makepyfile(test_model="def test_one(): pass")
+    file, older = lab.pytester.path / "test_model.py", lab.pytester.path / "older"
+    text, another = file.read_text(), "--quant-report-markdown" if kind == "JSON" else "--quant-report-json"
+    older.touch()
+    option = f"--quant-report-{kind.lower()}"
+    for more in ((), ("--quant-dry-run",)):
+        result = lab.run(*more, f"{another}=older", option, "test_model.py")  # the option's value was forgotten
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines(
+            [
+                f"ERROR: {option} *test_model.py: no report can be written there: that file is no {kind} report of *",
+                "  name another file, or delete that one first",
+            ]
+        )
+        assert file.read_text() == text
+        assert older.exists()
 
 
 @pytest.mark.parametrize("option", ["--quant-report-html", "--quant-report-markdown"])

@@ -183,6 +183,8 @@ def test_clusters_come_with_a_word_on_what_the_p_values_assume(folder: Path) -> 
         ("binary.json", "cannot be read: .*utf-8"),
         ("torn.json", "this is not a run report"),
         ("null\0.json", "cannot be read"),
+        (f"{'n' * 300}.json", "cannot be read: .*File name too long"),
+        (f"{'n' * 300}.json#nf4", "cannot be read: .*File name too long"),
     ],
 )
 def test_a_side_that_cannot_be_is_told(name: str, words: str, both: Path) -> None:

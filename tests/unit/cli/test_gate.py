@@ -121,6 +121,13 @@ def test_a_noise_floor_that_lacks_a_case_gives_no_verdict() -> None:
     assert any("noise floor: 1 of 40" in reason for reason in only_gate().reasons)
 
 
+@pytest.mark.parametrize("option", ["--noise-floor", "--control"])
+def test_an_answer_that_is_missing_beside_the_candidates_is_never_let_through(option: str) -> None:
+    write_answers(Path("beside.jsonl"), answers(range(CASES) if option == "--control" else ())[:10])
+    assert gate(option, "beside.jsonl", "--inconclusive", "pass") == 1
+    assert only_gate().verdict is Verdict.INCONCLUSIVE
+
+
 def test_the_report_says_honestly_where_answers_come_from() -> None:
     assert gate(candidate="int4=good.jsonl") == 0
     run = report()

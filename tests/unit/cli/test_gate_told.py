@@ -54,6 +54,13 @@ def test_a_report_never_takes_the_place_of_a_slice_of_a_folder_that_is_judged() 
     assert Path("quant/sums.slice.yaml").read_bytes() == before
 
 
+def test_a_report_never_takes_the_place_of_what_is_no_report(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("notes.txt").write_text("to do\n")
+    assert gate("--report-json", "notes.txt") == 2
+    assert "notes.txt: no report can be written there: that file is no JSON report" in capsys.readouterr().err
+    assert Path("notes.txt").read_text() == "to do\n"
+
+
 def test_an_older_report_does_not_outlive_a_run_that_ended_early() -> None:
     assert gate() == 0
     Path("good.jsonl").write_text("{\n")

@@ -98,9 +98,15 @@ def test_verdicts_of_judges_are_counted_and_forgotten_too(capsys: pytest.Capture
     verdicts = VerdictCache(verdict_folder())
     verdicts.put("a" * 64, Finding(followed=True, reason="the judge passes it"))
     assert main(["cache", "info"]) == 0
-    assert f"{verdict_folder()}: 1 verdict of judges\n" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines() == [
+        f"{default_cache_path()}: no answers are kept yet",
+        f"{verdict_folder()}: 1 verdict of judges",
+    ]
     assert main(["cache", "clear", "--yes"]) == 0
-    assert "1 verdict of judges forgotten" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines() == [
+        f"{default_cache_path()}: no answers were kept",
+        f"{verdict_folder()}: 1 verdict of judges forgotten",
+    ]
     assert verdicts.count() == 0
 
 
@@ -151,4 +157,7 @@ def test_info_tells_what_findings_take(capsys: pytest.CaptureFixture[str]) -> No
     default_path().parent.mkdir()
     default_path().write_bytes(b"x" * 2_000_000)
     assert main(["cache", "info"]) == 0
-    assert f"{default_path()}: what slow checks found, 2.0 MB\n" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines() == [
+        f"{default_cache_path()}: no answers are kept yet",
+        f"{default_path()}: what slow checks found, 2.0 MB",
+    ]

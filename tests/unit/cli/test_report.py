@@ -96,6 +96,11 @@ def test_views_are_written_instead_of_shown(run: RunReport, capsys: pytest.Captu
         (["--markdown", "./run.json"], "--markdown run.json: the run itself is that file"),
         (["--html", "a", "--markdown", "a"], "--markdown a: --html is that file"),
         (["--markdown", "folder"], "folder: no report can be written there: not a regular file"),
+        (
+            ["--html", "people.slice.yaml"],
+            "people.slice.yaml: no report can be written there: that file is no HTML report",
+        ),
+        (["--html", "old.html", "--markdown", "old.html/a"], "old.html/a: no report can be written there: "),
         (["--markdown", "run.json/a"], "run.json/a: no report can be written there: "),
     ],
 )
@@ -103,9 +108,13 @@ def test_a_view_that_cannot_be_written_is_told_and_takes_nothing_with_it(
     words: list[str], told: str, stored: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("folder").mkdir()
+    Path("people.slice.yaml").write_text("slice: people\n")
+    Path("old.html").touch()
     assert main(["report", "run.json", *words]) == 2
     assert capsys.readouterr().err.startswith(f"quantgate: {told}")
     assert Path("run.json").read_text() == stored
+    assert Path("people.slice.yaml").read_text() == "slice: people\n"
+    assert Path("old.html").exists()
 
 
 def test_a_report_of_an_earlier_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:

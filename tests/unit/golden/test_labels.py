@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 from pytest_quantgate.errors import GoldenError, QuantgateError
 from pytest_quantgate.golden.labels import Label, LabelBook, labels_path, load_labels, write_labels
 from pytest_quantgate.golden.store import golden_path
+
+NOBODY = 65534
 
 LABEL = Label("alice", 1, "judge", "a" * 64, "b" * 64, "It is 12.", yes=True)
 
@@ -64,6 +67,24 @@ def test_a_label_holds_for_its_prompt_check_and_answer_alone() -> None:
 
 def test_without_a_file_there_are_no_labels(file: Path) -> None:
     assert load_labels(file, "people") == LabelBook("people", file)
+
+
+def test_a_file_that_may_not_be_looked_for_is_not_taken_for_none() -> None:
+    file = labels_path(golden_path(Path("n" * 300), "people", "fp16"))
+    with pytest.raises(GoldenError, match=r"labels\.jsonl:1: cannot be read: File name too long"):
+        load_labels(file, "people")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+def test_labels_in_a_folder_that_may_not_be_searched_are_not_taken_for_none(file: Path) -> None:
+    write_labels(book(file, LABEL))
+    file.parent.chmod(0o700)
+    os.seteuid(NOBODY)
+    try:
+        with pytest.raises(GoldenError, match=r"labels\.jsonl:1: cannot be read: Permission denied"):
+            load_labels(file, "people")
+    finally:
+        os.seteuid(0)
 
 
 def test_a_folder_that_is_a_link_out_of_its_place_is_neither_read_nor_written(tmp_path: Path) -> None:

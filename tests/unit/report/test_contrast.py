@@ -217,6 +217,13 @@ def test_what_differs_between_the_runs_is_named() -> None:
     assert contrast(side("x", report, "nf4"), side("y", newer, "nf4")).differs == ("model", "torch", "weights")
 
 
+def test_a_reference_of_the_same_name_whose_files_differ_is_named() -> None:
+    report = run(("a", counted("a", pp=3)))
+    newer = replace(report, reference=replace(report.reference, digest="f" * 64, identity={"weights": "beef"}))
+
+    assert contrast(side("x", report, "nf4"), side("y", newer, "nf4")).differs == ("reference identity",)
+
+
 TRANSITIONS = st.lists(st.integers(0, 5), min_size=4, max_size=4)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_quantgate.report import html
 from pytest_quantgate.report.store import load, write_text
 from tests.unit.faults import go_on, line_of, namespace, process
 from tests.unit.report.build import typical
@@ -23,10 +24,10 @@ IN_A_SMALL_FOLDER = """
 import subprocess
 path, option = Path(sys.argv[1]), sys.argv[2]
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", path.parent], check=True)
-write_text("old", path)
+write_text("## quantgate: old", path)
 if option:
     subprocess.run(["mount", "-o", option, path.parent], check=True)
-for attempt in (lambda: write_text("new" * 100_000, path), lambda: clear(path)):
+for attempt in (lambda: write_text("new" * 100_000, path), lambda: clear(path, "Markdown")):
     try:
         attempt()
     except QuantgateError as error:
@@ -36,19 +37,23 @@ for attempt in (lambda: write_text("new" * 100_000, path), lambda: clear(path)):
 
 
 def test_a_full_disk_leaves_the_older_report(tmp_path: Path) -> None:
-    with process(HERE + IN_A_SMALL_FOLDER, tmp_path / "run.html", "", before=namespace()) as child:
+    with process(HERE + IN_A_SMALL_FOLDER, tmp_path / "run.md", "", before=namespace()) as child:
         output, _ = child.communicate()
-    assert output.splitlines() == ["the report cannot be written: No space left on device", "run.html: old", ""]
+    assert output.splitlines() == [
+        "the report cannot be written: No space left on device",
+        "run.md: ## quantgate: old",
+        "",
+    ]
 
 
 def test_a_read_only_disk_is_told_before_anything_runs(tmp_path: Path) -> None:
-    with process(HERE + IN_A_SMALL_FOLDER, tmp_path / "run.html", "remount,ro", before=namespace()) as child:
+    with process(HERE + IN_A_SMALL_FOLDER, tmp_path / "run.md", "remount,ro", before=namespace()) as child:
         output, _ = child.communicate()
     assert output.splitlines() == [
         "the report cannot be written: Read-only file system",
-        "run.html: old",
+        "run.md: ## quantgate: old",
         "no report can be written there: Read-only file system",
-        "run.html: old",
+        "run.md: ## quantgate: old",
     ]
 
 
@@ -77,12 +82,12 @@ write_text("new" * 100_000, Path(sys.argv[1]))
 def test_a_run_that_is_killed_between_two_reports_leaves_no_older_one_beside_its_own(tmp_path: Path) -> None:
     report, page = tmp_path / "run.json", tmp_path / "run.html"
     write_text(typical().to_json(), tmp_path / "now.json")
-    for path in (report, page):
-        write_text("an earlier run's", path)
+    for path, text in ((report, typical().to_json()), (page, html.page(typical()))):
+        write_text(text, path)
     script = """
 report, page = map(Path, sys.argv[1:3])
-clear(report)
-clear(page)
+clear(report, "JSON")
+clear(page, "HTML")
 write(load(Path(sys.argv[3])), report)
 say("now")
 write_text("never", page)

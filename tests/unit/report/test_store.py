@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from pytest_quantgate.errors import QuantgateError, UsageError
+from pytest_quantgate.report.html import page
+from pytest_quantgate.report.markdown import markdown_report
 from pytest_quantgate.report.model import RunReport, VariantRecord
-from pytest_quantgate.report.store import check, clear, load, write, write_text
+from pytest_quantgate.report.store import Kind, check, clear, load, write, write_text
+from tests.unit.report.build import typical
 
 
 @pytest.fixture
@@ -40,11 +45,47 @@ def test_what_was_written_is_read_back(run: RunReport, tmp_path: Path) -> None:
 
 def test_the_folder_is_made_and_an_older_report_removed(run: RunReport, tmp_path: Path) -> None:
     path = tmp_path / "deep" / "run.json"
-    clear(path)
+    clear(path, "JSON")
     write(run, path)
-    clear(path)
+    clear(path, "JSON")
     assert path.parent.is_dir()
     assert not path.exists()
+
+
+def views(report: RunReport) -> dict[Kind, str]:
+    return {"JSON": report.to_json(), "HTML": page(report), "Markdown": markdown_report(report)}
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_an_older_report_of_any_run_makes_room_and_so_does_an_empty_file(
+    kind: Kind, run: RunReport, tmp_path: Path
+) -> None:
+    path = tmp_path / "report"
+    for report in (run, replace(run, base_command=()), typical()):
+        for text in (views(report)[kind], ""):
+            write_text(text, path)
+            clear(path, kind)
+            assert not path.exists()
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_any_other_file_is_refused_and_left_alone(kind: Kind, tmp_path: Path) -> None:
+    others = [text for other, text in views(typical()).items() if other != kind]
+    page_of_others = '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>mine</title>\n'
+    path, link = tmp_path / "file", tmp_path / "link"
+    link.symlink_to(path)
+    for text in (*others, page_of_others, "def test_one(): pass\n", "slice: people\n", "# notes\n", "{}\n", "\n", "#"):
+        path.write_text(text, encoding="utf-8")
+        for place in (path, link):
+            for refuse in (check, clear):
+                with pytest.raises(UsageError) as caught:
+                    refuse(place, kind)
+                assert str(caught.value) == (
+                    f"{place}: no report can be written there: that file is no {kind} report of pytest-quantgate\n"
+                    "  name another file, or delete that one first"
+                )
+        assert path.read_text(encoding="utf-8") == text
+    assert link.is_symlink()
 
 
 def test_a_report_that_cannot_be_written_leaves_nothing_behind(run: RunReport, tmp_path: Path) -> None:
@@ -61,7 +102,7 @@ def test_a_place_where_no_report_can_be_written_is_told(name: str, tmp_path: Pat
     (tmp_path / "file").touch()
     for refuse in (check, clear):
         with pytest.raises(UsageError, match="no report can be written there"):
-            refuse(tmp_path / name)
+            refuse(tmp_path / name, "JSON")
 
 
 @pytest.mark.parametrize("name", ["run.json", "deep/er/run.json"])
@@ -70,22 +111,22 @@ def test_a_folder_that_nobody_can_write_to_is_told_before_anything_is_written(na
         with pytest.raises(
             UsageError, match=rf"^/proc/{name}: no report can be written there: .*\n  name a file in a fo"
         ):
-            refuse(Path("/proc") / name)
+            refuse(Path("/proc") / name, "JSON")
 
 
-def test_a_place_is_checked_without_a_trace(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text("old")
-    check(tmp_path / "run.json")
-    check(tmp_path / "deep" / "er" / "run.json")
-    assert [(each.name, each.read_text()) for each in tmp_path.rglob("*")] == [("run.json", "old")]
+def test_a_place_is_checked_without_a_trace(run: RunReport, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(run.to_json())
+    check(tmp_path / "run.json", "JSON")
+    check(tmp_path / "deep" / "er" / "run.json", "JSON")
+    assert [(each.name, each.read_text()) for each in tmp_path.rglob("*")] == [("run.json", run.to_json())]
 
 
 def test_a_place_in_the_current_folder_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    check(Path("run.json"))
+    check(Path("run.json"), "JSON")
     monkeypatch.chdir("/proc")
     with pytest.raises(UsageError, match="no report can be written there"):
-        check(Path("run.json"))
+        check(Path("run.json"), "JSON")
 
 
 @pytest.mark.parametrize("name", ["nowhere", "folder", "a\0b", "bytes"])

@@ -15,6 +15,7 @@ from pytest_quantgate.generation.completion import Completion
 from pytest_quantgate.outcomes.grading import outcome_of_turns
 from pytest_quantgate.outcomes.model import Comparison, Outcome
 from pytest_quantgate.report.difference import side_by_side
+from pytest_quantgate.report.health import healths
 from pytest_quantgate.report.model import RunReport
 from tests.unit.report.build import PASSED, case, record, run
 
@@ -55,6 +56,20 @@ def test_a_turn_whose_results_are_not_those_of_its_checks_is_refused() -> None:
     first.update(results=[], passed=None)
     with pytest.raises(QuantgateError, match="one result for each check"):
         RunReport.from_json(json.dumps(document))
+
+
+def test_each_answer_is_looked_at_beside_what_its_own_turn_asks() -> None:
+    recall = (CheckSpec("recall", {"texts": ["Paris"]}),)
+    turns = (Turn("Ответь по-русски: какого цвета трава?", YES, 8), Turn("What is left?", recall, 8))
+    asked = replace(case("chat", "What colour is grass? Answer in English."), checks=YES, later=turns)
+    completions = [
+        Completion(text, (1, 2), "length", 9) for text in ("Grass is green.", "Трава зелёная, конечно.", "no " * 30)
+    ]
+    said = outcome_of_turns(asked, completions, builtin_registry())
+    (found, _) = healths(report_of(asked, said, said))
+    assert found.variant == "fp16"
+    assert (found.indicators.answers, found.indicators.truncated, found.indicators.looping) == (2, 2, 0)
+    assert found.indicators.wrong_script == 0
 
 
 def test_begun_answers_and_measures_survive_the_file() -> None:

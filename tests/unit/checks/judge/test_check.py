@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from pytest_quantgate.cases.model import Case, CheckSpec, Message
 from pytest_quantgate.checks.builtin import builtin_registry
-from pytest_quantgate.checks.finding import followed
+from pytest_quantgate.checks.finding import Finding, followed
+from pytest_quantgate.checks.judge.endpoint import JudgeError
+from pytest_quantgate.checks.judge.once import Once
 from pytest_quantgate.checks.judge.verdicts import VerdictCache, verdict_folder
 from pytest_quantgate.checks.model import CheckResult
 from pytest_quantgate.checks.settings import GradingSettings
@@ -81,6 +84,44 @@ def test_what_is_no_verdict_is_asked_for_again(server: Server) -> None:
     server.says("no idea", '{"verdict": "pass"}')
     assert grade(server, "There, there.").followed is None
     assert grade(server, "There, there.").followed is True
+
+
+def test_within_a_run_the_same_question_is_asked_once_whatever_comes_back(server: Server) -> None:
+    server.says("no idea", '{"verdict": "pass"}')
+    registry = builtin_registry(GradingSettings(judge=server.endpoint))
+    spec = CheckSpec("judge", {"rubric": RUBRIC})
+    assert [registry.grade(spec, CASE, "There, there.").followed for _ in range(2)] == [None, None]
+    assert len(server.asked) == 1
+
+
+def test_threads_that_ask_the_same_at_once_get_the_same(server: Server) -> None:
+    server.says(*['{"verdict": "pass"}', '{"verdict": "fail"}'] * 8)
+    registry = builtin_registry(GradingSettings(judge=server.endpoint))
+    together, found = threading.Barrier(8, timeout=60), list[CheckResult]()
+
+    def ask() -> None:
+        together.wait()
+        found.append(registry.grade(CheckSpec("judge", {"rubric": RUBRIC}), CASE, "There, there."))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [CheckResult("judge", followed=True, reason="the judge passes it")] * 8
+    assert len(server.asked) == 1
+
+
+def test_what_could_not_be_asked_is_asked_again() -> None:
+    once = Once()
+
+    def fails() -> Finding:
+        raise JudgeError("it is busy")
+
+    with pytest.raises(JudgeError, match="it is busy"):
+        once.found("a", fails)
+    assert once.found("a", lambda: followed("warm")) == followed("warm")
+    assert once.found("a", fails) == followed("warm")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"digest": "x", "followed": false, "reason": ""}', "\x00"])
