@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from pytest_quantgate.errors import AuditError, ModelError, QuantgateError
 from pytest_quantgate.variants.adapter import PREFIX, WEIGHTS, Adapter, check_fit
+from pytest_quantgate.variants.dense import is_ordinary
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.loading import dtype_of, quiet
 from pytest_quantgate.variants.memory import is_out_of_memory
@@ -104,6 +105,6 @@ def _merge(model: nn.Module) -> None:
         if not isinstance(module, BaseTunerLayer):
             continue
         layer = module.get_base_layer()
-        if type(layer) is nn.Linear and id(layer.weight) not in embeddings:
+        if is_ordinary(layer) and id(layer.weight) not in embeddings:
             module.merge()
             model.set_submodule(name, layer)

@@ -139,7 +139,11 @@ def finish(model: PreTrainedModel, placement: Placement) -> None:
     if placement.kernels == "dense":
         spread(model, read)
     keep_readable((each for each in model.modules() if isinstance(each, PackedLinear)), read)
-    scales = {module: module.scales for module in model.modules() if stored_bytes(module) is not None}
+    scales: dict[Any, torch.Tensor] = {
+        module: getattr(module, "scales").data  # noqa: B009  (a buffer has no type)
+        for module in model.modules()
+        if stored_bytes(module) is not None
+    }
     cast_parameters(model, dtype)
     for module, kept in scales.items():  # they stay as they are stored
         module.scales = kept

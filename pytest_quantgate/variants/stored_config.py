@@ -198,6 +198,12 @@ def _compressed_tensors(fields: Fields) -> Storage:
                 where=fields.where,
                 hint="gate it as a served model, or name the unquantized model that it was made from",
             )
+    if fields.object("kv_cache_scheme") is not None:
+        raise ModelError(
+            "it has a kv_cache_scheme: what it does to keys and values would be judged as the weights' doing",
+            where=fields.where,
+            hint="gate it as a served model, or a copy whose configuration has no kv_cache_scheme, with +kv:fp8",
+        )
     groups = fields.object("config_groups")
     if groups is None:
         raise fields.wrong("config_groups is missing")

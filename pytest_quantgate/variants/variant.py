@@ -134,11 +134,12 @@ def prepare_variant(
     if placement.kernels == "native":
         dense = ", or judge its weights with --quant-kernels dense" if description.dense else ""
         _check_installed(description.native_requires, spec, "its native kernels are those of {}, which", dense)
-    tensors = plain_tensors(read_tensors(model.folder), model.folder)
+    held = read_tensors(model.folder)
+    tensors = plain_tensors(held, model.folder)
     if modules := modules_of(tensors):
         check_skips(description.skipped, modules, str(parsed))
     if adapter is not None:
-        check_adapter(adapter, tensors, f"variant {spec!r}")
+        check_adapter(adapter, held, f"variant {spec!r}")
     check_here(parsed, model.folder, placement)
     return Variant(
         spec=parsed,

@@ -22,6 +22,7 @@ from pytest_quantgate.variants.adapter import CONFIG, WEIGHTS, read_adapter
 from pytest_quantgate.variants.loading import quiet
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, prepare_variant
+from tests.compressed_checkpoints import compressed_tensors
 
 TOKENS = torch.tensor([[2, 4, 10, 11, 12, 13, 3, 4]])
 RANK = 4
@@ -112,6 +113,13 @@ def test_on_a_quantizers_own_layers_it_is_not_merged(pristine: Path, made: Path)
     assert not torch.allclose(logits(dense), logits(load_variant(prepared(pristine, "fp16", made))), atol=0.02)
     assert dense.audit == native.audit
     assert dense.audit.modules_replaced == 14
+
+
+def test_on_layers_that_round_their_inputs_it_is_not_merged(pristine: Path, made: Path, tmp_path: Path) -> None:
+    compressed_tensors({"Linear": "W8A8"})(pristine, tmp_path)
+    found = load_variant(prepared(tmp_path, "stored", made)).model
+    layer = found.get_submodule("model.layers.0.self_attn.q_proj.base_layer")
+    assert type(layer) is torch.nn.Linear  # and rounds by a forward pass of its own
 
 
 @pytest.mark.parametrize("spec", ["int8", "mix:down_proj=nf4", "fp16+kv:int4"])

@@ -148,6 +148,14 @@ def test_packed_layers_compute_what_they_are_spread_out_to(pristine: Path, made:
     assert torch.allclose(logits(packed), logits(loaded(pristine, SPECS[4]).model), atol=1e-5)
 
 
+def test_scales_of_packed_layers_stay_as_they_are_stored(made: Path) -> None:
+    packed: Any = load_packed(made, Packing("gptq", 4), "cpu")
+    stored = packed.get_submodule(UP).scales.clone()
+    finish(packed, Placement("cpu", "bfloat16", "native"))
+    assert packed.get_submodule("model.norm").weight.dtype == torch.bfloat16
+    assert torch.equal(packed.get_submodule(UP).scales, stored)  # dtype and all
+
+
 def test_the_checkpoint_is_one_that_is_gated_as_stored_elsewhere(pristine: Path, made: Path) -> None:
     config = json.loads((made / "config.json").read_text())["quantization_config"]
     assert config["quant_method"] == "gptq"

@@ -118,6 +118,7 @@ def test_plain_weights_have_no_storage() -> None:
         ({**CT, "config_groups": {"a": {"weights": {"num_bits": 99}}}}, "num_bits is 99"),
         ({**CT, "transform_config": {"config_groups": {"u": {}}}}, "transform_config, which is not undone"),
         ({**CT, "sparsity_config": {"format": "sparse-24-bitmask"}}, "sparsity_config, which is not undone"),
+        ({**CT, "kv_cache_scheme": {"num_bits": 8, "type": "float"}}, "it has a kv_cache_scheme"),
         ({**CT, "ignore": ["re:(a+)+$"]}, "could be matched for ever"),
         ({**CT, "ignore": ["re:" + ".*" * 20]}, "could be matched for ever"),
         ({**CT, "ignore": ["re:(.|.)*!"]}, "could be matched for ever"),
