@@ -28,6 +28,7 @@ TOKENIZER_FILES = (
     TOKENIZER_CONFIG,
     "special_tokens_map.json",
     "added_tokens.json",
+    "tekken.json",  # read in place of a tokenizer.json that is not there
 )
 
 _ADAPTER = "adapter_config.json"

@@ -56,6 +56,13 @@ def test_a_changed_file_changes_its_field_and_nothing_else(folder: Path, field: 
     assert before.digest != after.digest
 
 
+def test_mistrals_own_vocabulary_is_part_of_the_tokenizer(folder: Path) -> None:
+    before = identity(folder).fields
+    (folder / "tekken.json").write_text("{}")
+    after = identity(folder).fields
+    assert {name for name in before if before[name] != after[name]} == {"tokenizer"}
+
+
 def test_spec_and_compute_dtype_are_part_of_it(folder: Path) -> None:
     found = [
         identity(folder).digest,

@@ -11,12 +11,13 @@ import torch
 from bitsandbytes.nn.modules import Linear8bitLt
 from safetensors.torch import load_file
 from torch import nn
-from transformers import MixtralConfig, MixtralForCausalLM
+from transformers import AutoTokenizer, MixtralConfig, MixtralForCausalLM
+from transformers.models.auto import tokenization_auto
 
 from pytest_quantgate.errors import AuditError, ModelError, QuantgateError, SpecError
 from pytest_quantgate.variants import bitsandbytes_loading, memory, variant
 from pytest_quantgate.variants.audit import Audit, measure
-from pytest_quantgate.variants.loading import load_pretrained
+from pytest_quantgate.variants.loading import load_pretrained, load_tokenizer
 from pytest_quantgate.variants.plain import PlainBackend
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, prepare_variant, run_another_way
@@ -262,6 +263,30 @@ def test_a_broken_tokenizer_is_an_error(folder: Path) -> None:
     (folder / "tokenizer.json").write_text("{}")
     with pytest.raises(ModelError, match="the tokenizer does not load"):
         loaded(folder, "fp16")
+
+
+def test_a_mistral_tokenizer_is_read_with_its_chat_template_where_mistral_common_is_installed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "mistral", "architectures": ["MistralForCausalLM"]}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tekken.json").write_text("{}")
+    monkeypatch.setitem(tokenization_auto.TOKENIZER_MAPPING_NAMES, "mistral", "MistralCommonBackend")
+    monkeypatch.setattr("transformers.integrations.mistral.tokenizer.is_mistral_common_available", lambda: True)
+    assert loaded(folder, "fp16").tokenizer.chat_template == (folder / "chat_template.jinja").read_text()
+
+
+def test_a_tokenizer_that_leaves_out_the_chat_template_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer: Any = load_tokenizer(folder)
+    tokenizer.chat_template = None
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda *_, **__: tokenizer)
+    with pytest.raises(ModelError, match=r"leaves out its chat template\n  set tokenizer_class to TokenizersBackend"):
+        loaded(folder, "fp16")
+    (folder / "chat_template.jinja").unlink()
+    assert loaded(folder, "fp16").tokenizer is tokenizer
 
 
 def test_memory_is_checked_before_anything_is_loaded(pristine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
