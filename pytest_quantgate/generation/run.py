@@ -300,7 +300,9 @@ def refuse_unknown_tokens(rows: int, prompts: Iterable[Prompt], name: str) -> No
 
 
 def context_length(config: PreTrainedConfig) -> int:
-    """Most positions that a model can attend to.
+    """Most positions that a model can attend to, and that do not change how it reads its neighbours in a batch.
+
+    With ``longrope`` a batch that holds a position beyond the original context is turned by other factors, all of it.
 
     Args:
         config: Of its decoder.
@@ -314,7 +316,14 @@ def context_length(config: PreTrainedConfig) -> int:
             "the model's config.json does not say how many positions it can attend to",
             hint="add max_position_embeddings to it",
         )
-    return length
+    rope = getattr(config, "rope_parameters", None) or {}
+    kinds = [rope, *rope.values()]  # one for all layers, or one for each type of them
+    switches = [
+        each.get("original_max_position_embeddings")
+        for each in kinds
+        if isinstance(each, dict) and each.get("rope_type") == "longrope"
+    ]
+    return min([length, *(each for each in switches if isinstance(each, int) and each > 0)])
 
 
 def _refuse_other_state(config: PreTrainedConfig, name: str) -> None:
