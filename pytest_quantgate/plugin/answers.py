@@ -255,10 +255,7 @@ class AnswerBook:
             registry: The checks by name.
         """
         judged = [ref for ref in wanted if self.trouble(ref.candidate) is None and _needs_judge(ref.case)]
-        # the reference first: where a candidate says the same, nobody waits for a verdict that is being asked for
-        sides = [*((self._options.reference, ref) for ref in judged), *((ref.candidate, ref) for ref in judged)]
-        each_once = {(spec, ref.slice, ref.case.id): (spec, ref) for spec, ref in sides}
-        several_at_a_time(lambda side: self._outcome(*side, registry), list(each_once.values()), JUDGED_AT_ONCE)
+        several_at_a_time(lambda ref: self.comparison(ref, registry), judged, JUDGED_AT_ONCE)
 
     def judged(self, wanted: Iterable[CaseRef]) -> dict[tuple[str, str, str], Outcome]:
         """How cases that a judge is asked about were graded here, by variant, slice and case; controls left out.

@@ -13,7 +13,6 @@ from pytest_quantgate.checks.fences import NoStructureError, structured_text
 from pytest_quantgate.checks.finding import Finding, followed, quoted, unscored, violated
 from pytest_quantgate.checks.json_text import read_json
 from pytest_quantgate.checks.judge.endpoint import Judge, JudgeError
-from pytest_quantgate.checks.judge.once import Once
 from pytest_quantgate.checks.judge.verdicts import VerdictCache, verdict_folder
 
 if TYPE_CHECKING:
@@ -34,13 +33,7 @@ _SYSTEM: Final = (
 
 
 def judge(
-    answer: str,
-    *,
-    rubric: str,
-    case: Case,
-    asked: Judge | None = None,
-    kept: VerdictCache | None = None,
-    once: Once | None = None,
+    answer: str, *, rubric: str, case: Case, asked: Judge | None = None, kept: VerdictCache | None = None
 ) -> Finding:
     """The judge says that the answer does what the rubric asks.
 
@@ -54,7 +47,6 @@ def judge(
         case: What was asked.
         asked: The judge; bound when the check is registered.
         kept: Where verdicts are remembered; bound likewise.
-        once: What was asked in this run, so that several variants with the same answer get the same; bound likewise.
     """
     if not answer.strip():
         return violated("empty answer")
@@ -63,20 +55,16 @@ def judge(
     chat = [[message.role, message.content] for message in case.messages]
     endpoint = asked.endpoint
     digest = digest_of([_VERSION, endpoint.url, endpoint.model, chat, rubric, answer])
-
-    def find() -> Finding:
-        known = kept.get(digest) if kept else None
-        if known is not None:
-            return known
-        found = _verdict(asked.ask(_SYSTEM, _question(chat, rubric, answer, mark=digest[:12])))
-        if kept and found.followed is not None:
-            kept.put(digest, found)
-        return found
-
+    known = kept.get(digest) if kept else None
+    if known is not None:
+        return known
     try:
-        return find() if once is None else once.found(digest, find)
+        found = _verdict(asked.ask(_SYSTEM, _question(chat, rubric, answer, mark=digest[:12])))
     except JudgeError as error:
         return unscored(str(error))
+    if kept and found.followed is not None:
+        kept.put(digest, found)
+    return found
 
 
 def judge_problems(arguments: Mapping[str, Any]) -> Iterator[str]:
@@ -121,10 +109,10 @@ def _verdict(reply: str) -> Finding:
 
 def register(registry: CheckRegistry, settings: GradingSettings) -> None:
     """Add this family's check."""
-    asked, once = Judge(settings.judge) if settings.judge is not None else None, Once()
+    asked = Judge(settings.judge) if settings.judge is not None else None
 
     def bound(answer: str, *, rubric: str, case: Case) -> Finding:
-        return judge(answer, rubric=rubric, case=case, asked=asked, kept=VerdictCache(verdict_folder()), once=once)
+        return judge(answer, rubric=rubric, case=case, asked=asked, kept=VerdictCache(verdict_folder()))
 
     bound.__doc__ = judge.__doc__
     registry.register(NAME, bound, shorthand="rubric", validate=judge_problems)
