@@ -18,7 +18,7 @@ from pytest_quantgate.variants.audit import Audit
 from pytest_quantgate.variants.memory import release_memory
 from pytest_quantgate.variants.served import ServedVariant
 from pytest_quantgate.variants.server_facts import MixedServersError
-from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant
+from pytest_quantgate.variants.variant import LoadedModel, Variant, check_day, load_variant
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
@@ -219,7 +219,7 @@ def generate(
         processes: How many processes share the device's memory.
 
     Raises:
-        ModelError: The model's files do not fit together, or it is of a kind that cannot be run.
+        ModelError: The model's files do not fit together, it is of a kind that cannot be run, or as for ``check_day``.
     """
     from pytest_quantgate.generation.decode import Decoder
     from pytest_quantgate.generation.prompts import tokenize
@@ -228,6 +228,7 @@ def generate(
     config = model.config.get_text_config(decoder=True)
     _refuse_other_state(config, loaded.variant.model.name)
     prompts, refused = tokenize(tokenizer, requests, context_length(config))
+    check_day(loaded.variant)
     embedding: Any = model.get_input_embeddings()
     refuse_unknown_tokens(embedding.weight.shape[0], prompts, loaded.variant.model.name)
     stops = stops_of(loaded)

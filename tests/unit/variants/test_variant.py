@@ -14,8 +14,13 @@ from torch import nn
 from transformers import AutoTokenizer, MixtralConfig, MixtralForCausalLM
 from transformers.models.auto import tokenization_auto
 
+from pytest_quantgate.cases.model import Message
 from pytest_quantgate.errors import AuditError, ModelError, QuantgateError, SpecError
-from pytest_quantgate.variants import bitsandbytes_loading, memory, variant
+from pytest_quantgate.generation.completion import Completion, Request
+from pytest_quantgate.generation.fidelity import Known, along
+from pytest_quantgate.generation.progress import SilentProgress
+from pytest_quantgate.generation.run import generate
+from pytest_quantgate.variants import bitsandbytes_loading, identity, memory, variant
 from pytest_quantgate.variants.audit import Audit, measure
 from pytest_quantgate.variants.loading import load_pretrained, load_tokenizer
 from pytest_quantgate.variants.plain import PlainBackend
@@ -342,6 +347,29 @@ def rewrite(path: Path) -> None:
     fresh = path.with_suffix(".new")
     fresh.write_bytes(bytes(content))
     fresh.replace(path)
+
+
+def test_a_template_that_writes_the_date_is_loaded_and_asked_on_its_day_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "chat_template.jinja").write_text("{{ strftime_now('%d %b %Y') }} {{ messages[0]['content'] }}")
+    ready = loaded(folder, "fp16")
+    asked = [Request((Message("user", "w3 w4"),), 2)]
+    kept: dict[str, Completion] = {}
+    generate(ready, asked, kept.update, SilentProgress())
+    assert list(kept) == [asked[0].digest]
+    kept.clear()
+    monkeypatch.setattr(identity, "_today", lambda: "2030-01-02")
+    told = r"variant 'fp16': .* the day changed since the run began\n  run again"
+    with pytest.raises(ModelError, match=told):
+        load_variant(ready.variant)
+    with pytest.raises(ModelError, match=told):
+        generate(ready, asked, kept.update, SilentProgress())
+    answers = [Known(asked[0], (5, 6))]
+    with pytest.raises(ModelError, match=told):
+        list(along(ready, answers, lambda _: {}, SilentProgress()))
+    assert kept == {}
+    assert load_variant(prepared(folder, "fp16")).variant.identity.fields["date"] == "2030-01-02"
 
 
 def test_weights_that_change_before_they_are_loaded_are_an_error(folder: Path) -> None:
