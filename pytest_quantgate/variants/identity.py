@@ -20,7 +20,7 @@ from pytest_quantgate.variants.source import ModelSource
 from pytest_quantgate.variants.spec import VariantSpec
 from pytest_quantgate.versions import version_of
 
-ENGINE = "3"
+ENGINE = "4"
 """Version of the decoding; raised whenever answers may change for the same variant and request."""
 
 _LIBRARIES = ("tokenizers", "torch", "transformers")
