@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any
+from threading import Thread
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 def run_apart(work: Coroutine[Any, Any, None]) -> None:
@@ -30,6 +33,27 @@ def run_apart(work: Coroutine[Any, Any, None]) -> None:
         finally:
             with suppress(RuntimeError):  # it has ended by itself, and the loop is closed
                 loop.call_soon_threadsafe(_cancel_all, loop)
+
+
+async def beside(work: Callable[[], T]) -> T:
+    """What blocking work gives, done in a thread of its own; who is cancelled does not wait for its end.
+
+    Args:
+        work: What to do; what it raises is raised here.
+    """
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            found = work()
+        except BaseException as error:  # noqa: BLE001  (it is raised where it is waited for)
+            done.set_exception(error)
+        else:
+            done.set_result(found)
+
+    done.set_running_or_notify_cancel()  # so that who is cancelled leaves it to its end
+    Thread(target=run, name="quantgate-beside", daemon=True).start()
+    return await asyncio.wrap_future(done)
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:

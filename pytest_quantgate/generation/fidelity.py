@@ -24,13 +24,13 @@ from pytest_quantgate.generation.prompts import Asked, Prompt, tokenize
 from pytest_quantgate.generation.run import context_length, refuse_unknown_tokens
 from pytest_quantgate.plural import counted
 from pytest_quantgate.variants.memory import is_out_of_memory, release_memory
+from pytest_quantgate.variants.variant import LoadedModel, check_day
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from pytest_quantgate.generation.completion import Request
     from pytest_quantgate.generation.progress import Progress
-    from pytest_quantgate.variants.variant import LoadedModel
 
 _ROWS: Final = 64
 _TOKENS: Final = 256  # whose logits are held at a time
@@ -90,13 +90,14 @@ def along(
         Digest of a request, and what was measured along its answer, or why nothing was.
 
     Raises:
-        ModelError: Prompts or answers have tokens that the model does not know.
+        ModelError: Prompts or answers have tokens that the model does not know, or as for ``check_day``.
     """
     model, schedule = loaded.model, loaded.variant.schedule
     config = model.config.get_text_config(decoder=True)
     answers = {each.request.digest: each.token_ids for each in known}
     room = context_length(config)
     prompts, refused = tokenize(loaded.tokenizer, (each.request for each in known), room)
+    check_day(loaded.variant)
     left_out = dict.fromkeys(refused, UNREADABLE)
     # an answer's last token is predicted and not read; another model than the reference may have less room
     left_out |= {each.digest: TOO_LONG for each in prompts if len(each.token_ids + answers[each.digest]) - 1 > room}

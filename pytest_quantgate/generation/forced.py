@@ -84,7 +84,8 @@ def _read(
     layers, _ = prefilled.row(part[0][0])
     rows = torch.tensor([prefilled.row(row)[1] for row, _ in part], device=model.device)
     cache = cache_of(store, ((keys.index_select(0, rows), values.index_select(0, rows)) for keys, values in layers))
-    longest = max(len(asked.token_ids) for _, asked in part) - 1
+    counts = torch.tensor([[len(asked.token_ids) - 1] for _, asked in part])
+    longest = int(counts.max())
     # Padded on the right: what follows a text's last token is seen by nothing that is looked at.
     ids = torch.zeros(len(part), longest, dtype=torch.long)
     for index, (_, asked) in enumerate(part):
@@ -92,7 +93,8 @@ def _read(
     width = layers[0][0].shape[-2]
     lengths = torch.tensor([[len(batch[row].prompt.token_ids)] for row, _ in part])
     mask = torch.arange(width + longest) >= width - lengths
-    positions = lengths + torch.arange(longest)
+    # None beyond a text's own: padding must not take a batch beyond the context.
+    positions = lengths + torch.arange(longest).minimum(counts - 1)
     for begin in range(0, longest, stretch):
         end = min(begin + stretch, longest)
         found = logits_of(

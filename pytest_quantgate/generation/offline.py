@@ -34,7 +34,7 @@ from pytest_quantgate.variants.loading import load_tokenizer, quiet
 from pytest_quantgate.variants.memory import check_memory, release_memory
 from pytest_quantgate.variants.registry import backend_of
 from pytest_quantgate.variants.source import message_of
-from pytest_quantgate.variants.variant import Variant
+from pytest_quantgate.variants.variant import Variant, check_day
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -133,9 +133,10 @@ class Offline:
             progress: Told how far it has come.
 
         Raises:
-            ModelError: The model's files do not fit together, or vLLM breaks off.
+            ModelError: The model's files do not fit together, vLLM breaks off, or as for ``check_day``.
         """
         prompts, refused = tokenize(self._tokenizer, requests, self._context)
+        check_day(self._variant)
         refuse_unknown_tokens(self._rows, prompts, self._variant.model.name)
         too_large = self._too_large(prompts)
         refused |= too_large

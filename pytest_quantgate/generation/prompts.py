@@ -8,13 +8,27 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from jinja2 import TemplateError
+
 from pytest_quantgate.generation.completion import Completion, Request
+from pytest_quantgate.variants.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 SPACE_AFTER = frozenset(".,:;!?)]}%")
 UNSPACED = (("\u0e00", "\u0eff"), ("\u1000", "\u109f"), ("\u1780", "\u17ff"))
+
+_FAULTS = (
+    TemplateError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What comes of a template and a prompt that do not go together, and would the next time."""
 
 MIN_SHARED_TOKENS = 64  # below this, a prefill of its own for the common part costs more than it saves
 
@@ -82,7 +96,11 @@ def tokenize(
 
     Returns:
         The prompts that can be answered, and, by request digest, a completion that names the problem for each
-        one that cannot: too long for the context, without a token, or refused by the template or the tokenizer.
+        one that cannot: too long for the context, without a token, or refused by the template or the tokenizer. What
+        they raise for no fault of the prompt's, such as a library that is missing, does not last.
+
+    Raises:
+        MemoryError: As does a ``RuntimeError`` that says the same: it is no fault of a prompt's.
     """
     prompts: list[Prompt] = []
     refused: dict[str, Completion] = {}
@@ -90,10 +108,18 @@ def tokenize(
         try:
             text = _rendered(tokenizer, request)
             token_ids = _ids(tokenizer, text)
-        except Exception as error:  # noqa: BLE001  (templates are the model's own programs and raise what they like)
+            before = request.answer_prefix if tokenizer.chat_template else text
+            wholes = [_ids(tokenizer, text + continuation(before, answer)) for answer in request.recall]
+        except Exception as error:  # templates are the model's own programs and raise what they like
+            if is_out_of_memory(error):
+                raise
             reason = " ".join(str(error).split())[:200]
             refused[request.digest] = Completion(
-                "", (), "invalid", 0, problem=f"the prompt cannot be rendered: {reason}"
+                "",
+                (),
+                "invalid" if isinstance(error, _FAULTS) else "unknown",
+                0,
+                problem=f"the prompt cannot be rendered: {reason}",
             )
             continue
         if not token_ids:  # of characters that it drops
@@ -105,11 +131,10 @@ def tokenize(
             problem = f"the prompt of {len(token_ids)} tokens does not fit the model's context of {context_length}"
             refused[request.digest] = Completion("", (), "context", len(token_ids), problem=problem)
             continue
-        asked = []
-        for answer in request.recall:
-            before = request.answer_prefix if tokenizer.chat_template else text
-            whole = _ids(tokenizer, text + continuation(before, answer))
-            asked.append(_asked(answer, whole, token_ids, context_length))
+        asked = [
+            _asked(answer, whole, token_ids, context_length)
+            for answer, whole in zip(request.recall, wholes, strict=True)
+        ]
         prompts.append(Prompt(request.digest, token_ids, min(request.max_new_tokens, room), tuple(asked)))
     return prompts, refused
 

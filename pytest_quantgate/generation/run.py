@@ -18,7 +18,7 @@ from pytest_quantgate.variants.audit import Audit
 from pytest_quantgate.variants.memory import release_memory
 from pytest_quantgate.variants.served import ServedVariant
 from pytest_quantgate.variants.server_facts import MixedServersError
-from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant
+from pytest_quantgate.variants.variant import LoadedModel, Variant, check_day, load_variant
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
@@ -219,7 +219,7 @@ def generate(
         processes: How many processes share the device's memory.
 
     Raises:
-        ModelError: The model's files do not fit together, or it is of a kind that cannot be run.
+        ModelError: The model's files do not fit together, it is of a kind that cannot be run, or as for ``check_day``.
     """
     from pytest_quantgate.generation.decode import Decoder
     from pytest_quantgate.generation.prompts import tokenize
@@ -228,6 +228,7 @@ def generate(
     config = model.config.get_text_config(decoder=True)
     _refuse_other_state(config, loaded.variant.model.name)
     prompts, refused = tokenize(tokenizer, requests, context_length(config))
+    check_day(loaded.variant)
     embedding: Any = model.get_input_embeddings()
     refuse_unknown_tokens(embedding.weight.shape[0], prompts, loaded.variant.model.name)
     stops = stops_of(loaded)
@@ -300,7 +301,9 @@ def refuse_unknown_tokens(rows: int, prompts: Iterable[Prompt], name: str) -> No
 
 
 def context_length(config: PreTrainedConfig) -> int:
-    """Most positions that a model can attend to.
+    """Most positions that a model can attend to, and that do not change how it reads its neighbours in a batch.
+
+    With ``longrope`` a batch that holds a position beyond the original context is turned by other factors, all of it.
 
     Args:
         config: Of its decoder.
@@ -314,7 +317,14 @@ def context_length(config: PreTrainedConfig) -> int:
             "the model's config.json does not say how many positions it can attend to",
             hint="add max_position_embeddings to it",
         )
-    return length
+    rope = getattr(config, "rope_parameters", None) or {}
+    kinds = [rope, *rope.values()]  # one for all layers, or one for each type of them
+    switches = [
+        each.get("original_max_position_embeddings")
+        for each in kinds
+        if isinstance(each, dict) and each.get("rope_type") == "longrope"
+    ]
+    return min([length, *(each for each in switches if isinstance(each, int) and each > 0)])
 
 
 def _refuse_other_state(config: PreTrainedConfig, name: str) -> None:

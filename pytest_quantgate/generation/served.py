@@ -9,12 +9,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from pytest_quantgate.cases.model import Message
 from pytest_quantgate.endpoint import HARMLESS
 from pytest_quantgate.generation.completion import Completion, Request
-from pytest_quantgate.generation.event_loop import run_apart
+from pytest_quantgate.generation.event_loop import beside, run_apart
 from pytest_quantgate.generation.progress import Progress
 from pytest_quantgate.generation.served_client import (
     BarredError,
@@ -133,7 +134,7 @@ class Served:
         """Keep what was answered, unless the server cannot be asked again now; at the end it is believed then."""
         answered = dict(fresh)  # others come while it is asked
         lasting = any(each.lasting for each in answered.values())
-        if not lasting or await asyncio.to_thread(check_server_unchanged, self._variant) or last:
+        if not lasting or await beside(partial(check_server_unchanged, self._variant)) or last:
             keep(answered)
             for digest in answered:
                 fresh.pop(digest, None)

@@ -38,7 +38,7 @@ def main() -> None:
 
 def _serve(connection: Connection) -> None:
     job: Job = connection.recv()
-    _know_backend(job)
+    _know_backends(job)
     if job.variant.offline:
         _serve_offline(job, connection)
     if job.variant.device == "cpu":
@@ -73,12 +73,13 @@ def _serve_offline(job: Job, connection: Connection) -> NoReturn:
         offline.close()
 
 
-def _know_backend(job: Job) -> None:
+def _know_backends(job: Job) -> None:
     """A plugin's conftest is not loaded here."""
-    try:
-        entry_of(job.variant.spec.name)
-    except SpecError:
-        register(job.variant.spec.name, job.entry)
+    for name, entry in job.entries.items():
+        try:
+            entry_of(name)
+        except SpecError:
+            register(name, entry)
 
 
 class _Listener:

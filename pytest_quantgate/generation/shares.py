@@ -17,15 +17,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
 from time import monotonic, sleep
 from typing import Literal
 
-from pytest_quantgate.errors import ModelError, QuantgateError
+from pytest_quantgate.errors import ModelError, QuantgateError, SpecError
 from pytest_quantgate.generation.completion import Completion, Request
 from pytest_quantgate.generation.progress import Progress
 from pytest_quantgate.variants.audit import Audit
 from pytest_quantgate.variants.memory import check_memory
+from pytest_quantgate.variants.mix import map_of
 from pytest_quantgate.variants.registry import Entry, entry_of
+from pytest_quantgate.variants.spec import MIX, VariantSpec
 from pytest_quantgate.variants.variant import Variant
 
 _ENDING_SECONDS = 20.0
@@ -38,12 +41,12 @@ class Job:
 
     Attributes:
         variant: Who answers, on the device of this process.
-        entry: Its backend, which a plugin may have added.
+        entries: By name, its backend and those of the parts of a mix, which a plugin may have added.
         processes: How many processes share its device: of a CPU, its processors and its memory.
     """
 
     variant: Variant
-    entry: Entry
+    entries: Mapping[str, Entry]
     processes: int
 
 
@@ -185,12 +188,37 @@ def deal(requests: Sequence[Request], hands: int) -> list[list[Request]]:
     return [ordered[first::hands] for first in range(min(hands, len(ordered)))]
 
 
+def _entries(spec: VariantSpec) -> dict[str, Entry]:
+    """By name, the backends that a variant needs."""
+    parts = map_of(spec).specs if spec.name == MIX else ()
+    return {each.name: entry_of(each.name) for each in (spec, *parts)}
+
+
+def _packed(job: Job) -> memoryview:
+    """What another process can read.
+
+    Raises:
+        SpecError: A plugin's backend describes the variant with what none can.
+    """
+    try:
+        return ForkingPickler.dumps(job)
+    except Exception as error:  # what cannot be packed says so in many ways
+        raise SpecError(
+            f"its backend describes it with what no other process can be sent: {error}",
+            where=f"variant {str(job.variant.spec)!r}",
+            hint="run it on one device, or repair the plugin that registered it",
+        ) from error
+
+
 class _Process:
     """A process for one device.
 
     Args:
         variant: Who answers, on that device.
         processes: As of a ``Job``.
+
+    Raises:
+        SpecError: As for ``_packed``; nothing was started.
 
     Attributes:
         device: Where it is.
@@ -204,6 +232,7 @@ class _Process:
         self.device = variant.device
         self._spec = str(variant.spec)
         self._offline = variant.offline
+        job = _packed(Job(variant, _entries(variant.spec), processes))
         self.connection, theirs = Pipe()
         with theirs:
             # the child imports what this process can import
@@ -215,9 +244,10 @@ class _Process:
                 env={**os.environ, "PYTHONPATH": path},
                 start_new_session=True,  # Ctrl-C is for the run, which then ends its processes
             )
-        self.send(Job(variant, entry_of(variant.spec.name), processes))
+        with suppress(OSError):  # as in send
+            self.connection.send_bytes(job)
 
-    def send(self, what: Job | Sequence[Request]) -> None:
+    def send(self, what: Sequence[Request]) -> None:
         """Hand over what is to be done; a process that has ended is told by what it said last."""
         self.ready = False
         with suppress(OSError):

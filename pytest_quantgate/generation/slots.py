@@ -50,7 +50,8 @@ class SlotPool(Cache):
         self.store = store
         self.cursor = 0
         self.starts: list[int] = []
-        super().__init__(layers=[SlotLayer(self, keys, values) for keys, values in like])
+        self._slots = [SlotLayer(self, keys, values) for keys, values in like]
+        super().__init__(layers=[*self._slots])
 
     @property
     def active(self) -> int:
@@ -75,7 +76,7 @@ class SlotPool(Cache):
         elif length > self.cursor:
             self._move(length - self.cursor)
         row, start = self.active, self.cursor - length
-        for slot, (keys, values) in zip(self._slots(), layers, strict=True):
+        for slot, (keys, values) in zip(self._slots, layers, strict=True):
             for memory, source in ((slot.keys, keys), (slot.values, values)):
                 # A masked column weighs 0, but 0 times a stray NaN would still be NaN.
                 memory[row, :, :start] = 0
@@ -131,7 +132,7 @@ class SlotPool(Cache):
         """
         window, cursor = self.window, self.cursor
         length = cursor - window
-        for slot in self._slots():
+        for slot in self._slots:
             slot.keys = _copied(slot.keys[: self.active, :, window:cursor], rows, capacity)
             slot.values = _copied(slot.values[: self.active, :, window:cursor], rows, capacity)
         self.starts = [start - window for start in self.starts]
@@ -139,12 +140,12 @@ class SlotPool(Cache):
 
     def layer(self, index: int) -> SlotLayer:
         """Keys and values of one layer."""
-        return self._slots()[index]
+        return self._slots[index]
 
     def _copy_row(self, source: int, target: int) -> None:
         columns = slice(self.starts[source], self.cursor)
         left = slice(self.starts[target], self.starts[source])  # of the row that was there: may hold NaN, see add
-        for slot in self._slots():
+        for slot in self._slots:
             for memory in (slot.keys, slot.values):
                 memory[target, :, left] = 0
                 memory[target, :, columns] = memory[source, :, columns]
@@ -153,7 +154,7 @@ class SlotPool(Cache):
     def _move(self, columns: int) -> None:
         """Move all rows to the right (left when negative)."""
         window, cursor, active = self.window, self.cursor, self.active
-        for slot in self._slots():
+        for slot in self._slots:
             for memory in (slot.keys, slot.values):
                 memory[:active, :, window + columns : cursor + columns] = memory[:active, :, window:cursor].clone()
                 if columns > 0:  # what opens up on the left was never written, see add
@@ -163,16 +164,13 @@ class SlotPool(Cache):
 
     def memory(self) -> list[Layer]:
         """Keys and values of each layer, as allocated."""
-        return [(slot.keys, slot.values) for slot in self._slots()]
+        return [(slot.keys, slot.values) for slot in self._slots]
 
     def written(self) -> list[Layer]:
         """What a step wrote, before ``advance``: as ``memory``, each ``(active rows, heads, 1, width)``."""
         at = slice(self.cursor, self.cursor + 1)
         rows = slice(self.active)
-        return [(slot.keys[rows, :, at], slot.values[rows, :, at]) for slot in self._slots()]
-
-    def _slots(self) -> list[SlotLayer]:
-        return [layer for layer in self.layers if isinstance(layer, SlotLayer)]
+        return [(slot.keys[rows, :, at], slot.values[rows, :, at]) for slot in self._slots]
 
 
 class SlotLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # its __init_subclass__ has no annotations

@@ -22,6 +22,7 @@ from torch import nn
 from torch.nn import functional
 
 from pytest_quantgate.generation.linear import product
+from pytest_quantgate.variants.memory import is_out_of_memory, release_memory
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -131,25 +132,20 @@ class ShortStep:
 
 
 def short_step(model: PreTrainedModel) -> ShortStep | None:
-    """The short way for a model; None where only its own forward is known to be right.
+    """The short way for a model; None where only its own forward is known to be right, or where it cannot be made.
 
     That is on a GPU, where products do not lay out weights anew, for other architectures, for modules that are not
-    plain (quantized, adapted, hooked), for sliding windows, and for attention that was chosen on purpose.
+    plain (quantized, adapted, hooked), for sliding windows, and for attention that was chosen on purpose. It cannot be
+    made where another version of transformers names the parts of a module otherwise, or memory runs out.
     """
-    config = model.config
-    kinds = getattr(config, "layer_types", None) or ("full_attention",)
-    if (
-        type(model).__name__ not in _KNOWN
-        or not type(model).__module__.startswith("transformers.models.")
-        or model.device.type != "cpu"
-        or config._attn_implementation != "sdpa"  # noqa: SLF001  (there is no other place where it is told)
-        or set(kinds) != {"full_attention"}
-        or (getattr(config, "sliding_window", None) and not getattr(config, "layer_types", None))
-        or not all(_is_plain(name, module) for name, module in model.named_modules())
-        or len({parameter.dtype for parameter in model.parameters()}) != 1
-    ):
-        return None
-    return ShortStep(model)
+    try:
+        return ShortStep(model) if _is_known(model) else None
+    except Exception as error:  # noqa: BLE001  (as above; what was joined by then is as right as before)
+        error.__traceback__ = None  # it holds what was being joined
+        ran_out = is_out_of_memory(error)
+    if ran_out:
+        release_memory()
+    return None
 
 
 def agrees(short: torch.Tensor, whole: torch.Tensor) -> bool:
@@ -189,6 +185,21 @@ def _two_of(logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Ten
     top, at = logits.float().max(-1)
     others = logits.float().scatter(1, at[:, None], float("-inf"))
     return at, top, others.amax(-1)
+
+
+def _is_known(model: PreTrainedModel) -> bool:
+    config = model.config
+    kinds = getattr(config, "layer_types", None) or ("full_attention",)
+    return (
+        type(model).__name__ in _KNOWN
+        and type(model).__module__.startswith("transformers.models.")
+        and model.device.type == "cpu"
+        and config._attn_implementation == "sdpa"  # noqa: SLF001  (there is no other place where it is told)
+        and set(kinds) == {"full_attention"}
+        and not (getattr(config, "sliding_window", None) and not getattr(config, "layer_types", None))
+        and all(_is_plain(name, module) for name, module in model.named_modules())
+        and len({parameter.dtype for parameter in model.parameters()}) == 1
+    )
 
 
 def _is_plain(name: str, module: nn.Module) -> bool:

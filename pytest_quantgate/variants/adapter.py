@@ -36,6 +36,7 @@ _SPEC: Final = "+lora:"
 # Keys that change nothing in what a finished adapter computes, or that the tensors tell better.
 _ANY: Final = frozenset(
     {
+        "auto_mapping",  # the class of the model, where it was made without a task_type; nothing is imported by it
         "base_model_name_or_path",
         "ensure_weight_tying",
         "exclude_modules",

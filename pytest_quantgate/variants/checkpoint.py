@@ -20,6 +20,8 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"
 CHAT_TEMPLATE = "chat_template.jinja"
+_DEFAULT = "default"
+_TEMPLATES = "additional_chat_templates"
 _FOR_PROCESSORS = "chat_template.json"
 # any one of these groups makes a tokenizer
 VOCABULARIES = (("tokenizer.json",), ("tokenizer.model",), ("spiece.model",), ("vocab.json", "merges.txt"))
@@ -28,6 +30,7 @@ TOKENIZER_FILES = (
     TOKENIZER_CONFIG,
     "special_tokens_map.json",
     "added_tokens.json",
+    "tekken.json",  # read in place of a tokenizer.json that is not there
 )
 
 _ADAPTER = "adapter_config.json"
@@ -125,18 +128,30 @@ def read_tensors(folder: Path) -> tuple[TensorHeader, ...]:
 
 
 def chat_template_text(folder: Path) -> str | None:
-    """The chat template as text that changes when the template does; None when there is none.
+    """The chat templates as text that changes when one of them does; None when there is none.
 
     Raises:
-        ModelError: A file that may hold it is not what its name says.
+        ModelError: A file that may hold one is not what its name says.
     """
-    if (folder / CHAT_TEMPLATE).is_file():
-        return read_text(folder / CHAT_TEMPLATE)
+    files = template_files(folder)
+    if list(files) == [_DEFAULT]:
+        return read_text(files[_DEFAULT])
+    if files:
+        return json.dumps({name: read_text(path) for name, path in files.items()}, sort_keys=True)
     if (folder / TOKENIZER_CONFIG).is_file():
         template = read_json(folder / TOKENIZER_CONFIG).get("chat_template")
         if template:
             return json.dumps(template, sort_keys=True)
     return None
+
+
+def template_files(folder: Path) -> dict[str, Path]:
+    """The files of chat templates by the names that transformers gives them.
+
+    ``default`` is used: of two, that in the folder of further ones.
+    """
+    own = {_DEFAULT: folder / CHAT_TEMPLATE} if (folder / CHAT_TEMPLATE).is_file() else {}
+    return own | {path.stem: path for path in sorted((folder / _TEMPLATES).glob("*.jinja"))}
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -166,9 +166,10 @@ def _recipe(spec: VariantSpec, folder: Path, placement: Placement) -> Recipe:
 def _ingredients(spec: VariantSpec, folder: Path, placement: Placement) -> str:
     """Digest of what a checkpoint depends on: the model, the spec, the text, and what computes."""
     bits, group = spec.bits_and_group
-    names = (checkpoint.CONFIG, checkpoint.GENERATION_CONFIG, checkpoint.CHAT_TEMPLATE, *checkpoint.TOKENIZER_FILES)
+    names = (checkpoint.CONFIG, checkpoint.GENERATION_CONFIG, *checkpoint.TOKENIZER_FILES)
+    others = (folder / name for name in names if (folder / name).is_file())
     try:
-        files = [*checkpoint.weight_files(folder), *(folder / name for name in names if (folder / name).is_file())]
+        files = [*checkpoint.weight_files(folder), *others, *checkpoint.template_files(folder).values()]
         digests = {path.name: file_digest(path) for path in files}
     except OSError as error:
         raise ModelError(f"cannot be read: {error.strerror}", where=str(error.filename)) from error

@@ -20,11 +20,12 @@ from pytest_quantgate.variants.source import ModelSource
 from pytest_quantgate.variants.spec import VariantSpec
 from pytest_quantgate.versions import version_of
 
-ENGINE = "3"
+ENGINE = "4"
 """Version of the decoding; raised whenever answers may change for the same variant and request."""
 
 _LIBRARIES = ("tokenizers", "torch", "transformers")
 _NONE = "none"
+_DATE = "date"
 _CLOCK = "strftime_now"  # what transformers calls the clock that it offers to templates
 
 
@@ -75,7 +76,6 @@ def identify(
     Raises:
         ModelError: A file cannot be read.
     """
-    template = checkpoint.chat_template_text(source.folder)
     libraries = (*_LIBRARIES, *entry.requires.values(), *description.requires.values())
     fields = {
         "backend": entry.target,
@@ -90,9 +90,18 @@ def identify(
     fields |= contents(source, entry, description)
     if placement.kernels == VLLM:
         fields |= vllm.identity_of(placement)
-    if template and _CLOCK in template:
-        fields["date"] = _today()
+    fields |= today_in(source.folder)
     return Identity(dict(sorted(fields.items())))
+
+
+def today_in(folder: Path) -> dict[str, str]:
+    """The field of the date, where the chat template asks for the time; else none.
+
+    Raises:
+        ModelError: A file that may hold the template is not what its name says.
+    """
+    template = checkpoint.chat_template_text(folder)
+    return {_DATE: _today()} if template and _CLOCK in template else {}
 
 
 def contents(source: ModelSource, entry: Entry, description: Description) -> dict[str, str]:

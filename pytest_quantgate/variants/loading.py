@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from pytest_quantgate.errors import ModelError
+from pytest_quantgate.variants.checkpoint import TOKENIZER_CONFIG, chat_template_text
 from pytest_quantgate.variants.hush import hushed
 from pytest_quantgate.variants.memory import is_out_of_memory
 from pytest_quantgate.variants.modules import check_skips, covers
@@ -152,16 +153,27 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """Loads the tokenizer of a checkpoint, padding on the left as decoding needs it.
 
     Raises:
-        ModelError: It does not load, or would need code from the checkpoint.
+        ModelError: It does not load, would need code from the checkpoint, or leaves out the checkpoint's chat template.
     """
     with quiet():
         try:
-            return AutoTokenizer.from_pretrained(
-                str(folder), local_files_only=True, trust_remote_code=False, padding_side="left"
+            tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+                str(folder),
+                local_files_only=True,
+                trust_remote_code=False,
+                mistral_format=False,  # where mistral-common is installed its tokenizer is taken, which has no template
+                padding_side="left",
             )
         except Exception as error:
             hint = "copy the tokenizer files of the original model again"
             raise _not_loaded("the tokenizer", error, folder, hint) from error
+    if not tokenizer.chat_template and chat_template_text(folder):  # it would be asked as a base model is
+        raise ModelError(
+            f"transformers reads it with {type(tokenizer).__name__}, which leaves out its chat template",
+            where=str(folder),
+            hint=f"set tokenizer_class to TokenizersBackend in {TOKENIZER_CONFIG}, beside a tokenizer.json",
+        )
+    return tokenizer
 
 
 def cast_parameters(model: PreTrainedModel, dtype: torch.dtype) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, Protocol, cast
@@ -283,6 +283,8 @@ def register(name: str, entry: Entry) -> None:
             where=f"variant {name!r}",
             hint='write Entry("package.module:attribute")',
         )
+    # other mappings may not go to a process of another device
+    entry = replace(entry, options=dict(entry.options), requires=dict(entry.requires))
     known = _TABLE.setdefault(name, entry)
     if known != entry:
         raise UsageError(

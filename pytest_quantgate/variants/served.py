@@ -126,16 +126,20 @@ def check_server_unchanged(variant: ServedVariant) -> bool:
         MixedServersError: It tells something else by now, and then again what it told before.
         ModelError: What it told before has another value now, or is told no more; the message says what.
     """
-    before = variant.told
-    now = _told_now(variant) if before else {}
+    before, where = variant.told, f"variant {str(variant.spec)!r}"
+    if not before:
+        return True
+    now = _told_now(variant)
     if now is None:
         return False
-    changed = _changed(before, now)
+    changed = _changed(before, now.told)
     if not changed:
+        if meanwhile := _other(before, now.first):
+            raise mixed(differing(meanwhile, before, now.first), where)
         return True
-    facts, where = differing(changed, before, now), f"variant {str(variant.spec)!r}"
+    facts = differing(changed, before, now.told)
     again = _told_now(variant)
-    if again is not None and not _changed(before, again):
+    if again is not None and not _changed(before, again.told):
         raise mixed(facts, where)
     raise ModelError(
         f"what the server tells of itself changed since the run began: {facts}",
@@ -144,10 +148,10 @@ def check_server_unchanged(variant: ServedVariant) -> bool:
     )
 
 
-def _told_now(variant: ServedVariant) -> Mapping[str, str] | None:
+def _told_now(variant: ServedVariant) -> Facts | None:
     """The facts; None where it cannot be asked."""
     try:
-        return ask(variant.address).told
+        return ask(variant.address)
     except MixedServersError:
         raise
     except ModelError:
@@ -156,10 +160,15 @@ def _told_now(variant: ServedVariant) -> Mapping[str, str] | None:
 
 def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> set[str]:
     """The names of facts that have another value, or are told no more."""
-    changed = {name for name, value in before.items() if now.get(name, value) != value}
+    changed = _other(before, now)
     if "version" in now:  # then it tells all of these that it has: a commit may have become a branch, which is no fact
         changed |= ENOUGH & before.keys() - now.keys()
     return changed
+
+
+def _other(before: Mapping[str, str], now: Mapping[str, str]) -> set[str]:
+    """The names of facts that have another value."""
+    return {name for name, value in before.items() if now.get(name, value) != value}
 
 
 def serve_another_way(variant: ServedVariant, *, kernels: bool) -> ServedVariant:

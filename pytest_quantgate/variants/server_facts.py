@@ -4,7 +4,8 @@ Servers answer about themselves in different places, all read here: ``/v1/models
 ``/props`` (llama.cpp), ``/info`` (TGI), ``/server_info`` (SGLang; ``/get_server_info`` before).
 
 Behind one address there may be several servers, which take turns by request or by connection. So a place that tells
-something is asked some times in a row, each time over a connection of its own.
+something is asked until it has told the same some times in a row, each time over a connection of its own. One server
+that is restarted, or loads its model late, tells something else once; what comes back after that is told by several.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_quantgate.checks.finding import one_line
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     import httpx2
 
 TIMES: Final = 4
-"""Times that a place which tells something is asked; as many servers at most are found out for certain."""
+"""Times in a row that a place must tell the same; as many servers at most are found out for certain."""
 
 ATTEMPTS: Final = 3
 SECONDS: Final = 15.0  # one attempt may take
@@ -35,6 +37,7 @@ MOST_BYTES: Final = 1 << 22  # of a reply; a gateway may list thousands of model
 _LONGEST: Final = 200  # characters of a fact
 _NOTHING: Final = "nothing"  # is told
 _LONGEST_WAIT: Final = 5.0
+_OF_ONE: Final = 2  # values that one server tells of a fact while it is asked: it may be restarted
 _PASSING: Final = BUSY - {500}  # `transformers serve` lists its models so, where it has downloaded none
 _COMMIT: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])")
 
@@ -85,10 +88,12 @@ class Facts:
 
     Attributes:
         told: By name, sorted.
+        first: The same as it was told when each place was first asked; it may have changed meanwhile.
         whole: It was asked everything, and either told or had nothing to tell.
     """
 
     told: Mapping[str, str]
+    first: Mapping[str, str]
     whole: bool
 
 
@@ -100,14 +105,14 @@ def ask(address: ServedAddress) -> Facts:
 
     Raises:
         SpecError: The environment's keys are malformed.
-        MixedServersError: It tells something else from one question to the next.
+        MixedServersError: It tells something else from one question to the next, and then what it told before.
         ModelError: It cannot be reached, answers nothing but errors, or refuses the key.
     """
     key = key_for(address)
     where = f"variant {str(address)!r}"
     with _client(address, key, where) as client:
         asking = _Asking(client, where)
-        status, told = asking.told(f"{address.url}/models", partial(_of_model, model=address.model, key=key))
+        status, first, told = asking.told(f"{address.url}/models", partial(_of_model, model=address.model, key=key))
         if status in BARRED:
             hint = f"put its key into ${KEY_VARIABLE} as HOST=KEY" if not key else f"look at the key in ${KEY_VARIABLE}"
             raise ModelError(f"the server refuses the key with status {status}", where=where, hint=hint)
@@ -115,11 +120,18 @@ def ask(address: ServedAddress) -> Facts:
             hint = "start it, or look at the address; what was answered before is kept"
             raise ModelError(f"the server cannot be reached: {asking.trouble}", where=where, hint=hint)
         for path, server, names in _PLACES:
-            _, found = asking.told(f"{address.root}{path}", partial(_facts, names=names, key=key))
+            _, early, found = asking.told(f"{address.root}{path}", partial(_facts, names=names, key=key))
             if "version" in found:
+                first |= early | {"server": server}
                 told |= found | {"server": server}
             if "version" in found or not asking.whole:
                 break
+    return Facts(_plain(told), _plain(first), asking.whole)
+
+
+def _plain(facts: Mapping[str, str]) -> dict[str, str]:
+    """What of some facts goes into an identity, sorted."""
+    told = dict(facts)
     if "revision" not in told and (commit := _COMMIT.search(told.get("root", told.get("model_path", "")))):
         told["revision"] = commit[0]
     if not _COMMIT.fullmatch(told.get("revision", "")):
@@ -127,7 +139,7 @@ def ask(address: ServedAddress) -> Facts:
     for name in ("root", "model_path"):
         if name in told and told[name].startswith("/"):  # folders of the machine that serves are nobody's business
             told[name] = told[name].rstrip("/").rpartition("/")[2]
-    return Facts(dict(sorted(told.items())), asking.whole)
+    return dict(sorted(told.items()))
 
 
 def _client(address: ServedAddress, key: str, where: str) -> httpx2.Client:
@@ -178,25 +190,29 @@ class _Asking:
         self.whole = True
         self.trouble = ""
 
-    def told(self, url: str, read: Callable[[Any], Iterator[tuple[str, str]]]) -> tuple[int | None, dict[str, str]]:
-        """Status and facts of a place.
+    def told(
+        self, url: str, read: Callable[[Any], Iterator[tuple[str, str]]]
+    ) -> tuple[int | None, dict[str, str], dict[str, str]]:
+        """Status of a place, and the facts that it told first and last.
 
         Args:
             url: The place.
             read: Finds facts in what it answers.
 
         Raises:
-            MixedServersError: It tells something else when it is asked again.
+            MixedServersError: It tells something else when it is asked again, and then what it told before.
         """
         status, value = self._get(url)
-        told = dict(read(value))
-        for _ in range(TIMES - 1 if told else 0):
+        looks = [dict(read(value))]
+        while looks[0] and looks[-TIMES:] != [looks[-1]] * TIMES:
             again, value = self._get(url)
             if again != OK:  # which says nothing of who answers
                 break
-            if (now := dict(read(value))) != told:
-                raise mixed(differing(told.keys() | now.keys(), told, now), self._where)
-        return status, told
+            looks.append(dict(read(value)))
+            if names := _alternating(looks):
+                other = next(look for look in looks if any(look.get(name) != looks[0].get(name) for name in names))
+                raise mixed(differing(names, looks[0], other), self._where)
+        return status, looks[0], looks[-1]
 
     def _get(self, url: str) -> tuple[int | None, Any]:
         """Status, None for none, and the JSON value that a place answers with; None for anything else."""
@@ -227,6 +243,16 @@ class _Asking:
                     raise TimeoutError
             pause = retry_after(response.headers.get("retry-after", ""), longest=_LONGEST_WAIT)
             return response.status_code, pause, content
+
+
+def _alternating(looks: Sequence[Mapping[str, str]]) -> set[str]:
+    """The facts of which one server alone does not tell what was told, one look after another."""
+    found = set()
+    for name in set[str]().union(*looks):
+        values = [value for value, _ in groupby(look.get(name) for look in looks)]
+        if len(values) > len(set(values)) or len({*values} - {None}) > _OF_ONE:
+            found.add(name)
+    return found
 
 
 def _json(content: bytes) -> Any:

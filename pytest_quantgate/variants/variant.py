@@ -15,7 +15,7 @@ from pytest_quantgate.variants.additions import check_adapter, describe_all
 from pytest_quantgate.variants.audit import Audit, check_audit, measure, measure_coverage
 from pytest_quantgate.variants.checkpoint import read_tensors
 from pytest_quantgate.variants.device import VLLM, Placement, place
-from pytest_quantgate.variants.identity import Identity, contents, identify
+from pytest_quantgate.variants.identity import Identity, contents, identify, today_in
 from pytest_quantgate.variants.memory import (
     check_memory,
     estimate_bytes,
@@ -210,7 +210,7 @@ def check_unchanged(variant: Variant) -> tuple[Description, Adapter | None]:
         What its spec means, and its adapter.
 
     Raises:
-        ModelError: A file changed or cannot be read; the message says which.
+        ModelError: A file changed or cannot be read; the message says which; or as for ``check_day``.
         SpecError: As for ``prepare_variant``.
     """
     description, adapter = describe_all(variant.spec, variant.model.folder)
@@ -221,7 +221,28 @@ def check_unchanged(variant: Variant) -> tuple[Description, Adapter | None]:
             where=f"variant {str(variant.spec)!r}",
             hint="run again",
         )
+    check_day(variant)
     return description, adapter
+
+
+def check_day(variant: Variant) -> None:
+    """Refuses a variant whose chat template writes another date into prompts now than the one it is identified by.
+
+    transformers lets nobody else tell a template the time.
+
+    Args:
+        variant: Who was just asked to render prompts, or is about to be loaded.
+
+    Raises:
+        ModelError: The day changed.
+    """
+    known = variant.identity.fields
+    if any(name in known and known[name] != value for name, value in today_in(variant.model.folder).items()):
+        raise ModelError(
+            "its chat template writes the date into every prompt, and the day changed since the run began",
+            where=f"variant {str(variant.spec)!r}",
+            hint="run again; a template with a fixed date can be asked over midnight",
+        )
 
 
 def load_variant(variant: Variant, note: Callable[[str], None] | None = None) -> LoadedModel:

@@ -56,6 +56,31 @@ def test_an_interrupt_waits_for_no_reply_and_loses_no_answer_that_was_confirmed(
         assert len(server.bodies) == 1 + 4  # the question that finds out what it takes, and those up to the interrupt
 
 
+def test_an_interrupt_waits_for_no_server_that_is_asked_again_what_it_serves(tmp_path: Path) -> None:
+    answered, interrupted = threading.Event(), threading.Event()
+
+    def says(asked: Asked) -> Reply | None:
+        if asked.method == "POST":
+            answered.set()
+            return chat()
+        if asked.path != "/version":
+            return None
+        return STALL if answered.is_set() else of({"version": "1.0"})
+
+    def once() -> None:
+        if not interrupted.is_set():
+            interrupted.set()
+            interrupt()
+
+    with FaultyServer(says, stalled=once) as server, CompletionCache(tmp_path / "cache") as cache:
+        served = prepare_served(f"{server.url}?as=mine#big")
+        before = len(server.asked)
+        with pytest.raises(KeyboardInterrupt):
+            answer(served, requests(1), cache, SilentProgress())
+        looks = [each.path for each in server.asked[before:] if each.method == "GET"]
+        assert looks.count("/version") == 1  # and was not waited for until it was asked again
+
+
 def test_answers_are_found_again_where_no_cache_can_be_opened(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     asked = requests(3)

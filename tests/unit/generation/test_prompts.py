@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import TemplateError, UndefinedError
 
 from pytest_quantgate.cases.model import Message
 from pytest_quantgate.generation.completion import Request
@@ -124,3 +127,71 @@ def test_a_prompt_without_a_token_is_not_called_too_long() -> None:
     assert not prompts
     assert refused[request.digest].problem == "the tokenizer makes no token of the prompt"
     assert refused[request.digest].lasting
+
+
+class Failing(Words):
+    """A tokenizer that fails at one word."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def __call__(self, text: str, *, add_special_tokens: bool = True) -> dict[str, list[int]]:
+        if "sky" in text:
+            raise self.error
+        return super().__call__(text, add_special_tokens=add_special_tokens)
+
+
+class Templated(Words):
+    """A tokenizer whose chat template fails."""
+
+    chat_template: Any = "{{ messages }}"
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def apply_chat_template(self, *_: object, **__: object) -> str:
+        raise self.error
+
+
+ASKED = Request((Message("user", "The sky is"),), 1)
+
+
+@pytest.mark.parametrize("make", [Failing, Templated])
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")]
+)
+def test_memory_that_runs_out_while_prompts_are_rendered_is_no_fault_of_theirs(
+    make: Callable[[Exception], Any], error: Exception
+) -> None:
+    with pytest.raises(type(error)):
+        tokenize(make(error), [ASKED], 100)
+
+
+@pytest.mark.parametrize("make", [Failing, Templated])
+@pytest.mark.parametrize(
+    ("error", "lasting"),
+    [
+        (TemplateError("no system message"), True),
+        (UndefinedError("'tools' is undefined"), True),
+        (TypeError("can only concatenate str"), True),
+        (ImportError("apply_chat_template requires jinja2"), False),
+        (OSError("too many open files"), False),
+    ],
+)
+def test_only_what_a_template_or_tokenizer_says_of_the_prompt_lasts(
+    make: Callable[[Exception], Any], error: Exception, *, lasting: bool
+) -> None:
+    prompts, refused = tokenize(make(error), [ASKED], 100)
+    assert not prompts
+    assert refused[ASKED.digest].problem == f"the prompt cannot be rendered: {error}"
+    assert refused[ASKED.digest].lasting == lasting
+
+
+def test_a_tokenizer_that_fails_at_what_is_recalled_ends_nothing_else() -> None:
+    asking = Request((Message("user", "Up there is"),), 1, recall=("the sky",))
+    other = Request((Message("user", "Up there is"),), 1)
+    prompts, refused = tokenize(cast("Any", Failing(ValueError("no such word"))), [asking, other], 100)
+    assert [prompt.digest for prompt in prompts] == [other.digest]
+    assert refused[asking.digest].problem == "the prompt cannot be rendered: no such word"

@@ -147,6 +147,32 @@ def test_a_server_that_cannot_be_asked_again_confirms_nothing_until_it_can(
     assert "changed since the run began: version" in why
 
 
+@pytest.mark.parametrize("late", range(TIMES))
+def test_a_server_that_changes_while_it_is_asked_again_takes_no_earlier_answer_along(
+    late: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "CONFIRMED_EVERY", 0.0)
+    begun: list[str] = []
+    looks = itertools.count()
+
+    def says(asked: Asked) -> Reply | None:
+        if asked.method == "POST":
+            begun.extend(["yes"] * (asked.body["messages"][-1]["content"] == "What is 3?"))
+            return chat()
+        if asked.path != "/server_info":
+            return None
+        return of({**FACTS, "version": "1.1"} if begun and next(looks) >= late else FACTS)
+
+    asked = requests(6)
+    with FaultyServer(says) as server, CompletionCache(tmp_path / "cache") as cache:
+        served = prepare_served(f"{server.url}?concurrency=1#big")
+        answer(served, asked[:2], cache, SilentProgress())
+        with pytest.raises(ModelError, match=r"changed since the run began: version \(1\.0, then 1\.1\)"):
+            answer(served, asked, cache, SilentProgress())
+        kept = cache.get(served.identity.digest, [each.digest for each in asked])
+    assert kept.keys() >= {each.digest for each in asked[:2]}
+
+
 @pytest.mark.parametrize("times", [1, TIMES], ids=["by request", "by look"])
 @pytest.mark.parametrize("query", ["concurrency=1", "concurrency=1&as=mine"])
 def test_of_servers_that_begin_to_take_turns_nothing_is_kept(

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from pytest_quantgate.cases.model import Message
-from pytest_quantgate.errors import ModelError, UsageError
+from pytest_quantgate.errors import ModelError, SpecError, UsageError
 from pytest_quantgate.generation import budget, run, share, shares
 from pytest_quantgate.generation.budget import key_value_budget
 from pytest_quantgate.generation.cache import CompletionCache
@@ -27,13 +28,14 @@ from pytest_quantgate.generation.shares import Advanced, Failed, Job, Kept, Shar
 from pytest_quantgate.variants import device, memory
 from pytest_quantgate.variants.audit import Audit
 from pytest_quantgate.variants.device import Placement, split_devices
-from pytest_quantgate.variants.registry import Entry, entry_of, register, unregister
+from pytest_quantgate.variants.registry import Entry, OptionKind, entry_of, register, unregister
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import Variant, on_device, prepare_variant
 from tests.tiny_model import WORDS, build_tiny_model
 
 BACKEND = """
 import os
+import subprocess
 import signal
 from pathlib import Path
 
@@ -157,7 +159,7 @@ def test_a_process_answers_within_its_part(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(run, "key_value_budget", asked)
     monkeypatch.setattr(torch, "set_num_threads", lambda _: None)  # this process is not the one that is started
     here, there = Pipe()
-    here.send(Job(variant, entry_of("fp32"), processes))
+    here.send(Job(variant, {"fp32": entry_of("fp32")}, processes))
     here.send([request("kol")])
     with pytest.raises(ModelError, match=f"cpu, one of {processes}"):
         share._serve(there)  # noqa: SLF001  (what the module runs)
@@ -196,7 +198,7 @@ def test_vllm_answers_nothing_from_weights_that_changed(
     monkeypatch.setitem(sys.modules, "pytest_quantgate.generation.offline", SimpleNamespace(Offline=Offline))
     monkeypatch.setattr(share, "prepare_environment", lambda *_: None)
     ours, theirs = Pipe()
-    ours.send(Job(variant, entry_of("fp16"), 1))
+    ours.send(Job(variant, {"fp16": entry_of("fp16")}, 1))
     ours.send([request("kol")])
     if when == "before":
         build_tiny_model(folder, seed=1)
@@ -228,7 +230,7 @@ def test_what_vllms_checkpoint_holds_is_told_once_it_is_loaded(
     monkeypatch.setitem(sys.modules, "pytest_quantgate.generation.offline", SimpleNamespace(Offline=Offline))
     monkeypatch.setattr(share, "prepare_environment", lambda *_: None)
     ours, theirs = Pipe()
-    ours.send(Job(variant, entry_of("fp16"), 1))
+    ours.send(Job(variant, {"fp16": entry_of("fp16")}, 1))
     ours.send([request("kol")])
     with theirs, ours:
         with pytest.raises(EOFError):
@@ -277,6 +279,45 @@ def test_a_process_that_does_not_load_is_told_and_what_others_answer_meanwhile_i
             assert len(cache.get(variant.identity.digest, [each.digest for each in asked])) == 3
     finally:
         unregister("dies")
+
+
+def test_a_mix_with_a_backend_of_a_plugin_is_answered_by_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = resolve_model(str(build_tiny_model(tmp_path / "tiny")))
+    (tmp_path / "a_backend_of_a_plugin.py").write_text(
+        "from pytest_quantgate.variants.rtn import BACKEND\n"
+        "from pytest_quantgate.variants.spec import parse_spec\n\n\n"
+        "class Own:\n"
+        "    stored_bytes, finish = BACKEND.stored_bytes, BACKEND.finish\n"
+        "    describe = lambda self, spec: BACKEND.describe(parse_spec('rtn:4bit'))\n"
+        "    load = lambda self, spec, *where: BACKEND.load(parse_spec('rtn:4bit'), *where)\n\n\n"
+        "OWN = Own()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    register("own", Entry("a_backend_of_a_plugin:OWN", MappingProxyType({"plain": OptionKind.FLAG})))
+    found = []
+    try:
+        for spec in ("mix:down_proj=own:plain;*=fp16", "mix:down_proj=rtn:4bit;*=fp16"):
+            variant = prepare_variant(spec, source, device="cpu")
+            with CompletionCache(tmp_path / "cache.sqlite3") as cache:
+                asked = [request("kol"), request("tul")]
+                answers = answer(variant, asked, cache, SilentProgress(), elsewhere=[on_device(variant, "cpu")])
+            found.append({digest: each.token_ids for digest, each in answers.completions.items()})
+    finally:
+        unregister("own")
+    assert found[0] == found[1]
+
+
+def test_a_variant_that_no_process_can_be_sent_is_told_and_nothing_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variant = prepare_variant("fp32", resolve_model(str(build_tiny_model(tmp_path / "tiny"))), device="cpu")
+    variant = replace(variant, description=replace(variant.description, identity=MappingProxyType({"a": "b"})))
+    monkeypatch.setattr(subprocess, "Popen", None)
+    sharing = Shares([variant, on_device(variant, "cpu")], lambda _: None)
+    with pytest.raises(SpecError, match=r"variant 'fp32': its backend describes it with .*\n  run it on one device"):
+        sharing.generate([request("kol"), request("tul")], lambda _: None, SilentProgress())
 
 
 class Told:

@@ -21,6 +21,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+from pytest_quantgate.generation import step
 from pytest_quantgate.generation.decode import Decoder
 from pytest_quantgate.generation.slots import SlotPool
 from pytest_quantgate.generation.step import ShortStep, short_step, top_two
@@ -195,6 +196,36 @@ def test_a_short_way_that_fails_later_is_given_up_too(monkeypatch: pytest.Monkey
         assert list(answer.token_ids) == [token for token in generate(model, answer.prompt) if token != STOP]
     assert len(finished) == 4
     assert len(taken) == 3
+
+
+@pytest.mark.parametrize(
+    ("part", "error"),
+    [
+        ("_layer", AttributeError("'LlamaAttention' object has no attribute 'scaling'")),
+        ("_joined", RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")),
+        ("_joined", MemoryError()),
+    ],
+)
+def test_where_the_short_way_cannot_be_made_the_models_own_is_taken(
+    part: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, right = [], getattr(step, part)
+
+    def failing(modules: Any) -> Any:
+        made.append(modules)
+        if len(made) > 1:
+            raise error
+        return right(modules)
+
+    model = build("Llama with biases")
+    monkeypatch.setattr(step, part, failing)
+    decoder = Decoder(model, frozenset({STOP}), 1 << 30)
+    assert decoder._short is None  # noqa: SLF001  (nothing else tells which way was taken)
+    prompts = mixed_prompts()[:4]
+    finished = [each for found in decoder.run(prompts) for each in found.finished]
+    assert len(finished) == 4
+    for answer in finished:
+        assert list(answer.token_ids) == [token for token in generate(model, answer.prompt) if token != STOP]
 
 
 def test_memory_that_runs_out_on_the_short_way_halves_the_batch_and_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:

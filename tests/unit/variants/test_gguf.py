@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from gguf import GGMLQuantizationType, LlamaFileType
 
 from pytest_quantgate.errors import ModelError
 from pytest_quantgate.paths import cache_folder
 from pytest_quantgate.variants.gguf import converted_folder, folder_if_converted
 from pytest_quantgate.variants.made import MANIFEST
+from tests.gguf_files import write_gguf
 
 CHILD = """
 import sys
@@ -161,6 +163,48 @@ def test_a_damaged_gguf_file_is_one_clear_error(tmp_path: Path) -> None:
     file = tmp_path / "broken.gguf"
     file.write_bytes(b"GGUF" + (3).to_bytes(4, "little") + bytes(60))
     with pytest.raises(ModelError, match="the GGUF file cannot be converted"):
+        converted_folder(file, lambda _: None)
+
+
+def test_a_conversion_takes_nothing_from_files_beside_the_gguf_file(pristine: Path, tmp_path: Path) -> None:
+    from pytest_quantgate.variants.convert import convert_gguf  # imports torch
+
+    written = {}
+    for name in ("alone", "among"):
+        (tmp_path / name).mkdir()
+        (tmp_path / f"{name}-converted").mkdir()
+        file = tmp_path / name / "model.gguf"
+        write_gguf(file, [GGMLQuantizationType.Q8_0], LlamaFileType.MOSTLY_Q8_0, template="{{ messages }}")
+        if name == "among":
+            for other in pristine.glob("*"):
+                shutil.copy(other, file.parent)
+            (file.parent / "adapter_config.json").write_text('{"base_model_name_or_path": "nobody/knows"}')
+        convert_gguf(file, tmp_path / f"{name}-converted")
+        written[name] = {path.name: path.read_bytes() for path in (tmp_path / f"{name}-converted").iterdir()}
+    assert written["among"] == written["alone"]
+    assert b"quantgate-gguf-" not in b"".join(written["alone"].values())
+
+
+def test_a_file_system_without_links_is_converted_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    file = tmp_path / "model.gguf"
+    write_gguf(file, [GGMLQuantizationType.Q8_0], LlamaFileType.MOSTLY_Q8_0, template="{{ messages }}")
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    assert (converted_folder(file, lambda _: None) / "model.safetensors").is_file()
+
+
+def test_a_file_whose_weights_make_no_model_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import AutoModelForCausalLM
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("no such architecture")
+
+    file = tmp_path / "model.gguf"
+    write_gguf(file, [GGMLQuantizationType.Q8_0], LlamaFileType.MOSTLY_Q8_0, template="{{ messages }}")
+    monkeypatch.setattr(AutoModelForCausalLM, "from_config", refuse)
+    with pytest.raises(ModelError, match="the GGUF file cannot be converted: no such architecture"):
         converted_folder(file, lambda _: None)
 
 

@@ -194,10 +194,14 @@ def test_another_model_another_text_and_another_spec_are_made_anew(
     others = [named(pristine, "gptq:4bit-g32"), named(pristine, f"{SPECS[4]},skip=down_proj")]
     edit_weights(lambda weights: weights[f"{UP}.weight"].mul_(1.5))
     others.append(named(folder))
+    (folder / "additional_chat_templates").mkdir()
+    (folder / "additional_chat_templates" / "default.jinja").write_text("{{ messages[0]['content'] }}")
+    others.append(named(folder))
     monkeypatch.setattr(gptq_calibration, "digest", lambda: "another text")
     others.append(named(pristine))
-    assert len({before, *others}) == 5
-    assert len({identity for _, identity in (before, *others)}) == 5
+    assert len({before, *others}) == 6
+    assert len({identity for _, identity in (before, *others)}) == 6
+    assert len({made for made, _ in (before, *others)}) == 6
 
 
 @pytest.mark.parametrize("spec", [SPECS[4], f"mix:down_proj={SPECS[4]};*=rtn:8bit-g64"])

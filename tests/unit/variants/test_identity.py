@@ -56,6 +56,13 @@ def test_a_changed_file_changes_its_field_and_nothing_else(folder: Path, field: 
     assert before.digest != after.digest
 
 
+def test_mistrals_own_vocabulary_is_part_of_the_tokenizer(folder: Path) -> None:
+    before = identity(folder).fields
+    (folder / "tekken.json").write_text("{}")
+    after = identity(folder).fields
+    assert {name for name in before if before[name] != after[name]} == {"tokenizer"}
+
+
 def test_spec_and_compute_dtype_are_part_of_it(folder: Path) -> None:
     found = [
         identity(folder).digest,
@@ -103,6 +110,27 @@ def test_a_template_that_asks_for_the_time_makes_the_date_part_of_it(
     tomorrow = identity(folder)
     assert tomorrow.fields["date"] == "2030-01-02"
     assert tomorrow.digest != today.digest
+
+
+def test_the_template_that_is_used_is_part_of_it_wherever_it_lies(folder: Path) -> None:
+    from pytest_quantgate.variants.loading import load_tokenizer  # imports torch
+
+    others = folder / "additional_chat_templates"
+    others.mkdir()
+    before = identity(folder)
+    (others / "rag.jinja").write_text("{{ documents }}")
+    named = identity(folder)
+    (others / "default.jinja").write_text("{{ strftime_now('%d %b %Y') }} {{ messages[0]['content'] }}")
+    after = identity(folder)
+    templates = {each.fields["chat_template"] for each in (before, named, after)}
+    assert len(templates) == 3
+    assert "date" not in named.fields
+    assert "date" in after.fields  # transformers takes this one, and not chat_template.jinja
+    (others / "rag.jinja").unlink()
+    alone = identity(folder)
+    assert load_tokenizer(folder).chat_template == (others / "default.jinja").read_text()
+    (others / "default.jinja").rename(folder / "chat_template.jinja")
+    assert identity(folder) == alone
 
 
 def test_the_hardware_is_part_of_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from pytest_quantgate.variants.address import (
     parse_address,
 )
 from pytest_quantgate.variants.served import ServedVariant, prepare_served, serve_another_way
+from pytest_quantgate.variants.server_facts import TIMES
 from pytest_quantgate.variants.spec import parse_spec, split_specs
 from tests.faulty import DROP, Asked, FaultyServer, Reply, Says, of
 
@@ -326,6 +327,23 @@ def test_servers_that_are_not_alike_behind_one_address_are_refused(says: Says, t
     if told == "version":
         assert "1.0" in caught.value.what
         assert "1.1" in caught.value.what
+
+
+@pytest.mark.parametrize("turn", range(1, TIMES))
+@pytest.mark.parametrize("then", [NEW, OLD | {"model": "m"}], ids=["restarted", "tells more"])
+def test_one_server_that_changes_what_it_tells_is_not_taken_for_several(turn: int, then: dict[str, str]) -> None:
+    looks: list[str] = []
+
+    def says(asked: Asked) -> Reply | None:
+        if asked.path != "/props":
+            return None
+        looks.append(asked.path)
+        found = OLD if len(looks) <= turn else then
+        return of({"build_info": found["version"], "model_path": found.get("model")})
+
+    found = told(prepared(says))
+    assert (found["version"], found.get("model_path")) == (then["version"], then.get("model"))
+    assert len(looks) == turn + TIMES
 
 
 def test_servers_that_are_alike_may_take_turns() -> None:

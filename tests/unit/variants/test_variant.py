@@ -11,12 +11,18 @@ import torch
 from bitsandbytes.nn.modules import Linear8bitLt
 from safetensors.torch import load_file
 from torch import nn
-from transformers import MixtralConfig, MixtralForCausalLM
+from transformers import AutoTokenizer, MixtralConfig, MixtralForCausalLM
+from transformers.models.auto import tokenization_auto
 
+from pytest_quantgate.cases.model import Message
 from pytest_quantgate.errors import AuditError, ModelError, QuantgateError, SpecError
-from pytest_quantgate.variants import bitsandbytes_loading, memory, variant
+from pytest_quantgate.generation.completion import Completion, Request
+from pytest_quantgate.generation.fidelity import Known, along
+from pytest_quantgate.generation.progress import SilentProgress
+from pytest_quantgate.generation.run import generate
+from pytest_quantgate.variants import bitsandbytes_loading, identity, memory, variant
 from pytest_quantgate.variants.audit import Audit, measure
-from pytest_quantgate.variants.loading import load_pretrained
+from pytest_quantgate.variants.loading import load_pretrained, load_tokenizer
 from pytest_quantgate.variants.plain import PlainBackend
 from pytest_quantgate.variants.source import resolve_model
 from pytest_quantgate.variants.variant import LoadedModel, Variant, load_variant, prepare_variant, run_another_way
@@ -264,6 +270,30 @@ def test_a_broken_tokenizer_is_an_error(folder: Path) -> None:
         loaded(folder, "fp16")
 
 
+def test_a_mistral_tokenizer_is_read_with_its_chat_template_where_mistral_common_is_installed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "mistral", "architectures": ["MistralForCausalLM"]}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tekken.json").write_text("{}")
+    monkeypatch.setitem(tokenization_auto.TOKENIZER_MAPPING_NAMES, "mistral", "MistralCommonBackend")
+    monkeypatch.setattr("transformers.integrations.mistral.tokenizer.is_mistral_common_available", lambda: True)
+    assert loaded(folder, "fp16").tokenizer.chat_template == (folder / "chat_template.jinja").read_text()
+
+
+def test_a_tokenizer_that_leaves_out_the_chat_template_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer: Any = load_tokenizer(folder)
+    tokenizer.chat_template = None
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda *_, **__: tokenizer)
+    with pytest.raises(ModelError, match=r"leaves out its chat template\n  set tokenizer_class to TokenizersBackend"):
+        loaded(folder, "fp16")
+    (folder / "chat_template.jinja").unlink()
+    assert loaded(folder, "fp16").tokenizer is tokenizer
+
+
 def test_memory_is_checked_before_anything_is_loaded(pristine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waiting = replace(prepared(pristine, "fp16"), needed_bytes=1 << 30)
     monkeypatch.setattr(memory, "available_bytes", lambda _: 1 << 20)
@@ -317,6 +347,29 @@ def rewrite(path: Path) -> None:
     fresh = path.with_suffix(".new")
     fresh.write_bytes(bytes(content))
     fresh.replace(path)
+
+
+def test_a_template_that_writes_the_date_is_loaded_and_asked_on_its_day_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "chat_template.jinja").write_text("{{ strftime_now('%d %b %Y') }} {{ messages[0]['content'] }}")
+    ready = loaded(folder, "fp16")
+    asked = [Request((Message("user", "w3 w4"),), 2)]
+    kept: dict[str, Completion] = {}
+    generate(ready, asked, kept.update, SilentProgress())
+    assert list(kept) == [asked[0].digest]
+    kept.clear()
+    monkeypatch.setattr(identity, "_today", lambda: "2030-01-02")
+    told = r"variant 'fp16': .* the day changed since the run began\n  run again"
+    with pytest.raises(ModelError, match=told):
+        load_variant(ready.variant)
+    with pytest.raises(ModelError, match=told):
+        generate(ready, asked, kept.update, SilentProgress())
+    answers = [Known(asked[0], (5, 6))]
+    with pytest.raises(ModelError, match=told):
+        list(along(ready, answers, lambda _: {}, SilentProgress()))
+    assert kept == {}
+    assert load_variant(prepared(folder, "fp16")).variant.identity.fields["date"] == "2030-01-02"
 
 
 def test_weights_that_change_before_they_are_loaded_are_an_error(folder: Path) -> None:
