@@ -101,23 +101,25 @@ def write_checkpoint(path: Path, folder: Path, kind: Kind, file_type: gguf.Llama
         file_type: What the file says of itself.
     """
     config = json.loads((folder / "config.json").read_text())
-    heads = config["num_attention_heads"]
+    heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
     writer = gguf.GGUFWriter(str(path), "llama")
     writer.add_context_length(config["max_position_embeddings"])
     writer.add_embedding_length(config["hidden_size"])
     writer.add_block_count(config["num_hidden_layers"])
     writer.add_feed_forward_length(config["intermediate_size"])
     writer.add_head_count(heads)
-    writer.add_head_count_kv(config["num_key_value_heads"])
+    writer.add_head_count_kv(kv_heads)
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_rope_dimension_count(config["head_dim"])
+    writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
     writer.add_file_type(file_type)
     _add_tokenizer(writer, "{{ messages[0]['content'] }}", config["vocab_size"])
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config["num_hidden_layers"])
     for name, weight in load_file(folder / "model.safetensors").items():
         values = weight.astype(np.float32)
         if name.endswith(("q_proj.weight", "k_proj.weight")):  # turned for their rotation
-            values = values.reshape(heads, 2, -1, values.shape[1]).swapaxes(1, 2).reshape(values.shape)
+            turned = heads if name.endswith("q_proj.weight") else kv_heads
+            values = values.reshape(turned, 2, -1, values.shape[1]).swapaxes(1, 2).reshape(values.shape)
         stored = names.get_name(name, try_suffixes=(".weight",))
         assert stored is not None, name
         if name.endswith("_proj.weight"):

@@ -76,6 +76,7 @@ def make(source: Path, target: Path, plan: Plan) -> None:
     prefix, blocks = _blocks_of(model, source)
     hidden, given = _first_inputs(model, blocks, _batches(model, source, plan.device), source)
     left: list[str] = []
+    last = max((place for place, each in enumerate(blocks) if _chosen(each, f"{prefix}.{place}", plan)), default=0)
     for place, block in enumerate(blocks):
         block.float()
         name = f"{prefix}.{place}"
@@ -83,8 +84,9 @@ def make(source: Path, target: Path, plan: Plan) -> None:
             left += _quantize_block(block, name, hidden, given[place], plan)
         except ValueError as error:
             raise ModelError(f"{name}: {error}", where=str(source), hint=_OTHER) from error
-        for batch in hidden:
-            batch.copy_(_run(block, batch, given[place]))
+        if place < last:  # behind it nothing is calibrated
+            for batch in hidden:
+                batch.copy_(_run(block, batch, given[place]))
         block.half()
         if (place + 1) * _NOTES // len(blocks) > place * _NOTES // len(blocks):
             plan.note(f"gptq:{plan.bits}bit-g{plan.group}: {place + 1} of {len(blocks)} layers are quantized")
@@ -209,13 +211,8 @@ def _quantize_block(block: nn.Module, prefix: str, hidden: Inputs, given: dict[s
     Raises:
         ValueError: A layer cannot be solved, or does not fill whole words.
     """
-    linear = {name: module for name, module in block.named_modules() if isinstance(module, nn.Linear)}
-    chosen = {
-        name: module
-        for name, module in linear.items()
-        if not any(covers(skip, f"{prefix}.{name}") for skip in plan.skips)
-    }
-    for names, hessian in _second_moments(block, chosen, hidden, given):
+    linear, chosen = _linear(block), _chosen(block, prefix, plan)
+    for names, hessian in _second_moments(block, chosen, hidden, given) if chosen else ():
         rows = torch.cat([chosen[name].weight for name in names])
         solution = solve(rows, hessian, plan.bits, plan.group)
         start = 0
@@ -224,6 +221,19 @@ def _quantize_block(block: nn.Module, prefix: str, hidden: Inputs, given: dict[s
             block.set_submodule(name, _pack(chosen[name], solution, slice(start, end), plan.bits))
             start = end
     return [f"{prefix}.{name}" for name in linear.keys() - chosen.keys()]
+
+
+def _linear(block: nn.Module) -> dict[str, nn.Linear]:
+    return {name: module for name, module in block.named_modules() if isinstance(module, nn.Linear)}
+
+
+def _chosen(block: nn.Module, prefix: str, plan: Plan) -> dict[str, nn.Linear]:
+    """The linear layers of a block that are to be quantized."""
+    return {
+        name: module
+        for name, module in _linear(block).items()
+        if not any(covers(skip, f"{prefix}.{name}") for skip in plan.skips)
+    }
 
 
 def _second_moments(

@@ -9,59 +9,40 @@ from typing import Any
 
 import pytest
 
-from pytest_quantgate.variants.source import resolve_model
-from pytest_quantgate.variants.variant import LoadedModel, load_variant, prepare_variant
+from tests.real import next_tokens
+from tests.real.next_tokens import distributions, load, tokens_of
 
 pytestmark = pytest.mark.embedded
 
-TEXT = (
-    "A lighthouse is a tower that carries a lamp, and it is built where ships need to know how far they are from rocks "
-    "or from the mouth of a harbour. Today most of them are automatic: a sensor switches the lamp on at dusk, and a "
-    "second lamp moves into place when the first one fails. Question: why are the towers painted in stripes? Answer: "
-)
 Divergence = Callable[[str], tuple[float, float]]
 
 
 @pytest.fixture(scope="module")
 def divergence() -> Divergence:
     """Mean divergence of next-token distributions from those of fp16, and bits per weight; each spec loaded once."""
-    from torch.nn import functional
-
-    reference = _distributions("fp16")[0]
+    reference = load("fp16")
+    tokens = tokens_of(reference.tokenizer)
+    expected = distributions(reference, tokens)
 
     @cache
     def measured(spec: str) -> tuple[float, float]:
-        found, bits = _distributions(spec)
-        return float(functional.kl_div(found, reference, log_target=True, reduction="batchmean")), bits
+        loaded = load(spec)
+        return next_tokens.divergence(distributions(loaded, tokens), expected), loaded.audit.bits_per_weight
 
     return measured
-
-
-def _distributions(spec: str) -> tuple[Any, float]:
-    loaded = _loaded(spec)
-    return _distribution(loaded.model, loaded.tokenizer), loaded.audit.bits_per_weight
-
-
-def _loaded(spec: str) -> LoadedModel:
-    return load_variant(prepare_variant(spec, resolve_model("smollm2"), device="cpu"))
-
-
-def _distribution(model: Any, tokenizer: Any) -> Any:
-    import torch
-
-    with torch.inference_mode():
-        return model(**tokenizer(TEXT, return_tensors="pt")).logits[0].log_softmax(-1)
 
 
 @pytest.mark.parametrize(
     "family",
     [
         ("rtn:8bit", "rtn:4bit", "rtn:2bit"),
-        ("quanto:int8", "quanto:int2"),
-        ("torchao:int8", "torchao:float8"),
+        ("rtn:8bit", "nf4", "fp4"),
+        ("quanto:int8", "quanto:float8", "quanto:int4", "quanto:int2"),
+        ("torchao:int8", "torchao:float8", "torchao:nvfp4"),
+        ("torchao:int8", "torchao:int8-dynamic"),
         ("rtn:8bit", "mix:mlp=rtn:8bit;*=rtn:4bit", "rtn:4bit"),
     ],
-    ids=lambda family: str(family[0]),
+    ids=" ".join,
 )
 def test_fewer_bits_are_farther_from_the_reference(divergence: Divergence, family: tuple[str, ...]) -> None:
     found = [divergence(spec) for spec in family]
@@ -70,6 +51,14 @@ def test_fewer_bits_are_farther_from_the_reference(divergence: Divergence, famil
     nearest, farthest = found[0][0], found[-1][0]
     assert 0 < nearest < 0.02
     assert farthest > 3 * nearest
+
+
+def test_scales_that_are_quantized_again_take_fewer_bits_and_cost_little(divergence: Divergence) -> None:
+    (single, bits), (double, fewer) = divergence("nf4"), divergence("nf4:double")
+    assert bits == pytest.approx(4.5)  # 32 bits of scale for 64 weights
+    assert fewer == pytest.approx(4 + 8 / 64 + 32 / (64 * 256), abs=0.01)
+    assert double != single
+    assert double == pytest.approx(single, rel=0.1)
 
 
 def test_the_grid_that_the_weights_lie_on_is_found_again(divergence: Divergence) -> None:
@@ -84,15 +73,19 @@ def test_an_adapter_is_what_peft_makes_of_it(divergence: Divergence, tmp_path: P
     from pytest_quantgate.variants.loading import quiet
 
     torch.manual_seed(0)
-    plain = _loaded("fp16")
+    plain = load("fp16")
+    tokens = tokens_of(plain.tokenizer)
     with quiet():
-        adapted = get_peft_model(plain.model, LoraConfig(target_modules=["q_proj", "down_proj"], task_type="CAUSAL_LM"))
+        adapted: Any = get_peft_model(
+            plain.model, LoraConfig(target_modules=["q_proj", "down_proj"], task_type="CAUSAL_LM")
+        )
         for name, parameter in adapted.named_parameters():
             if "lora_" in name:
                 torch.nn.init.normal_(parameter, std=0.1)
         adapted.save_pretrained(str(tmp_path))
-    expected = _distribution(adapted.eval(), plain.tokenizer)
-    found, bits = _distributions(f"fp16+lora:{tmp_path}")
-    assert bits == 16
-    assert torch.allclose(found, expected, atol=2e-3)
+    with torch.inference_mode():
+        expected = adapted.eval()(tokens).logits[0].log_softmax(-1)
+    found = load(f"fp16+lora:{tmp_path}")
+    assert found.audit.bits_per_weight == 16
+    assert torch.allclose(distributions(found, tokens), expected, atol=2e-3)
     assert divergence(f"fp16+lora:{tmp_path}")[0] > 0.01

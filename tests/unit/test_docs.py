@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from math import erfc, sqrt
@@ -204,4 +205,4 @@ def test_the_table_of_what_variants_do_has_a_row_for_each_spec_of_its_command() 
     page = (DOCS / "variants.md").read_text(encoding="utf-8")
     (command,) = (text for text in blocks(page, "sh") if "benchmarks/variants.py" in text)
     *_, rows = (rows for first, rows in tables(page) if first == "spec")
-    assert list(rows) == ["fp16", *command.replace("\\\n", "").split()[2:]]
+    assert list(rows) == ["fp16", *shlex.split(command.replace("\\\n", ""))[2:]]

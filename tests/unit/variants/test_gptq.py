@@ -42,6 +42,10 @@ def logits(model: Any) -> torch.Tensor:
     return found
 
 
+def weight(model: LoadedModel, name: str) -> torch.Tensor:
+    return model.model.get_submodule(name).get_parameter("weight")
+
+
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("gptq")
@@ -174,6 +178,16 @@ def test_skipped_modules_stay_and_other_tools_are_told(pristine: Path, fresh: Pa
         rf"-:^model\.layers\.{layer}\.mlp\.{name}_proj$"
         for layer, name in ((0, "down"), (0, "gate"), (0, "up"), (1, "down"))
     ]
+
+
+def test_a_layer_is_the_same_whatever_is_skipped_behind_it_and_another_where_what_it_reads_is(pristine: Path) -> None:
+    whole, first, second = (loaded(pristine, f"{SPECS[4]}{skip}") for skip in ("", ",skip=layers.1", ",skip=layers.0"))
+    plain, down = loaded(pristine, "fp16"), "model.layers.1.mlp.down_proj"
+    assert torch.equal(weight(first, UP), weight(whole, UP))
+    assert torch.equal(weight(first, down), weight(plain, down))
+    assert torch.equal(weight(second, UP), weight(plain, UP))
+    assert not torch.equal(weight(second, down), weight(whole, down))
+    assert {first.audit.modules_replaced, second.audit.modules_replaced} == {LINEAR_LAYERS // 2}
 
 
 def test_groups_that_rows_cannot_be_cut_into_end_short(pristine: Path, fresh: Path) -> None:

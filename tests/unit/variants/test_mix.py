@@ -16,7 +16,7 @@ from torch import nn
 from transformers import MixtralConfig, MixtralForCausalLM, PreTrainedModel
 
 from pytest_quantgate.errors import ModelError, SpecError
-from pytest_quantgate.variants import identity
+from pytest_quantgate.variants import gptq_making, identity
 from pytest_quantgate.variants.bitsandbytes import BitsAndBytesBackend
 from pytest_quantgate.variants.device import Placement
 from pytest_quantgate.variants.memory import ALLOWANCE_BYTES
@@ -79,6 +79,26 @@ def test_a_part_that_quantizes_activations_keeps_its_kernels(mixed: LoadedModel)
     assert kinds.count(Linear8bitLt) == 2
     assert kinds.count(Linear4bit) == 0
     assert answers_of(mixed).isfinite().all()
+
+
+def test_a_part_of_gptq_has_the_layers_of_the_model_that_is_made_once(
+    pristine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gptq_making, "sequences_for", lambda *_: 2)  # what it reads is tested elsewhere
+    part, notes = "gptq:4bit-g64", list[str]()
+    variant = prepared(pristine, f"mix:mlp={part};*=rtn:8bit-g32")
+    assert variant.summary == f"mixed: of 14 linear layers 6 {part}, 8 rtn:8bit-g32"
+    mixed = load_variant(variant, notes.append)
+    made = len(notes)
+    alone = load_variant(prepared(pristine, part), notes.append)
+    assert (made > 0, notes[made:]) == (True, [])
+    for name in ("0.mlp.up_proj", "1.mlp.down_proj"):
+        assert torch.equal(layer(mixed, name), layer(alone, name))
+    rounded, name = loaded(pristine, "rtn:8bit-g32"), "1.self_attn.q_proj"
+    assert torch.equal(layer(mixed, name), layer(rounded, name))
+    assert not torch.equal(layer(alone, name), layer(rounded, name))
+    assert mixed.audit.modules_replaced == LINEAR_LAYERS
+    assert alone.audit.bits_per_weight < mixed.audit.bits_per_weight < rounded.audit.bits_per_weight
 
 
 def test_native_kernels_are_those_of_each_part(pristine: Path) -> None:

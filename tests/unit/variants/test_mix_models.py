@@ -51,6 +51,7 @@ def layer(model: LoadedModel, name: str) -> torch.Tensor:
 @pytest.mark.parametrize(
     "kind",
     [
+        "awq",
         "bitsandbytes-4bit",
         "bitsandbytes-8bit",
         "compressed-tensors-W4A16",
