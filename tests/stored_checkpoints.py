@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from transformers import BitsAndBytesConfig, TorchAoConfig
 
 from tests.compressed_checkpoints import compressed_tensors
+from tests.int32_words import awq_columns, gptq_qweight, gptq_qzeros
 from tests.stored_files import GROUP, copy_tokenizer, load_plain, rewrite
-from tests.words import awq_columns, gptq_qweight, gptq_qzeros
 
 
 def bitsandbytes_4bit(kind: str, *, double: bool = False) -> Callable[[Path, Path], None]:

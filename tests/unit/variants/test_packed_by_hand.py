@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pytest_quantgate.variants.packed import unpack_awq, unpack_gptq
-from tests.words import awq_columns, gptq_qweight, gptq_qzeros, words
+from tests.int32_words import awq_columns, gptq_qweight, gptq_qzeros, words
 
 OUTPUTS, INPUTS, GROUPS = 32, 64, 2
 SCALES = [[(1 + output + group) / 64 for output in range(OUTPUTS)] for group in range(GROUPS)]  # exact in half
