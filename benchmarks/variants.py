@@ -31,7 +31,8 @@ SPECS = (
     *("quanto:int8", "quanto:float8", "quanto:int4", "quanto:int2"),
     *("torchao:int8", "torchao:int8-dynamic", "torchao:float8", "torchao:nvfp4"),
     *(f"rtn:{bits}bit" for bits in range(8, 1, -1)),
-    *("gptq:4bit", "rtn:4bit-g32", "torchao:int4", "torchao:float8-dynamic", "hqq:4bit"),
+    *("gptq:4bit", "rtn:4bit-g192", "rtn:4bit-g32", "mix:layers.0=fp16;layers.29=fp16;*=nf4", "stored"),
+    *("torchao:int4", "torchao:float8-dynamic", "hqq:4bit"),
 )
 HEAD = ("spec", "bits per weight", "MB", "KL", "same top token", "perplexity", "seconds to load")
 TEXT = """\
