@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from transformers import BitsAndBytesConfig, TorchAoConfig
 
 from tests.compressed_checkpoints import compressed_tensors
-from tests.int32_words import awq_columns, gptq_qweight, gptq_qzeros
+from tests.int32_words import Words, awq_columns, gptq_qweight, gptq_qzeros
 from tests.stored_files import GROUP, copy_tokenizer, load_plain, rewrite
 
 
@@ -122,8 +122,8 @@ def gptq(
         levels[:, order], g_idx[order] = ordered, (torch.arange(inputs) // GROUP).int()
         less = 1 if layout == "gptq" else 0
         return {
-            f"{name}.qweight": _int32(gptq_qweight(levels.tolist(), bits)),
-            f"{name}.qzeros": _int32(gptq_qzeros(zeros.T.tolist(), bits, less=less)),
+            f"{name}.qweight": _int32(gptq_qweight(levels.numpy(), bits)),
+            f"{name}.qzeros": _int32(gptq_qzeros(zeros.T.numpy(), bits, less=less)),
             f"{name}.scales": scale.T.contiguous().half(),
             f"{name}.g_idx": g_idx,
         }
@@ -147,8 +147,8 @@ def awq(plain: Path, folder: Path) -> None:
     def store(name: str, weight: torch.Tensor) -> dict[str, torch.Tensor]:
         levels, zeros, scale = _levels(weight, 4, symmetric=False)
         return {
-            f"{name}.qweight": _int32(awq_columns(levels.T.tolist())),
-            f"{name}.qzeros": _int32(awq_columns(zeros.T.tolist())),
+            f"{name}.qweight": _int32(awq_columns(levels.T.numpy())),
+            f"{name}.qzeros": _int32(awq_columns(zeros.T.numpy())),
             f"{name}.scales": scale.T.contiguous().half(),
         }
 
@@ -221,8 +221,8 @@ def _levels(weight: torch.Tensor, bits: int, *, symmetric: bool) -> tuple[torch.
     return levels.reshape(weight.shape).int(), zeros.int(), scale
 
 
-def _int32(values: list[list[int]]) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.int32)
+def _int32(values: Words) -> torch.Tensor:
+    return torch.from_numpy(values.copy())
 
 
 def _save(plain: Path, folder: Path, config: Any, dtype: torch.dtype = torch.float16) -> None:

@@ -21,8 +21,8 @@ from pytest_quantgate.variants.made import MANIFEST, Recipe, is_whole, made_fold
 Convert = Callable[[Path, Path], None]
 """Writes a checkpoint made from the first path, a GGUF file, into the second, an empty folder."""
 
-_KIND: Final = "models"  # the folder below the cache folder
 _VERSION: Final = 2  # raised when a conversion writes something else than before
+_KIND: Final = f"models-{_VERSION}"  # the folder below the cache folder: another version's are left to it
 _TYPES: Final = "types"  # how the source stored its tensors; conversions of the first releases do not say
 _LAST: Final = "calibration"  # of what they say, what came last
 _UNREADABLE: Final = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)  # what damage raises

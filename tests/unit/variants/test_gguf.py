@@ -69,7 +69,7 @@ def test_a_conversion_is_made_once_and_said_once(source: Path, convert: Converte
     assert convert.count == 1
     assert notes == ["model.gguf: converting to safetensors; this happens once and takes about a minute"]
     assert (first / "weights").read_bytes() == source.read_bytes()
-    assert first.parent == cache_folder() / "models"
+    assert first.parent == cache_folder() / "models-2"
 
 
 def test_a_file_with_the_same_content_shares_the_conversion(
@@ -117,7 +117,7 @@ def test_a_conversion_that_fails_leaves_nothing_and_is_tried_again(
     convert.fault = fault
     with pytest.raises(ModelError, match=r"cannot be read|No space left"):
         converted_folder(source, notes.append, convert)
-    assert not [path for path in (cache_folder() / "models").iterdir() if path.is_dir()]
+    assert not [path for path in (cache_folder() / "models-2").iterdir() if path.is_dir()]
     convert.fault = None
     assert converted_folder(source, notes.append, convert).is_dir()
 

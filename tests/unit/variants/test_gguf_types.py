@@ -240,7 +240,7 @@ def test_a_damaged_manifest_is_an_error_and_read_anew_where_the_file_is_named(tm
 
 
 def test_a_manifest_nested_too_deep_is_an_error() -> None:
-    folder = cache_folder() / "models" / "x"
+    folder = cache_folder() / "models-2" / "x"
     folder.mkdir(parents=True)
     (folder / MANIFEST).write_text("[" * 200_000)
     with pytest.raises(ModelError, match="does not say how its tensors were stored"):

@@ -82,7 +82,7 @@ def test_one_of_which_nothing_is_quantized_is_refused(tmp_path: Path) -> None:
 def test_plain_weights_are_not_held_to_anything(tmp_path: Path) -> None:
     folder = write(tmp_path, 0, 3, quantized=None)
     assert audit_headers(folder, replace(FOUR_BIT, max_bits=None), "fp16") is None
-    spread = write(cache_folder() / "models" / "x", 0, 3, quantized=None)
+    spread = write(cache_folder() / "models-2" / "x", 0, 3, quantized=None)
     part = Stored(1, 1)
     types = GgufTypes("Q4_0", {"Q4_0": 3}, part, part, part, part)
     (spread / MANIFEST).write_text(json.dumps({"types": types.to_json()}))

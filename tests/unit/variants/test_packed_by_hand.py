@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 import torch
 
 from pytest_quantgate.variants.packed import unpack_awq, unpack_gptq
-from tests.int32_words import awq_columns, gptq_qweight, gptq_qzeros, words
+from tests.int32_words import Words, awq_columns, gptq_qweight, gptq_qzeros, words
 
 OUTPUTS, INPUTS, GROUPS = 32, 64, 2
 SCALES = [[(1 + output + group) / 64 for output in range(OUTPUTS)] for group in range(GROUPS)]  # exact in half
@@ -16,8 +14,8 @@ IN_ORDER = [column // 32 for column in range(INPUTS)]
 ACT_ORDER = [column * 37 % INPUTS // 32 for column in range(INPUTS)]  # by how strong the inputs are: mixed
 
 
-def int32(values: Sequence[Sequence[int]]) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.int32)
+def int32(values: Words) -> torch.Tensor:
+    return torch.from_numpy(values.copy())
 
 
 def signed(word: int) -> int:
@@ -37,7 +35,7 @@ def signed(word: int) -> int:
     ],
 )
 def test_the_words_are_those_of_the_format(bits: int, values: list[int], expected: list[int]) -> None:
-    assert words(values, bits) == [signed(word) for word in expected]
+    assert words(values, bits).tolist() == [signed(word) for word in expected]
 
 
 def test_three_words_hold_32_numbers_of_three_bits() -> None:
@@ -47,7 +45,7 @@ def test_three_words_hold_32_numbers_of_three_bits() -> None:
     second = values[10] >> 2 | sum(value << 3 * place + 1 for place, value in enumerate(values[11:21]))
     second |= (values[21] & 1) << 31
     third = values[21] >> 1 | sum(value << 3 * place + 2 for place, value in enumerate(values[22:]))
-    assert words(values, 3) == [signed(word) for word in (first, second, third)]
+    assert words(values, 3).tolist() == [signed(word) for word in (first, second, third)]
 
 
 @pytest.mark.parametrize("g_idx", [None, IN_ORDER, ACT_ORDER], ids=["no-index", "in-order", "act-order"])
@@ -92,5 +90,5 @@ def test_each_weight_of_an_awq_layer_is_its_number_less_zero_times_scale() -> No
 
 def test_eight_outputs_of_an_awq_word_stand_in_awq_s_order() -> None:
     # from the lowest bits up: the outputs 0, 2, 4, 6, 1, 3, 5, 7
-    assert awq_columns([[0, 1, 2, 3, 4, 5, 6, 7]]) == [[0x75316420]]
-    assert awq_columns([[15, 0, 0, 0, 0, 0, 0, 8]]) == [[signed(0x8000000F)]]
+    assert awq_columns([[0, 1, 2, 3, 4, 5, 6, 7]]).tolist() == [[0x75316420]]
+    assert awq_columns([[15, 0, 0, 0, 0, 0, 0, 8]]).tolist() == [[signed(0x8000000F)]]
